@@ -1,8 +1,8 @@
 """What each policy takes on the objects of its author: processor time here, and cost units in the API server.
 
 The engine decides on each request first, as everywhere; what it evaluates is then evaluated again, alone: some times
-for the least time that it takes, and once in the form of the code that counts exactly what the API server charges. Times
-depend on the machine and on what else it does, costs on nothing but the policy and the object.
+for the least time that it takes, and once in the form of the code that counts exactly what the API server charges.
+Times depend on the machine and on what else it does, costs on nothing but the policy and the object.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 from webhook.cel import Activation, Program
-from webhook.cel.tree.ast import variables_in
+from webhook.cel.tree.ast import Const, Expr, Ident, Select, variables_in
 
 ROOTS: Final = frozenset({"object", "oldObject", "request", "namespaceObject"})
 """The variables that have one value for all policies on one request."""
@@ -37,7 +37,8 @@ Shared = dict[bytes, Kept]
 
 
 def keys(variables: Mapping[str, Program]) -> tuple[tuple[str, bytes], ...]:
-    """`variables.NAME` and key of each variable that may be shared: of its expression and of those that it uses."""
+    """`variables.NAME` and key of each variable whose value is worth sharing. The key is made of its expression, and of
+    the keys of the variables that it uses."""
     found: dict[str, bytes] = {}
     for name, program in variables.items():
         others = variables_in(program.tree) - ROOTS
@@ -47,7 +48,14 @@ def keys(variables: Mapping[str, Program]) -> tuple[tuple[str, bytes], ...]:
             for other in sorted(others):
                 key.update(other.encode() + found[other])
             found[name] = key.digest()
-    return tuple(found.items())
+    return tuple((name, key) for name, key in found.items() if _takes_more_than_sharing(variables[name].tree))
+
+
+def _takes_more_than_sharing(node: Expr) -> bool:
+    """Whether the expression is more than the way to a field, which is found as quickly as a value that is shared."""
+    while isinstance(node, Select):
+        node = node.operand
+    return not isinstance(node, Ident | Const)
 
 
 def keep(shared: Shared, missing: list[tuple[str, bytes]], activation: Activation, units: int, steps: int) -> None:

@@ -150,16 +150,18 @@ class CELValidator(Struct, frozen=True):
             bindings.update(known)
         units = steps = 0
         missing: list[tuple[str, bytes]] | None = None
-        if form is PLAIN and self.shared:
-            missing = []
+        if self.shared and form is PLAIN:
+            shared = review.shared
             for each in self.shared:
-                kept = review.shared.get(each[1])
-                if kept is None:
-                    missing.append(each)
+                kept = shared.get(each[1])
+                if kept is not None:
+                    bindings[each[0]], spent, worked = kept
+                    units += spent
+                    steps += worked
+                elif missing is None:
+                    missing = [each]
                 else:
-                    bindings[each[0]] = kept.value
-                    units += kept.units
-                    steps += kept.steps
+                    missing.append(each)
         activation = form.activation(bindings, self.lazy(review), self.variables, review.deadline)
         if units or steps:
             activation.cost = units
