@@ -19,6 +19,7 @@ from webhook.cli.values import Command, Group
 from webhook.nearest import nearest
 
 COMMANDS: Final = {
+    "audit": ("webhook.cli.audit", "Judge what a cluster already runs."),
     "bench": ("webhook.cli.bench", "Measure what each policy takes on manifests."),
     "bundle": ("webhook.cli.bundle", "Pack a policy tree into an OCI artifact."),
     "check": ("webhook.cli.check", "Check manifests as if they were applied."),
