@@ -70,6 +70,7 @@ SIDEBAR = {
             Contributing <CONTRIBUTING>
             Architecture <docs/architecture>
             Tests <docs/testing>
+            Performance <docs/performance>
             Decisions <docs/decisions/README>
             Changelog <CHANGELOG>
             Security <SECURITY>
