@@ -5,7 +5,7 @@ A result does not name its policy, binding or param object; webhook.admission.re
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from msgspec import Struct
@@ -123,6 +123,14 @@ class Validator(Protocol):
 
     def programs(self) -> Iterator[tuple[Path, Program]]:
         """The compiled expressions, each with its place in the policy object; none for Python policies."""
+
+    @property
+    def sharable(self) -> tuple[tuple[str, bytes], ...]:
+        """Name and key of what other policies may use of an evaluation on the same request: the same key is the same
+        value."""
+
+    def share(self, repeated: Collection[bytes]) -> None:
+        """Share what has one of these keys, and nothing else."""
 
 
 class Mutator(Protocol):
