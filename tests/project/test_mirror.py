@@ -87,7 +87,11 @@ cli/report/linted: cli/test_lint
 cli/report/impacted: cli/test_impact
 cli/report/impactmarkdown: cli/test_impact
 cli/report/impacttext: cli/test_impact
+cli/report/benchjson: cli/test_bench
+cli/report/benchtext: cli/test_bench
 cli/report/replayjson: cli/test_replay
+offline/measured: cli/test_bench
+offline/measuring: cli/test_bench
 cli/report/replaytext: cli/test_replay
 impact/corpus: impact/test_brute_force
 impact/differences: impact/test_brute_force

@@ -5,7 +5,7 @@ A result does not name its policy, binding or param object; webhook.admission.re
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from msgspec import Struct
@@ -126,6 +126,14 @@ class Validator(Protocol):
 
     def prepare(self) -> None:
         """Do what the first evaluation would do once, so that no review waits for it."""
+
+    @property
+    def sharable(self) -> tuple[tuple[str, bytes], ...]:
+        """Name and key of what other policies may use of an evaluation on the same request: the same key is the same
+        value."""
+
+    def share(self, repeated: Collection[bytes]) -> None:
+        """Share what has one of these keys, and nothing else."""
 
 
 class Mutator(Protocol):
