@@ -39,6 +39,9 @@ class Compared:
     def programs(self) -> Iterator[tuple[ObjectPath, Program]]:
         return self.validator.programs()
 
+    def prepare(self) -> None:
+        self.validator.prepare()
+
     @property
     def sharable(self) -> tuple[tuple[str, bytes], ...]:
         return self.validator.sharable

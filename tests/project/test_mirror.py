@@ -172,6 +172,7 @@ policy/python/declaring: policy/python/test_decorators
 policy/python/importing: policy/python/test_decorators
 policy/python/raised: cli/test_failing_policies
 policy/python/running: policy/python/test_decorators
+policy/python/violation: policy/python/test_api
 policy/reviewing: admission/test_engine
 policy/trace: offline/test_explaining
 policy/unmatched: offline/test_explaining

@@ -65,8 +65,13 @@ def configuration(where: Where, kubeconfig: Path | None = None, context: str = "
     `kubeconfig` None: the file that KUBECONFIG names, else ~/.kube/config. context: "" for the current one. Raises
     ConfigurationError.
     """
-    from kubernetes import config
-    from kubernetes.client import Configuration
+    try:
+        from kubernetes import config
+        from kubernetes.client import Configuration
+    except ModuleNotFoundError as error:
+        if error.name != "kubernetes":
+            raise
+        raise ConfigurationError("the client of clusters is not installed: pip install 'gatewright[cluster]'") from None
 
     found = Configuration()
     try:

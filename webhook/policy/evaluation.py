@@ -124,6 +124,9 @@ class Validator(Protocol):
     def programs(self) -> Iterator[tuple[Path, Program]]:
         """The compiled expressions, each with its place in the policy object; none for Python policies."""
 
+    def prepare(self) -> None:
+        """Do what the first evaluation would do once, so that no review waits for it."""
+
     @property
     def sharable(self) -> tuple[tuple[str, bytes], ...]:
         """Name and key of what other policies may use of an evaluation on the same request: the same key is the same
@@ -150,3 +153,5 @@ class Mutator(Protocol):
         """The same mutator, of which objects of these kinds have the defaults of their schemas after each mutation."""
 
     def programs(self) -> Iterator[tuple[Path, Program]]: ...
+
+    def prepare(self) -> None: ...

@@ -199,8 +199,7 @@ class PolicySet:
         first needed otherwise; the code of a policy without a binding never is."""
         for policy in self.policies:
             if policy.bindings:
-                for _, program in policy.evaluator.programs():
-                    program.prepare()
+                policy.evaluator.prepare()
             for binding in policy.bindings:
                 for condition in binding.conditions.conditions if binding.conditions else ():
                     condition.program.prepare()

@@ -65,6 +65,11 @@ class CELMutator(Struct, frozen=True):
         """See Mutator."""
         return iter(self.sources)
 
+    def prepare(self) -> None:
+        """Generate the code of all expressions."""
+        for _, program in self.sources:
+            program.prepare()
+
     @property
     def variables(self) -> Mapping[str, Program]:
         """`variables.NAME` -> program."""

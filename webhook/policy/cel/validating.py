@@ -107,6 +107,11 @@ class CELValidator(Struct, frozen=True):
         """See Validator."""
         return iter(self.sources)
 
+    def prepare(self) -> None:
+        """Generate the code of all expressions."""
+        for _, program in self.sources:
+            program.prepare()
+
     def share(self, repeated: Collection[bytes]) -> None:
         """See Validator."""
         force_setattr(self, "shared", tuple(each for each in self.sharable if each[1] in repeated))

@@ -57,6 +57,10 @@ class PythonValidator(Struct, frozen=True):
     def programs(self) -> Iterator[tuple[Path, Program]]:
         return iter(())
 
+    def prepare(self) -> None:
+        """Find whether the function only reads."""
+        self.declaration.find_whether_it_only_reads()
+
     @property
     def sharable(self) -> tuple[tuple[str, bytes], ...]:
         """See Validator: nothing, as functions have no parts that are known."""
@@ -127,6 +131,10 @@ class PythonMutator(Struct, frozen=True):
 
     def programs(self) -> Iterator[tuple[Path, Program]]:
         return iter(())
+
+    def prepare(self) -> None:
+        """Find whether the function only reads."""
+        self.declaration.find_whether_it_only_reads()
 
     @property
     def reinvoked(self) -> bool:
