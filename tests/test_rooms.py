@@ -52,7 +52,7 @@ webhook.cluster
 webhook.schema
 webhook.documents webhook.forge webhook.git
 webhook.excerpts
-webhook.access webhook.frozen webhook.nearest webhook.paths webhook.versions webhook.visible
+webhook.access webhook.frozen webhook.jobs webhook.nearest webhook.paths webhook.versions webhook.visible
 webhook.lazypatterns
 """
 RANK = {room: rank for rank, line in enumerate(reversed(ORDER.split("\n"))) for room in line.split()}
