@@ -23,7 +23,7 @@ def ran(source: str) -> str:
 
 
 def test_one_process_does_the_work_itself() -> None:
-    jobs = Jobs(1, lambda part: (part, os.getpid()), lambda: "end")
+    jobs: Jobs[int, tuple[int, int], str] = Jobs(1, lambda part: (part, os.getpid()), lambda: "end")
     assert list(jobs.run([1, 2])) == [(1, os.getpid()), (2, os.getpid())]
     assert jobs.endings == ["end"]
 

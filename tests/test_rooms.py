@@ -60,6 +60,7 @@ RANK = {room: rank for rank, line in enumerate(reversed(ORDER.split("\n"))) for 
 FORWARD = {
     ("webhook.cel.why.explainer", "webhook.cel.program"),
     ("webhook.cel.why.origins", "webhook.cel.program"),
+    ("webhook.cel.why.shapes", "webhook.cel.program"),
     ("webhook.cel.why.witness", "webhook.cel.program"),
 }
 """Imports that point up all the same, each with its reason beside it in the code."""
