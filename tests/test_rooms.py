@@ -18,6 +18,7 @@ webhook.cli
 webhook.server
 webhook.lint
 webhook.impact
+webhook.audit
 webhook.mutants
 webhook.convert
 webhook.offline.cases

@@ -64,6 +64,7 @@ SIDEBAR = {
             Operations <docs/operations/README>
             The server <docs/serve>
             Recorded reviews <docs/recording>
+            What already runs <docs/audit>
         Work on Gatewright
             Contributing <CONTRIBUTING>
             Architecture <docs/architecture>

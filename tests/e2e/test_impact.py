@@ -10,9 +10,11 @@ from tests.cli.running import gatewright
 from tests.e2e.controlplane import ADMIN, ControlPlane, manifests
 from tests.e2e.live import binding, config_map, policy
 from tests.e2e.objects import namespace
+from webhook.audit.reading import Reader
+from webhook.audit.sources import Cluster
 from webhook.cluster.connection import Connection, configuration
-from webhook.impact import livecorpus
 from webhook.impact.deciding import Counted, impacts
+from webhook.impact.livecorpus import Live
 from webhook.impact.sameness import compared
 from webhook.impact.trees import Side
 from webhook.policy.load.loading import load_tree
@@ -73,9 +75,7 @@ def test_objects_of_the_cluster_are_judged_and_none_is_written(cluster: ControlP
     assert after == before
 
 
-def test_a_kind_is_listed_in_pages_and_each_object_is_judged_once(
-    cluster: ControlPlane, tmp_path: Path, monkeypatch: Any
-) -> None:
+def test_a_kind_is_listed_in_pages_and_each_object_is_judged_once(cluster: ControlPlane, tmp_path: Path) -> None:
     cluster.apply(namespace("many"))
     cluster.apply(*(config_map(f"one-of-many-{number}", "many") for number in range(25)))
     sides = []
@@ -86,10 +86,9 @@ def test_a_kind_is_listed_in_pages_and_each_object_is_judged_once(
         tree = read_tree(tmp_path / side)
         sides.append(Side(side, load_tree(tree), tree))
     old, new = sides
-    monkeypatch.setattr(livecorpus, "PAGE", 7)
     where = configuration("kubeconfig", cluster.kubeconfig("pages", cluster.tokens[ADMIN.name]))
     comparison = compared(old, new)
-    corpus = livecorpus.Live(Connection(where, 1), "here", comparison.evaluated, user=User())
+    corpus = Live(Cluster(Reader(Connection(where, 1)), "here", 7), comparison.evaluated, user=User())
     names = [
         each.identity.name
         for each in impacts(corpus, old, new, comparison, Counted())

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from tests.cluster.apiserver import Exchange, config_map, listed, playing
+from webhook.audit.reading import Reader
+from webhook.audit.sources import Cluster
 from webhook.cluster.connection import Connection
 from webhook.impact.deciding import Counted, impacts
 from webhook.impact.livecorpus import Live
@@ -88,7 +90,7 @@ def judged(url: str, old: Side, new: Side, operation: str = CREATE) -> tuple[lis
     where.host = url
     where.retries = False
     comparison = compared(old, new)
-    corpus = Live(Connection(where, 1), "here", comparison.evaluated, user=User(), operation=operation)
+    corpus = Live(Cluster(Reader(Connection(where, 1)), "here"), comparison.evaluated, user=User(), operation=operation)
     found = impacts(corpus, old, new, comparison, Counted())
     return [f"{each.identity.api_version} {each.identity.name}" for each in found], corpus
 
@@ -157,7 +159,7 @@ def test_a_place_in_an_object_of_a_cluster_is_found(tmp_path: Path) -> None:
         where: Any = Configuration()
         where.host = url
         comparison = compared(old, new)
-        corpus = Live(Connection(where, 1), "here", comparison.evaluated, user=User())
+        corpus = Live(Cluster(Reader(Connection(where, 1)), "here"), comparison.evaluated, user=User())
         difference = next(iter(impacts(corpus, old, new, comparison, Counted())))
     located = difference.differing[0].new[0]
     assert (located.path, located.line, located.known) == (("object", "data", "a"), 1, True)

@@ -13,6 +13,10 @@ SMALL = 60
 """Lines. A module of so many may be tested with those that use it."""
 
 ELSEWHERE = """
+audit/listings: audit/test_auditing
+audit/owners: audit/test_folding
+audit/planning: audit/test_auditing
+audit/sources: audit/test_auditing
 apiserver/customresources/coercing: apiserver/customresources/test_judging
 apiserver/customresources/correlation: apiserver/customresources/test_judging
 apiserver/customresources/embedded: apiserver/customresources/test_against_kubernetes
@@ -70,6 +74,7 @@ cli/report/coveragejson: cli/test_coverage
 cli/report/coveragemarkdown: cli/test_coverage
 cli/report/coveragetext: cli/test_coverage
 cli/report/checked: cli/test_check
+cli/report/audited: cli/test_audit
 cli/report/changes: cli/test_check
 cli/report/mutantsjson: cli/test_mutants
 cli/report/mutantstext: cli/test_mutants

@@ -10,7 +10,9 @@ import typer
 
 from webhook.cli.options import NO_SETTINGS, TREES, fail_with
 
-_COMMANDS: Final = ("check", "explain", "impact", "lint", "manifests", "mutate", "new", "policies", "replay", "test")
+_COMMANDS: Final = (
+    *("audit", "check", "explain", "impact", "lint", "manifests", "mutate", "new", "policies", "replay", "test"),
+)
 _READING: Final = ("check", "explain", "impact", "mutate")  # those whose PATH is a manifest, and may be left out
 _ALONE: Final = frozenset({"--cluster", "--recordings", "--test"})  # options that name what is judged in its place
 

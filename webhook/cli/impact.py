@@ -391,6 +391,8 @@ def _corpora(
     if asked.paths:
         found.append(_manifests(asked, options, access, sides, bar, said))
     if asked.cluster:
+        from webhook.audit.reading import Reader
+        from webhook.audit.sources import Cluster
         from webhook.cluster.connection import ConfigurationError, Connection, configuration
         from webhook.impact.livecorpus import Live
 
@@ -398,11 +400,8 @@ def _corpora(
             where = configuration("kubeconfig", asked.kubeconfig, asked.context)
         except ConfigurationError as error:
             raise NotGiven(f"--cluster: {error}") from None
-        connection = Connection(where, 1)
-        name = asked.context or "the cluster"
-        live = Live(
-            connection, name, comparison.evaluated, user=options.user, operation=options.operation, access=access
-        )
+        source = Cluster(Reader(Connection(where, 1)), asked.context or "the cluster")
+        live = Live(source, comparison.evaluated, user=options.user, operation=options.operation, access=access)
         found.append(live)
     if asked.recordings:
         from webhook.impact.recordedcorpus import of_recordings

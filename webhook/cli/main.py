@@ -19,6 +19,7 @@ from webhook.cli.values import Command, Group
 from webhook.nearest import nearest
 
 COMMANDS: Final = {
+    "audit": ("webhook.cli.audit", "Judge what a cluster already runs."),
     "bundle": ("webhook.cli.bundle", "Pack a policy tree into an OCI artifact."),
     "check": ("webhook.cli.check", "Check manifests as if they were applied."),
     "convert": ("webhook.cli.convert", "Convert policies of Kyverno and Gatekeeper into standard ones."),

@@ -24,6 +24,7 @@ TOKEN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 
 CONNECT_TIMEOUT = 10.0  # seconds
 _SHOWN = 500  # characters of a server's message that errors quote
+_MAX_DIGITS = 6  # of a Retry-After in seconds
 _MAX_LINE = 64 << 20  # bytes of one watch event; an object has at most 3 MiB
 
 Where = Literal["in-cluster", "kubeconfig"]
@@ -36,11 +37,17 @@ class ConfigurationError(Exception):
 
 
 class APIError(Exception):
-    """The API server responded with an error: its HTTP status and message."""
+    """The API server responded with an error: its HTTP status and message.
 
-    def __init__(self, status: int, message: str) -> None:
+    `token`: of a list whose continue token has expired (410), the one that goes on with the next key all the same, or
+    "". `retry_after`: the seconds that the server asks its clients to wait, 0 if it does not.
+    """
+
+    def __init__(self, status: int, message: str, *, token: str = "", retry_after: float = 0.0) -> None:
         super().__init__(f"{status}: {message}")
         self.status = status
+        self.token = token
+        self.retry_after = retry_after
 
 
 class Unreachable(Exception):
@@ -96,6 +103,11 @@ class Connection:
         """The JSON object that a GET returns. timeout: seconds between two reads. Raises APIError, Unreachable."""
         return self._answered("GET", path, query or [], None, timeout)
 
+    def sized(self, path: str, query: Query, timeout: float) -> tuple[Object, int]:
+        """As `get`, with the bytes of the JSON text."""
+        text = self._text("GET", path, query, None, timeout)
+        return _object(text), len(text)
+
     def post(self, path: str, body: Object, timeout: float) -> Object:
         """The JSON object that a POST of `body` returns. timeout: seconds between two reads.
 
@@ -140,20 +152,19 @@ class Connection:
             watch.cut()
 
     def _answered(self, method: str, path: str, query: Query, body: Object | None, timeout: float) -> Object:
+        return _object(self._text(method, path, query, body, timeout))
+
+    def _text(self, method: str, path: str, query: Query, body: Object | None, timeout: float) -> bytes:
         from urllib3.exceptions import HTTPError
 
         response = self._request(method, path, query, body, timeout)
         if not 200 <= response.status <= 299:
             raise _error(response)
         try:
-            answer = orjson.loads(response.read())
-        except orjson.JSONDecodeError:
-            raise Unreachable("the response is not JSON") from None
+            text: bytes = response.read()
         except (HTTPError, OSError) as error:
             raise Unreachable(_reason(error)) from None
-        if not isinstance(answer, dict):
-            raise Unreachable("the response is not a JSON object")
-        return answer
+        return text
 
     def _request(self, method: str, path: str, query: Query, body: Object | None, timeout: float) -> Any:
         """The response, with its body not yet read."""
@@ -216,6 +227,16 @@ class Watch:
         self._response.release_conn()
 
 
+def _object(text: bytes) -> Object:
+    try:
+        answer = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise Unreachable("the response is not JSON") from None
+    if not isinstance(answer, dict):
+        raise Unreachable("the response is not a JSON object")
+    return answer
+
+
 def _error(response: Any) -> APIError:
     """The message of the response's Status object; without one, the HTTP reason phrase."""
     from urllib3.exceptions import HTTPError
@@ -225,9 +246,15 @@ def _error(response: Any) -> APIError:
         status = orjson.loads(response.read())
     except (orjson.JSONDecodeError, HTTPError, OSError):
         status = None
+    token = ""
     if isinstance(status, dict) and isinstance(status.get("message"), str):
         message = status["message"]
-    return APIError(int(response.status), " ".join(message.split())[:_SHOWN])
+        metadata = status.get("metadata")
+        found = metadata.get("continue") if isinstance(metadata, dict) else None
+        token = found if isinstance(found, str) else ""
+    asked = str(response.headers.get("Retry-After") or "")
+    retry_after = float(asked) if asked.isascii() and asked.isdigit() and len(asked) <= _MAX_DIGITS else 0.0
+    return APIError(int(response.status), " ".join(message.split())[:_SHOWN], token=token, retry_after=retry_after)
 
 
 def _reason(error: BaseException) -> str:

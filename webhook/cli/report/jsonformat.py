@@ -1,5 +1,5 @@
-"""The report as one JSON object, of one shape for `check`, `test`, `lint` and `impact`. Its fields are an interface:
-add, never rename. docs/report.schema.json describes all of them; docs/formats.md says what they mean.
+"""The report as one JSON object, of one shape for `check`, `test`, `lint`, `impact` and `audit`. Its fields are an
+interface: add, never rename. docs/report.schema.json describes all of them; docs/formats.md says what they mean.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from webhook.offline.requests import Identity
 from webhook.visible import encodable
 
 OF_VERDICTS: Final[tuple[Level, ...]] = LEVELS[:3]
-"""The levels that `check` and `impact` count in the summary; the other commands count the rest."""
+"""The levels that `check`, `impact` and `audit` count in the summary; the other commands count the rest."""
 
 
 def text(report: Report) -> Iterator[str]:
@@ -81,7 +81,7 @@ def _of(report: Report, kind: str) -> Iterator[Finding]:
 
 
 def _summary(report: Report) -> dict[str, Any]:
-    of_verdicts = report.command in ("check", "impact")
+    of_verdicts = report.command in ("check", "impact", "audit")
     counts: dict[str, Any] = dict(report.scope)
     if report.mutated is not None:
         from webhook.cli.report import mutantsjson
@@ -154,6 +154,10 @@ def _finding(finding: Finding, report: Report) -> dict[str, Any]:
         "asides": list(finding.asides),
         "fingerprint": finding.fingerprint,
     }
+    if finding.cluster:
+        made["cluster"] = finding.cluster
+    if finding.user is not None:
+        made["user"] = {"name": finding.user.username, "groups": list(finding.user.groups)}
     if finding.change:
         made["change"] = finding.change
     if finding.diff:

@@ -1,4 +1,4 @@
-"""What a run of `check`, `test`, `lint` or `impact` came to: the one model that every output format reads.
+"""What a run of `check`, `test`, `lint`, `impact` or `audit` came to: the one model that every output format reads.
 
 A command makes one `Report`, and `webhook.cli.report.writing` writes it in the formats that were asked for; no format
 knows a command's own records. What a command fills:
@@ -15,6 +15,9 @@ knows a command's own records. What a command fills:
   what is said now; what is not said any more, and a patch, has the level note. `diff`, if it is a patch; and `impact`,
   which says what was compared. Text and Markdown group such findings by policy, change and owner, and show few
   examples of each.
+- `audit`: as `check`, but of stored objects: `place` is the cluster, without a line, `cluster` its name, and `user` who
+  is taken to create the object. What is found on objects of a controller stands at its workload, once; an aside says on
+  which. `webhook.cli.report.audited` does so.
 
 `webhook.cli.reporting` has the options that these commands share, and `finish`, which writes a report and gives the
 exit code. Texts are plain and hold no content of Secrets: whoever makes a Finding has redacted them. Each format
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from webhook.offline.leftout import LeftOut
     from webhook.offline.requests import Identity
     from webhook.offline.verdicts import Located
+    from webhook.policy.request import User
 
 Level = Literal["deny", "warn", "audit", "error", "warning", "note"]
 """How grave a finding is: of verdicts the binding's action, of everything else error, warning or note."""
@@ -142,7 +146,8 @@ class Finding(Struct, frozen=True, kw_only=True):
     Of verdicts on objects: `object`, its `owner` (webhook.offline.owners), the `operation` of the request, `kind`,
     `policy` and `binding` ("" if there are none), `action` and `reason` as the API server writes them, `error`: whether
     the policy could not be evaluated, so that this is no violation. `looked_for`: the params that were not found.
-    `explained`: the finding as it was located, if its explanation is shown.
+    `explained`: the finding as it was located, if its explanation is shown. `cluster`: where the object is stored, ""
+    for manifests; `user`: who was taken to create it there, None for manifests.
 
     `fingerprint`: the same for the same finding in another run, although lines have moved (`fingerprinted` sets it).
     `asides`: more lines, shown below. `traceback`: of a policy in Python, if asked for. `diff`: a unified diff's lines.
@@ -174,6 +179,8 @@ class Finding(Struct, frozen=True, kw_only=True):
     diff: tuple[str, ...] = ()
     fix: Fix | None = None
     explained: Located | None = None
+    cluster: str = ""
+    user: User | None = None
 
     @property
     def severity(self) -> Severity:
@@ -238,10 +245,11 @@ class Diff(Struct, frozen=True):
 class Report(Struct, frozen=True, kw_only=True):
     """All that a run came to. The order is that of the inputs, and the same in every run.
 
-    `command`: "check", "test", "lint" or "impact". `rules`: by id; a finding's rule may be missing here. `suppressed`:
-    findings that count for nothing, each with its suppression. `problems`: inputs that could not be read or used: the
-    run itself failed. `warnings`: about inputs, which fail nothing. `notes`: lines worth knowing. `scope`: how much was
-    looked at, as name in the plural -> count, such as {"objects": 3, "files": 2}, in the order in which it is said.
+    `command`: "check", "test", "lint", "impact" or "audit". `rules`: by id; a finding's rule may be missing here.
+    `suppressed`: findings that count for nothing, each with its suppression. `problems`: inputs that could not be read
+    or used: the run itself failed. `warnings`: about inputs, which fail nothing. `notes`: lines worth knowing. `scope`:
+    how much was looked at, as name in the plural -> count, such as {"objects": 3, "files": 2}, in the order in which it
+    is said.
     `untested`: policies without tests. `mutated`: what became of mutants; None if none were made. `impact`: what two
     policy trees were compared for, and what cannot be said; None for other commands. `hidden`: how many findings are
     left out on demand, `hidden_denied` and `hidden_failing` those among them that deny, and that fail the run.
@@ -317,9 +325,9 @@ _VARIABLE: Final = lazily("'[^']*'|\"[^\"]*\"|[0-9]+")
 def fingerprinted(findings: Iterable[Finding]) -> Iterator[Finding]:
     """The findings, each with its fingerprint: 32 hexadecimal digits, different ones within one report.
 
-    It is of the rule, the binding, the level, the object, the place within it, and the message without what it quotes
-    and its numbers; so neither moving lines or files nor a new image tag makes a finding a new one. Of a finding that
-    is about no object, the file is part of it. Equal findings are told apart by counting.
+    It is of the rule, the binding, the level, the cluster and the object, the place within it, and the message without
+    what it quotes and its numbers; so neither moving lines or files nor a new image tag makes a finding a new one. Of a
+    finding that is about no object, the file is part of it. Equal findings are told apart by counting.
     """
     seen: Counter[str] = Counter()
     for each in findings:
@@ -328,6 +336,8 @@ def fingerprinted(findings: Iterable[Finding]) -> Iterator[Finding]:
             [each.place.file] if about is None else [_group(about.api_version), about.kind, about.namespace, about.name]
         )
         words = _VARIABLE.sub("", each.message)
+        if each.cluster:
+            where.append(each.cluster)
         parts = [each.rule, each.kind, each.binding, each.level, each.change, *where, each.anchor or each.path, words]
         base = "\0".join(parts)
         seen[base] += 1

@@ -357,7 +357,7 @@ def summary(report: Report, style: Style) -> str:
         parts.append(style(ERROR, counted(len(wrong), "error")))
     if report.hidden:
         parts.append(f"{report.hidden:,} not shown{_failing(report)}")
-    if report.command == "check":
+    if report.command in ("check", "audit"):
         if not report.count("deny") and not report.hidden_denied:
             parts.insert(0, style(PASSED, "nothing denied"))
     elif not report.findings and not report.hidden and not wrong:

@@ -1,0 +1,200 @@
+"""`gatewright audit` on a cluster that is served from memory: its formats, exit codes, and what bad input comes to.
+
+tests/e2e/test_audit.py has a real kube-apiserver.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from tests.audit.clusters import Object, Server, made, policy
+from tests.cli.running import gatewright
+from tests.cluster.apiserver import Exchange, playing
+from webhook.cli.report.writing import FORMATS
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs/report.schema.json").read_text())
+SHORT = policy("short", "object.metadata.name.size() < 6", "too long")
+BAD = policy("images", "object.spec.containers.all(c, c.image != 'bad')", "bad image", on="pods")
+
+
+def kubeconfig(folder: Path, url: str) -> Path:
+    path = folder / "kubeconfig"
+    value = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "it",
+        "clusters": [{"name": "it", "cluster": {"server": url}}],
+        "users": [{"name": "it", "user": {"token": "a-token"}}],
+        "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+    }
+    path.write_text(json.dumps(value))
+    return path
+
+
+def objects() -> list[Object]:
+    web = made("Deployment", "web")
+    set_ = made("ReplicaSet", "web-1", owner=web, spec={"replicas": 2})
+    spec = {"containers": [{"name": "c", "image": "bad"}]}
+    return [
+        made("Namespace", "shop", metadata={"name": "shop", "labels": {"team": "cart"}}),
+        web,
+        set_,
+        *(made("Pod", f"web-1-{name}", owner=set_, spec=spec) for name in "ab"),
+        *(made("ConfigMap", name) for name in ("short", "rather-long", "<b>long</b>")),
+    ]
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[tuple[Path, Server]]:
+    """A folder with policies and a kubeconfig, and the cluster to which it leads."""
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "short.yaml").write_text(SHORT)
+    (tmp_path / "policies" / "images.yaml").write_text(BAD)
+    server = Server(objects())
+    with playing(server) as (url, _):
+        kubeconfig(tmp_path, url)
+        yield tmp_path, server
+
+
+def run(folder: Path, *options: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    return gatewright("audit", "--kubeconfig", "kubeconfig", "--qps", "0", *options, cwd=folder, env=env)
+
+
+def test_what_is_found_is_told_of_workloads(here: tuple[Path, Server]) -> None:
+    done = run(here[0])
+    assert done.returncode == 1, done.stderr
+    assert (
+        "\n".join(
+            [
+                "the cluster",
+                "  the cluster: deny short",
+                "      ConfigMap shop/<b>long</b>: metadata.name",
+                "      too long",
+                "  the cluster: deny short",
+                "      ConfigMap shop/rather-long: metadata.name",
+                "      too long",
+                "  the cluster: deny images",
+                "      Deployment shop/web: spec.containers[0].image",
+                "      bad image",
+                "      found on Pod web-1-a, Pod web-1-b",
+                "",
+                "3 denied (5 objects, 2 kinds, 2 policies)",
+            ]
+        )
+        in done.stdout
+    )
+    assert "note: 1 finding on objects of controllers told once, of their workloads" in done.stderr
+    assert "note: judged as created by nobody in particular" in done.stderr
+
+
+def test_each_finding_says_its_cluster_and_who_is_taken_to_create_the_object(here: tuple[Path, Server]) -> None:
+    done = run(here[0], "--as", "alice", "--as-group", "dev", "--context", "it", "-o", "json")
+    report = json.loads(done.stdout)
+    jsonschema.validate(report, SCHEMA)
+    assert report["command"] == "audit"
+    assert {each["cluster"] for each in report["findings"]} == {"it"}
+    user = {"name": "alice", "groups": ["dev", "system:authenticated"]}
+    assert [each["user"] for each in report["findings"]] == [user] * 3
+    assert {(each["file"], each["line"]) for each in report["findings"]} == {("it", None)}
+    assert report["findings"][2]["asides"] == [
+        "found on Pod web-1-a, Pod web-1-b",
+        "judged as created by alice (dev, system:authenticated)",
+    ]
+    assert report["summary"]["objects"] == 5 and report["summary"]["deny"] == 3
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_tells_of_every_finding(here: tuple[Path, Server], name: str) -> None:
+    done = run(here[0], "-o", name)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.count("rather-long") >= 1 and "bad image" in done.stdout
+    assert "<b>long" not in done.stdout or name not in ("html", "junit", "checkstyle")
+
+
+def test_what_is_known_fails_nothing(here: tuple[Path, Server]) -> None:
+    folder, server = here
+    done = run(folder, "--baseline", "known.json", "--write-baseline")
+    assert done.returncode == 0, done.stderr
+    server.objects.append(made("ConfigMap", "also-long"))
+    done = run(folder, "--baseline", "known.json", "-o", "json")
+    report = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert [each["object"]["name"] for each in report["findings"]] == ["also-long"]
+    assert len(report["known"]) == 3
+
+
+@pytest.mark.parametrize(("options", "code"), [(["--fail-on", "never"], 0), (["--only", "warn"], 1)])
+def test_what_fails_the_run(here: tuple[Path, Server], options: list[str], code: int) -> None:
+    assert run(here[0], *options).returncode == code
+
+
+def test_owners_are_those_of_namespaces(here: tuple[Path, Server]) -> None:
+    report = json.loads(run(here[0], "--owner-label", "team", "-o", "json").stdout)
+    assert {each["owner"] for each in report["findings"]} == {"cart"}
+
+
+def test_a_kind_that_cannot_be_listed_fails_the_run(here: tuple[Path, Server]) -> None:
+    def refused(exchange: Exchange) -> bool:
+        exchange.refuse(403, "pods is forbidden")
+        return True
+
+    here[1].broken["/api/v1/pods"] = refused
+    done = run(here[0], "-o", "json")
+    report = json.loads(done.stdout)
+    assert done.returncode == 2
+    assert [each["message"] for each in report["errors"]] == ["pods cannot be listed: 403: pods is forbidden"]
+    assert len(report["findings"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--qps", "-1"], "--qps: expected a number of 0 or more, got -1"),
+        (["--qps", "nan"], "--qps: expected a number of 0 or more, got nan"),
+        (["--context", "elsewhere"], "no cluster to audit: kubeconfig kubeconfig"),
+        (["--as-group", "dev"], "--as-group needs --as"),
+        (["--kubernetes-version", "9"], "--kubernetes-version"),
+    ],
+)
+def test_wrong_options_are_refused(here: tuple[Path, Server], options: list[str], said: str) -> None:
+    done = run(here[0], *options)
+    assert done.returncode == 2 and said in done.stderr, done.stderr
+    assert here[1].asked == []
+
+
+def test_policies_that_do_not_load_are_problems(here: tuple[Path, Server]) -> None:
+    (here[0] / "policies" / "short.yaml").write_text(SHORT.replace("size()", "siz()"))
+    done = run(here[0])
+    assert done.returncode == 2 and "policies/short.yaml" in done.stderr and not done.stdout
+    assert here[1].asked == []
+
+
+def test_a_cluster_that_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "short.yaml").write_text(SHORT)
+    with playing(Server([])) as (url, _):
+        kubeconfig(tmp_path, url)
+    done = run(tmp_path)
+    assert done.returncode == 2 and "cannot be reached: Failed to establish a new" in done.stderr
+
+
+def test_a_value_of_a_secret_is_nowhere(here: tuple[Path, Server]) -> None:
+    folder, server = here
+    (folder / "policies" / "leak.yaml").write_text(
+        policy(
+            "leak",
+            "false",
+            on="secrets",
+            validations=[{"expression": "false", "messageExpression": "object.data.password"}],
+        ).replace('"object.data.password"', '"string(object.data.password)"')
+    )
+    server.objects.append(made("Secret", "db", data={"password": "aHVudGVyMg=="}))
+    for name in FORMATS:
+        done = run(folder, "-o", name)
+        assert "aHVudGVyMg" not in done.stdout + done.stderr and "hunter2" not in done.stdout + done.stderr

@@ -1,0 +1,87 @@
+"""What `audit` found, as findings of the report's model (webhook.cli.report.model)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from webhook.audit.folding import Folding, Told
+from webhook.cli.report.checked import Checked
+from webhook.cli.report.model import Finding, Place
+
+if TYPE_CHECKING:
+    from webhook.audit.auditing import Judged
+    from webhook.policy.request import User
+
+
+class Audited:
+    """Makes findings of verdicts on stored objects, and keeps them. cluster: its name. user: who creates the objects.
+
+    `folded`: the findings on objects of controllers that were told of their workloads already.
+    """
+
+    def __init__(self, checked: Checked, cluster: str, user: User) -> None:
+        self._checked = checked
+        self._cluster = cluster
+        self._user = user
+        self._place = Place(cluster)
+        self._by = (f"judged as created by {named(user)}",) if user.username else ()
+        self._folding, self._excepted = Folding(), Folding()
+        self._findings: list[tuple[Finding, Told]] = []
+        self._suppressed: list[tuple[Finding, Told]] = []
+
+    @property
+    def folded(self) -> int:
+        return self._folding.folded
+
+    def add(self, judged: Judged) -> None:
+        """Keep what is found on an object, and nothing else of it."""
+        verdict, workload = judged.verdict, judged.workload
+        of = workload or verdict.identity
+        member = verdict.identity if workload is not None else None
+
+        def made(finding: Finding) -> Finding:
+            return replace(
+                finding,
+                place=self._place,
+                rendered=None,
+                excerpt=None,
+                object=of,
+                cluster=self._cluster,
+                user=self._user,
+            )
+
+        document = verdict.document
+        for located, told in self._folding.new(verdict.findings, of, member):
+            self._findings.append((made(self._checked.finding(located, document)), told))
+        exceptions = {id(located): exception for located, exception in verdict.excepted}
+        for located, told in self._excepted.new((located for located, _ in verdict.excepted), of, member):
+            found = self._checked.finding(located, document, exceptions[id(located)])
+            self._suppressed.append((made(found), told))
+
+    def findings(self) -> Iterator[Finding]:
+        """What counts, by namespace and object, those without a namespace first."""
+        return self._in_order(self._findings)
+
+    def suppressed(self) -> Iterator[Finding]:
+        """What exceptions cover, in the same order."""
+        return self._in_order(self._suppressed)
+
+    def _in_order(self, found: list[tuple[Finding, Told]]) -> Iterator[Finding]:
+        for finding, told in sorted(found, key=lambda pair: _order(pair[0])):
+            aside = told.aside()
+            asides = (*finding.asides, *((aside,) if aside else ()), *self._by)
+            yield replace(finding, asides=asides) if asides else finding
+
+
+def named(user: User) -> str:
+    """A user with its groups: `alice (a, b)`."""
+    groups = f" ({', '.join(user.groups)})" if user.groups else ""
+    return f"{user.username}{groups}"
+
+
+def _order(finding: Finding) -> tuple[str, ...]:
+    of = finding.object
+    return ("",) if of is None else (of.namespace, of.kind, of.name)
