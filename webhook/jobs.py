@@ -66,8 +66,13 @@ class Jobs(Generic[P, R, E]):
         gc.freeze()
         workers: list[_Worker] = []
         try:
-            for number in range(count):
-                workers.append(self._forked(parts[number::count], workers))
+            # Ctrl-C comes before the first process is there, or when all are known.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                for number in range(count):
+                    workers.append(self._forked(parts[number::count], workers))
+            finally:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             with selectors.DefaultSelector() as selector:
                 for each in workers:
                     selector.register(each.pipe, selectors.EVENT_READ, each)

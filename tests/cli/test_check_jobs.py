@@ -155,7 +155,7 @@ def generate(folder: Path, seed: int, count: int) -> None:
 def test_several_processes_write_what_one_writes(tmp_path: Path, tree: Path, seed: int) -> None:
     generate(tmp_path / "files", seed, 120)
     formats = [part for name in FORMATS if name != "text" for part in ("-o", f"{name}=out.{name}")]
-    options = ("--policies", tree, *formats, "-o", "text", "--diff", *(["--as-written"] if seed == 2 else []))
+    options = ("--policies", str(tree), *formats, "-o", "text", "--diff", *(["--as-written"] if seed == 2 else []))
     found = []
     for jobs in ("1", "2", "3"):
         run = gatewright("check", "files", *options, "--jobs", jobs, cwd=tmp_path)

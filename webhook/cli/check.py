@@ -312,10 +312,10 @@ def _check(
                 asked = chain.from_iterable(part)
                 return [made.judged(each, diffs) for each in verdicts(asked, policies, cluster, explain=explain)]
 
-            groups = list(by_document(requests))
-            parts = [groups[at : at + _PART] for at in range(0, len(groups), _PART)]
+            documents = list(by_document(requests))
+            parts = [documents[at : at + _PART] for at in range(0, len(documents), _PART)]
             # Explanations hold programs, and a traceback is that of the first exception of the run.
-            work = Jobs(1 if explain or verbose else processes(jobs, len(groups)), judged, lambda: cluster.assumed)
+            work = Jobs(1 if explain or verbose else processes(jobs, len(documents)), judged, lambda: cluster.assumed)
             gc.freeze()
             gc.enable()
             try:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.cel.evaluating import with_variables
-from webhook.cel import EvaluationError
+from webhook.cel import Environment, EvaluationError, types
 from webhook.cel.program import Program, Recording
 from webhook.cel.why.shapes import MAX_SHAPES, Shapes
 from webhook.paths import Path
@@ -40,6 +40,8 @@ EXPRESSIONS = [
     "object.spec.containers.slice(0, 1).all(c, c.image != 'x/a')",
     "object.spec.containers.transformMap(i, c, c.image).all(k, v, v.startsWith('r/'))",
     "object.spec.missing.field == 'x'",
+    "object.metadata.labels[object.metadata.name] == 'yes'",
+    "(object.spec.type == 'NodePort' ? object.metadata.labels.a : object.metadata.name) == 'z'",
 ]
 
 
@@ -61,7 +63,7 @@ def made(source: random.Random) -> dict[str, Any]:
         spec["initContainers"] = [container()]
     if source.random() < 0.1:
         del spec["type"]
-    labels = {key: source.choice(["yes", "no"]) for key in ("exempt", "team", "a") if source.random() < 0.5}
+    labels = {key: source.choice(["yes", "no"]) for key in ("exempt", "team", "a", "b") if source.random() < 0.5}
     items = list(labels.items())
     source.shuffle(items)
     metadata = {"name": source.choice("abc"), "labels": dict(items)}
@@ -109,6 +111,16 @@ def test_an_object_of_a_known_shape_is_not_searched(monkeypatch: pytest.MonkeyPa
         assert result is False
         assert shapes.witnesses(program, activation)[:1] == (("spec", "containers", 1, "image"),)
     assert len(searched) == 1
+
+
+def test_what_the_search_asked_of_the_object_is_asked_of_the_next_one() -> None:
+    program = Environment({"object": types.DYN, "request": types.DYN}).compile("request.namespace + request.name == ''")
+    shapes = Shapes([program])
+    for metadata in ({"name": "a", "namespace": "b"}, {"name": "a"}, {"namespace": "b"}, {}):
+        activation = Recording({"object": {"metadata": metadata}, "request": {"name": "a", "namespace": "b"}})
+        assert program.evaluate_recording(activation) is False
+        found = [path[-1] for path in shapes.witnesses(program, activation)]
+        assert found == sorted(["namespace", "name"], key=lambda name: name not in metadata)
 
 
 def test_what_is_kept_is_bounded() -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from msgspec import Struct
 
 from webhook.cel.code.recording import SPENT, Record, Rounds
-from webhook.cel.tree.ast import Call, Comprehension, Const, MapLiteral, nodes
+from webhook.cel.tree.ast import Call, Comprehension, MapLiteral, nodes
 from webhook.cel.tree.declared import Shape
 from webhook.cel.value.numbers import UInt
 from webhook.cel.value.values import NONE, Optional
@@ -38,35 +38,24 @@ _Kept = list[tuple[tuple[tuple[Path, int], ...], tuple[Path, ...]]]
 
 
 class _Facts(Struct, frozen=True):
-    """Whose values the search reads, by id(node): those it takes as keys, those it compares with a text, and the maps
-    that a loop goes over, whose keys are in an order."""
+    """Whose values the search reads, by id(node): those that are keys, and the maps that a loop goes over, whose keys
+    are in an order. Whether a value is equal to a constant is the value of the comparison."""
 
     exact: set[int]
-    texts: dict[int, str]
     ranges: set[int]
 
     @classmethod
     def of(cls, programs: Iterable[Program]) -> _Facts:
-        found = cls(set(), {}, set())
+        found = cls(set(), set())
         for program in programs:
             for node in nodes(program.tree):
                 if isinstance(node, Comprehension):
                     found.ranges.add(id(node.range))
                 elif isinstance(node, MapLiteral):
                     found.exact.update(id(entry.key) for entry in node.entries)
-                elif isinstance(node, Call):
-                    found._add(node)
+                elif isinstance(node, Call) and node.declared.shape is Shape.PART:
+                    found.exact.add(id(node.args[1]))
         return found
-
-    def _add(self, node: Call) -> None:
-        if node.declared.shape is Shape.PART:
-            self.exact.add(id(node.args[1]))
-        if node.function in ("_==_", "_!=_"):
-            values = [arg.value for arg in node.args if isinstance(arg, Const)]
-            texts = [each for each in values if isinstance(each, str) and each]
-            for arg in node.args if texts else ():
-                if self.texts.setdefault(id(arg), texts[0]) != texts[0]:
-                    self.exact.add(id(arg))
 
 
 class Shapes:
@@ -101,14 +90,14 @@ class Shapes:
     def _shape(self, record: Record) -> tuple[Any, ...] | None:
         """What the search may read of a record; None if that is too much."""
         found: list[Any] = []
-        exact, texts, ranges = self._facts.exact, self._facts.texts, self._facts.ranges
+        exact, ranges = self._facts.exact, self._facts.ranges
         for key, value in record.items():
             found.append(key)
             made = type(value)
             if made is bool:
                 found.append("T" if value else "F")
             elif made is str:
-                found.append(_text(value, key, exact, texts))
+                found.append(("=", value) if key in exact else "s")
             elif made is list:
                 # The key of a list of indices, those that a filter chose, is no node.
                 found.append(tuple(value) if type(key) is tuple else ("l", len(value)))
@@ -146,11 +135,3 @@ class Shapes:
                 return None
             found += (at, shape)
         return tuple(found)
-
-
-def _text(value: str, key: Any, exact: set[int], texts: dict[int, str]) -> Any:
-    if key in exact:
-        return ("=", value)
-    if key in texts:
-        return "=" if value == texts[key] else "!"
-    return "s"
