@@ -30,7 +30,7 @@ def test_objects_of_all_pages_are_judged_once(tmp_path: Path) -> None:
     server = Server([made("ConfigMap", f"config-{number:02}") for number in range(25)])
     found, audit = audited(server, loaded(tmp_path / "p", SHORT), largest=7)
     assert told(found) == [f"ConfigMap config-{number:02}: too long" for number in range(25)]
-    assert (audit.objects, audit.kinds, audit.problems) == (25, 1, [])
+    assert (audit.objects, audit.kinds, audit.problems) == (25, {"configmaps"}, [])
     assert [token for path, token in server.asked if path == "/api/v1/configmaps"] == ["", "7", "14", "21"]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+import yaml
 
 from tests.audit.clusters import Object, Server, made, policy
 from tests.cli.running import gatewright
@@ -23,15 +24,17 @@ SHORT = policy("short", "object.metadata.name.size() < 6", "too long")
 BAD = policy("images", "object.spec.containers.all(c, c.image != 'bad')", "bad image", on="pods")
 
 
-def kubeconfig(folder: Path, url: str) -> Path:
+def kubeconfig(folder: Path, url: str, **more: str) -> Path:
+    """A kubeconfig with the context `it`, which is the current one. more: URLs by further contexts."""
     path = folder / "kubeconfig"
+    servers = {"it": url, **more}
     value = {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "it",
-        "clusters": [{"name": "it", "cluster": {"server": url}}],
+        "clusters": [{"name": name, "cluster": {"server": each}} for name, each in servers.items()],
         "users": [{"name": "it", "user": {"token": "a-token"}}],
-        "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": "it"}} for name in servers],
     }
     path.write_text(json.dumps(value))
     return path
@@ -157,6 +160,7 @@ def test_a_kind_that_cannot_be_listed_fails_the_run(here: tuple[Path, Server]) -
     [
         (["--qps", "-1"], "--qps: expected a number of 0 or more, got -1"),
         (["--qps", "nan"], "--qps: expected a number of 0 or more, got nan"),
+        (["--context", "it", "--context", "it"], "--context it: given twice"),
         (["--context", "elsewhere"], "no cluster to audit: kubeconfig kubeconfig"),
         (["--as-group", "dev"], "--as-group needs --as"),
         (["--kubernetes-version", "9"], "--kubernetes-version"),
@@ -198,3 +202,90 @@ def test_a_value_of_a_secret_is_nowhere(here: tuple[Path, Server]) -> None:
     for name in FORMATS:
         done = run(folder, "-o", name)
         assert "aHVudGVyMg" not in done.stdout + done.stderr and "hunter2" not in done.stdout + done.stderr
+
+
+def test_several_clusters_are_one_report(here: tuple[Path, Server]) -> None:
+    folder, server = here
+    other = Server([made("ConfigMap", "rather-long"), made("Namespace", "shop")])
+
+    def refused(exchange: Exchange) -> bool:
+        exchange.refuse(403, "forbidden")
+        return True
+
+    other.broken["/api/v1/pods"] = refused
+    with playing(server) as (one, _), playing(other) as (two, _):
+        kubeconfig(folder, one, staging=two)
+        done = run(folder, "--context", "staging", "--context", "it", "-o", "json")
+    report = json.loads(done.stdout)
+    assert done.returncode == 2
+    named = [(each["cluster"], each["object"]["name"]) for each in report["findings"]]
+    assert named == [("staging", "rather-long"), ("it", "<b>long</b>"), ("it", "rather-long"), ("it", "web")]
+    assert [each["file"] for each in report["errors"]] == ["staging"]
+    assert report["summary"]["clusters"] == 2 and report["summary"]["objects"] == 6
+    assert len({each["fingerprint"] for each in report["findings"]}) == 4
+
+
+def test_a_cluster_of_several_that_is_away_is_named(here: tuple[Path, Server]) -> None:
+    folder, server = here
+    with playing(Server([])) as (gone, _):
+        pass
+    with playing(server) as (one, _):
+        kubeconfig(folder, one, gone=gone)
+        done = run(folder, "--context", "gone", "--context", "it", "--concise")
+    assert done.returncode == 2 and "gone: the cluster at" in done.stderr
+    assert "deny short: ConfigMap shop/rather-long" in done.stdout
+
+
+def test_roles_are_written_without_a_cluster(here: tuple[Path, Server]) -> None:
+    folder, server = here
+    done = gatewright("audit", "--rbac", cwd=folder)
+    assert done.returncode == 0 and not done.stderr
+    assert server.asked == []
+    role = next(yaml.safe_load_all(done.stdout))
+    assert role["metadata"] == {"name": "gatewright-audit"}
+    assert role["rules"] == [
+        {"apiGroups": [""], "resources": ["configmaps", "pods"], "verbs": ["list"]},
+        {"apiGroups": ["apps"], "resources": ["configmaps", "pods", "replicasets"], "verbs": ["list"]},
+        {"apiGroups": ["batch"], "resources": ["configmaps", "jobs", "pods"], "verbs": ["list"]},
+        {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["list"]},
+    ]
+
+
+def test_a_snapshot_is_judged_without_the_cluster(here: tuple[Path, Server]) -> None:
+    folder, server = here
+    live = json.loads(run(folder, "--snapshot", "it.snapshot", "--context", "it", "-o", "json").stdout)
+    asked = len(server.asked)
+    done = gatewright("audit", "it.snapshot", "-o", "json", cwd=folder)
+    report = json.loads(done.stdout)
+    assert done.returncode == 1 and len(server.asked) == asked
+    assert report["findings"] == live["findings"] and len(report["findings"]) == 3
+    assert report["summary"] == live["summary"]
+
+
+def test_impact_judges_a_snapshot(here: tuple[Path, Server]) -> None:
+    folder, _ = here
+    run(folder, "--snapshot", "it.snapshot", "--context", "it")
+    (folder / "other").mkdir()
+    (folder / "other" / "short.yaml").write_text(SHORT.replace("< 6", "< 12"))
+    options = ("--old", "policies/short.yaml", "--new", "other", "--snapshot", "it.snapshot", "-o", "json")
+    done = gatewright("impact", *options, cwd=folder)
+    report = json.loads(done.stdout)
+    assert done.returncode == 0, done.stdout
+    found = {(each["change"], each["object"]["name"], each["file"]) for each in report["findings"]}
+    assert found == {("newly allowed", "<b>long</b>", "it"), ("newly allowed", "rather-long", "it")}
+    done = gatewright("impact", *options[:4], "--snapshot", "policies/short.yaml", cwd=folder)
+    assert done.returncode == 2 and "--snapshot: policies/short.yaml: no snapshot" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["it.snapshot"], "it.snapshot: cannot be read: No such file"),
+        (["policies/short.yaml", "--context", "it"], "leave --snapshot, --context and --kubeconfig out"),
+        (["--snapshot", "nowhere/it", "--kubeconfig", "kubeconfig"], "nowhere/it: cannot be written"),
+        (["--snapshot", "it", "--context", "it", "--context", "b"], "a snapshot is of one cluster"),
+    ],
+)
+def test_wrong_snapshots_are_refused(here: tuple[Path, Server], options: list[str], said: str) -> None:
+    done = gatewright("audit", *options, cwd=here[0])
+    assert done.returncode == 2 and said in done.stderr, done.stderr

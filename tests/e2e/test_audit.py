@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import yaml
 
 from tests.cli.running import gatewright
 from tests.e2e.apiserver import Client
@@ -332,6 +333,50 @@ def test_a_kind_without_the_right_to_list_it_is_named_and_the_rest_is_judged(
     assert refused == {"secrets", "serviceaccounts", "replicasets.apps", "jobs.batch"}
     left = {each for each in said(all_of_them.report) if each[0] not in ("Secret", "ServiceAccount")}
     assert said(done.report) == left
+
+
+def test_the_roles_that_it_writes_are_enough_and_no_more(
+    cluster: ControlPlane, folder: Path, all_of_them: Done
+) -> None:
+    cluster.apply(namespace("gatewright-system"))
+    account = {"name": "gatewright-audit", "namespace": "gatewright-system"}
+    cluster.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account})
+    written = gatewright("audit", "--rbac", cwd=folder)
+    assert written.returncode == 0, written.stderr
+    cluster.kubectl("apply", "--filename", "-", stdin=written.stdout)
+    token = cluster.kubectl("create", "token", account["name"], "--namespace", account["namespace"]).stdout.strip()
+    (folder / "own").write_bytes(cluster.kubeconfig("own", token).read_bytes())
+    until = time.monotonic() + ACTIVE
+    while True:  # the authorizer hears of roles a little later
+        done = audit(folder, "--kubeconfig", "own", "--qps", "0", "--context", "it")
+        if not done.report["errors"] or time.monotonic() > until:
+            break
+    assert done.code == 0 and not done.report["errors"], done.report["errors"]
+    assert said(done.report) == said(all_of_them.report)
+    user = f"system:serviceaccount:{account['namespace']}:{account['name']}"
+    asked = set()
+    for line in (cluster.folder / "audit.log").read_text().splitlines():
+        event = json.loads(line)
+        if event["user"]["username"] == user:
+            of = event["objectRef"]
+            name = re.search(r"fieldSelector=metadata.name%3D([^&]*)", event["requestURI"])
+            within = of.get("namespace", "")
+            asked.add((event["verb"], of.get("apiGroup", ""), of["resource"], within, name[1] if name else ""))
+    granted = {
+        (verb, group, plural, role["metadata"].get("namespace", ""), name)
+        for role in yaml.safe_load_all(written.stdout)
+        for rule in role.get("rules", ())
+        for verb in rule["verbs"]
+        for group in rule["apiGroups"]
+        for plural in rule["resources"]
+        for name in rule.get("resourceNames", [""])
+    }
+    served = {("", "configmaps"), ("", "secrets"), ("", "serviceaccounts"), ("", "pods"), ("", "namespaces")}
+    served |= {("apps", "deployments"), ("apps", "replicasets"), ("batch", "jobs")}
+    whole = {each for each in asked if not each[3]}  # params are of a kind that is listed anyway
+    assert {each[:3] for each in asked} == {each[:3] for each in whole}
+    assert whole == {each for each in granted if each[1:3] in served}
+    assert {each[1] for each in granted} == {"", "apps", "batch"}
 
 
 def test_a_server_that_is_killed_and_started_again_is_audited_all_the_same(

@@ -53,14 +53,15 @@ class Asked(Struct, frozen=True):
 class Audit:
     """The audit of one source.
 
-    Once `verdicts` has ended, `problems` says what could not be read, and `objects`, `kinds`, `history` how many
-    objects were judged, of how many kinds, and how many ReplicaSets were left out as they only remember a former
-    template. `namespaces`: the Namespaces of the source, once the first verdict is there.
+    Once `verdicts` has ended, `problems` says what could not be read, `objects` how many objects were judged,
+    `kinds` of which kinds (configmaps, deployments.apps), and `history` how many ReplicaSets were left out as they only
+    remember a former template. `namespaces`: the Namespaces of the source, once the first verdict is there.
     """
 
     def __init__(self, source: Source, policies: PolicySet, asked: Asked) -> None:
         self.source = source
-        self.objects = self.kinds = self.history = 0
+        self.objects = self.history = 0
+        self.kinds: set[str] = set()
         self.notes: list[str] = []
         self.namespaces: list[dict[str, Any]] = []
         self._policies = policies.where(lambda policy: bool(policy.bindings))
@@ -90,7 +91,8 @@ class Audit:
     def _swept(self, wanted: Sequence[Listing], planner: Planner, view: View) -> Iterator[Judged]:
         workloads, watched = Workloads(), SecretsSeen(view)
         for index, listing in enumerate(wanted):
-            self.kinds += listing.judged
+            if listing.judged:
+                self.kinds.add(named(listing.resource))
             try:
                 for page in self.source.pages(listing.resource):
                     for value in page:

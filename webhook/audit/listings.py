@@ -22,8 +22,10 @@ being created; `never`, not at all, as it asks who sends a request."""
 
 MUTATING: Final = "MutatingAdmissionPolicy"
 
-_PODS: Final = ("", "pods")
-_BETWEEN: Final = frozenset({("apps", "replicasets"), ("batch", "jobs")})
+PODS: Final = ("", "pods")
+"""Group and plural of Pods."""
+
+BETWEEN: Final = frozenset({("apps", "replicasets"), ("batch", "jobs")})
 """What stands between a workload and its Pods."""
 
 _TWICE: Final[dict[tuple[str, str], tuple[str, str]]] = {("events.k8s.io", "events"): ("", "events")}
@@ -72,11 +74,11 @@ def listings(served: Sequence[Served], policies: PolicySet) -> list[Listing]:
             left[key] = waiting.where(lambda policy, chosen=chosen: _id(policy) not in chosen)  # type: ignore[misc]
             found.append(Listing(each, waiting, _updated(waiting, resource), first))
     listed = {_key(each.resource) for each in found}
-    if _PODS in listed:
+    if PODS in listed:
         nothing = policies.where(lambda _: False)
         for each in served:
             key = _key(each.resource)
-            if key in _BETWEEN and key not in listed:
+            if key in BETWEEN and key not in listed:
                 listed.add(key)
                 found.append(Listing(each, nothing, nothing))
     return sorted(found, key=_turn)
@@ -116,4 +118,4 @@ def _covers(match: Match, resource: Resource, operation: str) -> bool:
 
 def _turn(listing: Listing) -> int:
     key = _key(listing.resource)
-    return 2 if key == _PODS else 1 if key in _BETWEEN else 0
+    return 2 if key == PODS else 1 if key in BETWEEN else 0

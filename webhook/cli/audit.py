@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -50,7 +51,11 @@ from webhook.cli.reporting import (
 from webhook.versions import NEWEST_TEXT
 
 if TYPE_CHECKING:
+    from webhook.audit.auditing import Audit
     from webhook.audit.sources import Source
+    from webhook.cli.report.audited import Audited
+    from webhook.cli.report.model import Finding
+    from webhook.policy.policyset import PolicySet
 
 QPS: Final = 20.0
 """Requests to the API server in a second."""
@@ -60,17 +65,33 @@ THE_CLUSTER: Final = "the cluster"
 
 
 def audit(
+    snapshots: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FILE]", help="Judge what is in these snapshots, and ask no cluster."),
+    ] = None,
     policies: PolicyTrees = None,
     kubeconfig: Annotated[
         Path | None,
         typer.Option("--kubeconfig", metavar="FILE", help="[default: that of KUBECONFIG, else ~/.kube/config]"),
     ] = None,
     context: Annotated[
-        str, typer.Option("--context", metavar="NAME", help="The context of the kubeconfig. [default: the current one]")
-    ] = "",
+        list[str] | None,
+        typer.Option(
+            "--context",
+            metavar="NAME",
+            help="A context of the kubeconfig; several make one report. [default: the current one]",
+        ),
+    ] = None,
     qps: Annotated[
         float, typer.Option("--qps", metavar="N", help="The most requests to the API server in a second; 0 for any.")
     ] = QPS,
+    snapshot: Annotated[
+        Path | None,
+        typer.Option("--snapshot", metavar="FILE", help="Write what is read to a file, without the values of Secrets."),
+    ] = None,
+    rbac: Annotated[
+        bool, typer.Option("--rbac", help="Write the roles that an audit with these policies needs, and audit nothing.")
+    ] = False,
     user: AsUser = "",
     groups: AsGroups = None,
     settings: SettingsFile = None,
@@ -90,7 +111,7 @@ def audit(
     verbose: Verbose = False,
     color: Colors = Color.AUTO,
 ) -> None:
-    """Judge the objects of a live cluster by the policies, each as if it were created now: the cluster is only read.
+    """Judge the objects of live clusters by the policies, each as if it were created now: the cluster is only read.
 
     What is found on Pods and other objects of a controller is told once, of its workload. Exit code: **0** nothing
     would be denied (warnings do not count, unless `--fail-on` says so), **1** something would, **2** the run itself
@@ -103,7 +124,10 @@ def audit(
         asked = _Asked(
             policies=trees(policies),
             kubeconfig=kubeconfig,
-            context=context,
+            snapshots=tuple(snapshots or ()),
+            snapshot=snapshot,
+            contexts=tuple(context or ()),
+            rbac=rbac,
             qps=qps,
             user=user,
             groups=tuple(groups or ()),
@@ -133,7 +157,10 @@ class _Asked(Struct, frozen=True, kw_only=True):
 
     policies: tuple[str, ...]
     kubeconfig: Path | None
-    context: str
+    snapshots: tuple[Path, ...]
+    snapshot: Path | None
+    contexts: tuple[str, ...]
+    rbac: bool
     qps: float
     user: str
     groups: tuple[str, ...]
@@ -151,6 +178,7 @@ class _Asked(Struct, frozen=True, kw_only=True):
 def _audit(asked: _Asked, how: Reporting) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
     from webhook.audit.auditing import Asked, Audit
+    from webhook.audit.snapshots import SnapshotError, Writing
     from webhook.cli.progress import ProgressBar
     from webhook.cli.report.audited import Audited
     from webhook.cli.report.checked import Checked, rules
@@ -162,6 +190,8 @@ def _audit(asked: _Asked, how: Reporting) -> int:
 
     fails = failing(asked.fail_on)
     try:
+        if twice := [each for each in asked.contexts if asked.contexts.count(each) > 1]:
+            raise NotGiven(f"--context {twice[0]}: given twice")
         if not 0 <= asked.qps < float("inf"):
             raise NotGiven(f"--qps: expected a number of 0 or more, got {asked.qps:g}")
         custom = workloads_of(asked.settings)
@@ -174,7 +204,9 @@ def _audit(asked: _Asked, how: Reporting) -> int:
             asked.policy_imports,
             asked.bundles,
         )
-        source = _cluster(asked)
+        if asked.rbac:
+            return _roles(run.policies)
+        sources = _sources(asked)
     except NotGiven as error:
         if error.policies:
             scope = {"objects": 0, "kinds": 0, "policies": 0}
@@ -182,55 +214,107 @@ def _audit(asked: _Asked, how: Reporting) -> int:
         return refuse(error, asked.color)
     policies = run.policies
     bound = policies.where(lambda policy: bool(policy.bindings))
-    audit = Audit(source, bound, Asked(run.user, run.access, custom))
-    made = None
-    began = time.monotonic()
+    notes, found = [*map(str, policies.notes)], _Found()
     gc.freeze()  # the policies live to the end
-    with ProgressBar(sys.stderr) as bar, tracebacks() as raised:
-        for judged in audit.verdicts():
-            if made is None:
-                owning = owners(asked.owner_label, [*audit.namespaces, *policies.objects])
-                among = f"in {source.name}"
-                checked = Checked(Background(policies, raised, among), owning, asked.verbose)
-                made = Audited(checked, source.name, run.user)
-            made.add(judged)
-            bar.step("judging", audit.objects)
-    notes = [*map(str, policies.notes), *audit.notes]
-    if made is not None and made.folded:
-        notes.append(f"{counted(made.folded, 'finding')} on objects of controllers told once, of their workloads")
-    if cost := source.cost():
-        notes.append(f"{source.name} was read with {cost} in {time.monotonic() - began:,.0f} s")
-    if audit.history:
-        notes.append(f"{counted(audit.history, 'ReplicaSet')} of former templates left out")
+    try:
+        with ExitStack() as written, ProgressBar(sys.stderr) as bar, tracebacks() as raised:
+            for source in sources:
+                writing = written.enter_context(source) if isinstance(source, Writing) else None
+                audit = Audit(source, bound, Asked(run.user, run.access, custom))
+                made, began = None, time.monotonic()
+                for judged in audit.verdicts():
+                    if made is None:
+                        owning = owners(asked.owner_label, [*audit.namespaces, *policies.objects])
+                        background = Background(policies, raised, f"in {source.name}")
+                        made = Audited(Checked(background, owning, asked.verbose), source.name, run.user)
+                    made.add(judged)
+                    bar.step("judging", found.objects + audit.objects)
+                if writing is not None:
+                    writing.finish()
+                found.add(audit, made)
+                notes += [f"{source.name}: {each}" if len(sources) > 1 else each for each in audit.notes]
+                if cost := source.cost():
+                    notes.append(f"{source.name} was read with {cost} in {time.monotonic() - began:,.0f} s")
+    except SnapshotError as error:
+        return refuse(NotGiven(str(error)), asked.color)
+    if found.folded:
+        notes.append(f"{counted(found.folded, 'finding')} on objects of controllers told once, of their workloads")
+    if found.history:
+        notes.append(f"{counted(found.history, 'ReplicaSet')} of former templates left out")
     if not run.user.username:
         notes.append("judged as created by nobody in particular; --as and --as-group say who")
+    scope = {"objects": found.objects, "kinds": len(found.kinds), "policies": len(bound.names)}
     report = Report(
         command="audit",
-        findings=list(made.findings()) if made is not None else [],
-        suppressed=list(made.suppressed()) if made is not None else [],
+        findings=found.findings,
+        suppressed=found.suppressed,
         rules=rules(policies),
-        problems=audit.problems,
+        problems=[problem for source in sources for problem in source.problems],
         warnings=policies.warnings,
         notes=notes,
-        scope={"objects": audit.objects, "kinds": audit.kinds, "policies": len(bound.names)},
+        scope={**scope, "clusters": len(sources)} if len(sources) > 1 else scope,
         verbose=asked.verbose,
     )
     return finish(report, how, fails)
 
 
-def _cluster(asked: _Asked) -> Source:
-    """The cluster that the options name, else that of the Pod in which this runs. Raises NotGiven."""
+class _Found:
+    """What the audits of all clusters came to."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+        self.suppressed: list[Finding] = []
+        self.objects = self.folded = self.history = 0
+        self.kinds: set[str] = set()
+
+    def add(self, audit: Audit, made: Audited | None) -> None:
+        self.objects += audit.objects
+        self.history += audit.history
+        self.kinds |= audit.kinds
+        if made is not None:
+            self.findings += made.findings()
+            self.suppressed += made.suppressed()
+            self.folded += made.folded
+
+
+def _roles(policies: PolicySet) -> int:
+    from webhook.audit import roles
+    from webhook.cli.streams import put
+
+    return 0 if put([roles.text(policies)]) else FAILED
+
+
+def _sources(asked: _Asked) -> list[Source]:
+    """Where the objects come from. Raises NotGiven."""
+    from webhook.audit.snapshots import Snapshot, SnapshotError, Writing
+
+    if asked.snapshots:
+        if asked.snapshot is not None or asked.contexts or asked.kubeconfig is not None:
+            raise NotGiven("a snapshot is judged without a cluster; leave --snapshot, --context and --kubeconfig out")
+        try:
+            return [Snapshot(each) for each in asked.snapshots]
+        except SnapshotError as error:
+            raise NotGiven(str(error)) from None
+    if asked.snapshot is not None and len(asked.contexts) > 1:
+        raise NotGiven("--snapshot: a snapshot is of one cluster; give one --context")
+    found: list[Source] = [_cluster(asked, each) for each in asked.contexts or ("",)]
+    return found if asked.snapshot is None else [Writing(found[0], asked.snapshot)]
+
+
+def _cluster(asked: _Asked, context: str) -> Source:
+    """The cluster of a context; of "" the one of the current context, or that of the Pod in which this runs.
+
+    Raises NotGiven.
+    """
     import os
 
     from webhook.audit.reading import Reader
     from webhook.audit.sources import Cluster
     from webhook.cluster.connection import ConfigurationError, Connection, configuration, in_cluster
 
-    named = asked.kubeconfig is not None or asked.context or os.environ.get("KUBECONFIG")
+    named = asked.kubeconfig is not None or context or os.environ.get("KUBECONFIG")
     try:
-        where = configuration(
-            "kubeconfig" if named or not in_cluster() else "in-cluster", asked.kubeconfig, asked.context
-        )
+        where = configuration("kubeconfig" if named or not in_cluster() else "in-cluster", asked.kubeconfig, context)
     except ConfigurationError as error:
         raise NotGiven(f"no cluster to audit: {error}") from None
-    return Cluster(Reader(Connection(where, 1), asked.qps), asked.context or THE_CLUSTER)
+    return Cluster(Reader(Connection(where, 1), asked.qps), context or THE_CLUSTER)

@@ -14,7 +14,8 @@ _COMMANDS: Final = (
     *("audit", "check", "explain", "impact", "lint", "manifests", "mutate", "new", "policies", "replay", "test"),
 )
 _READING: Final = ("check", "explain", "impact", "mutate")  # those whose PATH is a manifest, and may be left out
-_ALONE: Final = frozenset({"--cluster", "--recordings", "--test"})  # options that name what is judged in its place
+_ALONE: Final = frozenset({"--cluster", "--recordings", "--snapshot", "--test"})
+"""Options that name what is judged in place of a PATH."""
 
 
 def of(command: str, parameters: Collection[str | None], arguments: Sequence[str]) -> dict[str, Any]:

@@ -113,6 +113,10 @@ def impact(
             "--recordings", metavar="DIR", help="Judge the reviews that serve --record has written; may be repeated."
         ),
     ] = None,
+    snapshots: Annotated[
+        list[Path] | None,
+        typer.Option("--snapshot", metavar="FILE", help="Judge what audit --snapshot has written; may be repeated."),
+    ] = None,
     kubeconfig: Annotated[
         Path | None,
         typer.Option("--kubeconfig", metavar="FILE", help="[default: that of KUBECONFIG, else ~/.kube/config]"),
@@ -167,6 +171,7 @@ def impact(
             new=tuple(new or ()),
             cluster=cluster,
             recordings=tuple(recordings or ()),
+            snapshots=tuple(snapshots or ()),
             kubeconfig=kubeconfig,
             context=context,
             owner_label=owner_label,
@@ -209,6 +214,7 @@ class _Asked(Struct, frozen=True, kw_only=True):
     new: tuple[str, ...]
     cluster: bool
     recordings: tuple[Path, ...]
+    snapshots: tuple[Path, ...]
     kubeconfig: Path | None
     context: str
     owner_label: str
@@ -332,8 +338,9 @@ def _require(asked: _Asked) -> None:
         raise NotGiven("--old and --new name the policy trees; leave --since, --until and --policies out")
     if not asked.old and not asked.since:
         raise NotGiven("name what to compare with: --since REV, or --old TREE --new TREE")
-    if not asked.paths and not asked.cluster and not asked.recordings:
-        raise NotGiven("name the objects to judge: files and folders with manifests, --cluster, or --recordings DIR")
+    if not (asked.paths or asked.cluster or asked.recordings or asked.snapshots):
+        what = "files and folders with manifests, --cluster, --snapshot FILE, or --recordings DIR"
+        raise NotGiven(f"name the objects to judge: {what}")
     if (asked.kubeconfig or asked.context) and not asked.cluster:
         raise NotGiven("--kubeconfig and --context need --cluster")
     if asked.values and "helm" not in asked.render:
@@ -403,6 +410,18 @@ def _corpora(
         source = Cluster(Reader(Connection(where, 1)), asked.context or "the cluster")
         live = Live(source, comparison.evaluated, user=options.user, operation=options.operation, access=access)
         found.append(live)
+    if asked.snapshots:
+        from webhook.audit.snapshots import Snapshot, SnapshotError
+        from webhook.impact.livecorpus import Live
+
+        for file in asked.snapshots:
+            try:
+                snapshot = Snapshot(file)
+            except SnapshotError as error:
+                raise NotGiven(f"--snapshot: {error}") from None
+            found.append(
+                Live(snapshot, comparison.evaluated, user=options.user, operation=options.operation, access=access)
+            )
     if asked.recordings:
         from webhook.impact.recordedcorpus import of_recordings
         from webhook.recordings.reading import NoRecording
