@@ -59,6 +59,22 @@ spec:
     namespaceSelector: {matchLabels: {checked: "yes"}}
 ---
 apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: in-error}
+spec:
+  failurePolicy: Ignore
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [configmaps]}
+  validations:
+  - expression: object.data.missing == request.userInfo.username
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: in-error}
+spec: {policyName: in-error, validationActions: [Deny]}
+---
+apiVersion: admissionregistration.k8s.io/v1
 kind: MutatingAdmissionPolicy
 metadata: {name: owner}
 spec:
@@ -162,6 +178,7 @@ def test_several_processes_write_what_one_writes(tmp_path: Path, tree: Path, see
         written = {name: (tmp_path / f"out.{name}").read_bytes() for name in FORMATS if name != "text"}
         found.append((run.returncode, run.stdout, run.stderr, written))
     assert "denied" in found[0][1]
+    assert "'in-error' is in error and lets" in found[0][2]
     assert found[0][0] in (1, 2)
     assert found[1] == found[0]
     assert found[2] == found[0]

@@ -19,10 +19,11 @@ from webhook.paths import Path as ObjectPath
 from webhook.policy.cel.validating import CELValidator
 from webhook.policy.evaluation import Evaluation
 from webhook.policy.load.loading import load
-from webhook.policy.matching import Match, RequestNamespace, Requirement, Rule, Selector
+from webhook.policy.matching import Match, RequestNamespace, Rule
 from webhook.policy.policyset import Binding, Policy, PolicySet
 from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request
 from webhook.policy.reviewing import Recording, Review
+from webhook.policy.selectors import Requirement, Selector
 from webhook.policy.unmatched import why_not
 
 POLICIES = Path(__file__).parents[2] / "policies"

@@ -70,6 +70,7 @@ from webhook.versions import NEWEST_TEXT
 
 if TYPE_CHECKING:
     from webhook.documents.ignoring import Ignoring
+    from webhook.offline.letpass import Counted
     from webhook.offline.requests import PlannedRequest
 
 _RUN: Final = ("webhook.cli.report.model", "webhook.offline.inputs", "webhook.offline.verdicts")
@@ -254,6 +255,7 @@ def _check(
     from webhook.jobs import Jobs, WorkerDied
     from webhook.offline.background import Background
     from webhook.offline.inputs import Inputs
+    from webhook.offline.letpass import LetPass
     from webhook.offline.owners import owners
     from webhook.offline.requests import Options, by_document
     from webhook.offline.subresources import SUBRESOURCES, of_subresource
@@ -304,18 +306,23 @@ def _check(
             [*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True, access_rules=run.access
         )
         findings, suppressed, changed, checked, in_files = list[Finding](), list[Finding](), list[Diff](), 0, set[str]()
+        let_pass = LetPass()
         with tracebacks() as raised:
             owning = owners(owner_label, [*policies.objects, *planned.objects])
             made = Checked(Background(policies, raised), owning, verbose)
 
             def judged(part: Sequence[Sequence[PlannedRequest]]) -> list[Judged]:
                 asked = chain.from_iterable(part)
-                return [made.judged(each, diffs) for each in verdicts(asked, policies, cluster, explain=explain)]
+                found = verdicts(asked, policies, cluster, explain=explain, observer=let_pass)
+                return [made.judged(each, diffs) for each in found]
+
+            def ending() -> tuple[set[str], Counted]:
+                return cluster.assumed, let_pass.counted
 
             documents = list(by_document(requests))
             parts = [documents[at : at + _PART] for at in range(0, len(documents), _PART)]
             # Explanations hold programs, and a traceback is that of the first exception of the run.
-            work = Jobs(1 if explain or verbose else processes(jobs, len(documents)), judged, lambda: cluster.assumed)
+            work = Jobs(1 if explain or verbose else processes(jobs, len(documents)), judged, ending)
             gc.freeze()
             gc.enable()
             try:
@@ -328,21 +335,24 @@ def _check(
                     bar.step("checking", checked, len(planned.objects))
             except WorkerDied as error:
                 return fail(f"{error}; --jobs 1 checks in one process", color)
-    notes += assumed(set[str]().union(*work.endings), requests, policies)
+    let_pass = LetPass.together(counted for _, counted in work.endings)
+    notes += assumed(set[str]().union(*(names for names, _ in work.endings)), requests, policies)
     if since and not any(map(is_bundle, named)):
         from webhook.impact import policychanges
 
         differ = policychanges.note(named, paths, since, until, imported(policy_imports), policies.target)
         notes += [differ] if differ else []
     errors = [each.message for each in findings if each.error]
-    if not user and any("request.userInfo" in message or "authorizer: user ''" in message for message in errors):
+    notes += let_pass.notes()
+    if not user and (
+        let_pass.asks_who or any("request.userInfo" in each or "authorizer: user ''" in each for each in errors)
+    ):
         notes.append("request.userInfo is empty: nobody in particular applies these; --as and --as-group say who")
     met, left_out = startup.among(each.request for each in requests), list[Problem]()
     if startup.concerns(policies, met):
         from webhook.registration import bootstrap
 
         left_out += bootstrap.warnings(policies, swept=met)
-    bound = {policy.name for policy in policies.policies if policy.bindings}
     report = Report(
         command="check",
         findings=findings,
@@ -354,7 +364,7 @@ def _check(
         left_out=found.left_out,
         diffs=changed,
         elsewhere=found.elsewhere,
-        scope={"objects": checked, "files": len(in_files), "policies": len(bound)},
+        scope={"objects": checked, "files": len(in_files), "policies": len(policies.bound_names)},
         verbose=verbose,
         shows_diffs=diffs,
         shows_why=explain,

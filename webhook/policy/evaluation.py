@@ -58,7 +58,8 @@ class Evaluation(Guarded, frozen=True):
     evaluation errors under failurePolicy Fail, which deny regardless of the binding's actions. `ran`: False if the
     matchConditions leave the request out, or are in error and failurePolicy Ignore lets it pass; then nothing else was
     evaluated. `unmet`: the name of the false matchCondition, "" if there is none. `trace`: the results of the
-    expressions, if the review records them (webhook.policy.trace).
+    expressions, if the review records them (webhook.policy.trace). `let_pass`: an evaluation error was left out of the
+    failures, under failurePolicy Ignore.
     """
 
     unshown = uncompared = frozenset({"trace"})
@@ -69,12 +70,13 @@ class Evaluation(Guarded, frozen=True):
     ran: bool = True
     unmet: str = ""
     trace: Trace | LaterTrace | None = None
+    let_pass: bool = False
 
 
 PASSED = Evaluation()
 """The result without failures and annotations."""
 
-LET_PASS = Evaluation(ran=False)
+LET_PASS = Evaluation(ran=False, let_pass=True)
 """The result of matchConditions in error under failurePolicy Ignore."""
 
 

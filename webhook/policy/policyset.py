@@ -19,8 +19,9 @@ from webhook.policy.annotations import Annotations
 from webhook.policy.cel.matchconditions import Conditions
 from webhook.policy.evaluation import FailurePolicy, Mutator, ParamKind, Validator
 from webhook.policy.exceptions import Exemption, PolicyException
-from webhook.policy.matching import ALWAYS, Match, RequestKey, Residual, Selector
+from webhook.policy.matching import ALWAYS, Match, RequestKey, Residual
 from webhook.policy.request import GroupVersionResource, JSONObject, Request
+from webhook.policy.selectors import Selector
 from webhook.versions import NEWEST, Version
 
 if TYPE_CHECKING:
@@ -167,6 +168,11 @@ class PolicySet:
     def names(self) -> frozenset[str]:
         """The names of the policies. A name that a validating and a mutating policy share is one policy to people."""
         return frozenset(policy.name for policy in self.policies)
+
+    @property
+    def bound_names(self) -> frozenset[str]:
+        """The names of the policies with a binding: without one, a policy never runs."""
+        return frozenset(policy.name for policy in self.policies if policy.bindings)
 
     @property
     def bindings(self) -> tuple[Binding, ...]:

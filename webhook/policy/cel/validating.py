@@ -173,6 +173,7 @@ class CELValidator(Struct, frozen=True):
         evaluate = form.evaluate
         failures: list[Failure] = []
         denied: list[tuple[int, Validation]] = []  # indices in `failures` that need a message
+        let_pass = False
         for validation in self.validations:
             try:
                 if evaluate(validation.program, activation) is not True:
@@ -181,6 +182,8 @@ class CELValidator(Struct, frozen=True):
             except EvaluationError as error:
                 if self.failure_policy == "Fail":
                     failures.append(validation.in_error(error_text(validation.program, error)))
+                else:
+                    let_pass = True
             if by_phases and activation.cost > COST:
                 return self._error(OUT_OF_BUDGET)
         if by_phases:
@@ -197,9 +200,9 @@ class CELValidator(Struct, frozen=True):
             return self._evaluated(review, params, form.exactly(), by_phases=True)
         if known is not None and activation.cost < _CHEAP:
             self.param_values.keep(known, activation)
-        if not failures and not annotations and not errors:
+        if not failures and not annotations and not errors and not let_pass:
             return PASSED
-        return Evaluation(failures, annotations, errors)
+        return Evaluation(failures, annotations, errors, let_pass=let_pass)
 
     def _within(self, cost: int) -> bool:
         """Whether an evaluation at this cost is within the budgets of all phases. Sets `fixed_cost`: code that has not

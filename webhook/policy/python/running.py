@@ -70,6 +70,7 @@ class PythonValidator(Struct, frozen=True):
         """
         declaration, request = self.declaration, review.request
         failures: list[Failure] = []
+        let_pass = False
         kept: Kept | None = None
         try:
             if not declaration.only_reads:
@@ -88,6 +89,8 @@ class PythonValidator(Struct, frozen=True):
             if declaration.failure_policy == "Fail":
                 message = _describe(error, declaration, request, params)
                 failures.append(Failure(message, error=True, index=len(failures)))
+            else:
+                let_pass = True
         finally:
             if review.runs is not None:
                 review.runs.over()
@@ -95,7 +98,7 @@ class PythonValidator(Struct, frozen=True):
         if changed is not None and declaration.failure_policy == "Fail":
             message = _describe(changed, declaration, request, params)
             failures.append(Failure(message, error=True, index=len(failures)))
-        return Evaluation(failures) if failures else PASSED
+        return Evaluation(failures, let_pass=let_pass) if failures or let_pass else PASSED
 
 
 class PythonMutator(Struct, frozen=True):
