@@ -53,7 +53,7 @@ webhook.cluster
 webhook.schema
 webhook.documents webhook.forge webhook.git
 webhook.excerpts
-webhook.access webhook.frozen webhook.nearest webhook.paths webhook.versions webhook.visible
+webhook.access webhook.frozen webhook.jobs webhook.nearest webhook.paths webhook.versions webhook.visible
 webhook.lazypatterns
 """
 RANK = {room: rank for rank, line in enumerate(reversed(ORDER.split("\n"))) for room in line.split()}
@@ -61,6 +61,7 @@ RANK = {room: rank for rank, line in enumerate(reversed(ORDER.split("\n"))) for 
 FORWARD = {
     ("webhook.cel.why.explainer", "webhook.cel.program"),
     ("webhook.cel.why.origins", "webhook.cel.program"),
+    ("webhook.cel.why.shapes", "webhook.cel.program"),
     ("webhook.cel.why.witness", "webhook.cel.program"),
 }
 """Imports that point up all the same, each with its reason beside it in the code."""

@@ -25,6 +25,7 @@ from webhook.cel.tree.types import Type
 from webhook.paths import Path
 
 if TYPE_CHECKING:
+    from webhook.cel.why.asked import Asked
     from webhook.cel.why.explanation import Explanation
     from webhook.cel.why.privacy import Private
 
@@ -293,14 +294,16 @@ class Program:
         except RecursionError:
             return explainer.unexplained(self, activation, error, private)
 
-    def decided(self, activation: Recording, root: str) -> tuple[Path, ...]:
+    def decided(self, activation: Recording, root: str, asked: Asked | None = None) -> tuple[Path, ...]:
         """The Paths into the variable `root` that decided an evaluation by `evaluate_recording` on this activation, the
-        best first. None are known of an expression that is too deep."""
+        best first. None are known of an expression that is too deep. asked: takes down what that depended on."""
         from webhook.cel.why.witness import witnesses  # loaded on first use, as it is rarely needed
 
         try:
-            return self.followed(lambda: witnesses(self, activation, root), activation.variables)
+            return self.followed(lambda: witnesses(self, activation, root, asked=asked), activation.variables)
         except RecursionError:
+            if asked is not None:
+                asked.by_shape = False
             return ()
 
     def witnesses(self, activation: Recording, root: str = "object") -> tuple[Path, ...]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import sys
-from itertools import count
+from collections.abc import Sequence
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -69,9 +70,28 @@ from webhook.versions import NEWEST_TEXT
 
 if TYPE_CHECKING:
     from webhook.documents.ignoring import Ignoring
+    from webhook.offline.letpass import Counted
+    from webhook.offline.requests import PlannedRequest
 
 _RUN: Final = ("webhook.cli.report.model", "webhook.offline.inputs", "webhook.offline.verdicts")
 """What a run imports, the most of it."""
+
+_PART: Final = 16
+"""Documents that a process checks before it reports."""
+
+_WORTH: Final = 100
+"""Documents that are worth another process, unless --jobs says how many there are."""
+
+
+def processes(jobs: int | None, documents: int) -> int:
+    """How many processes check so many documents. jobs: what --jobs says."""
+    import threading
+
+    from webhook.jobs import cores
+
+    if threading.active_count() > 1:
+        return 1  # a thread that holds a lock would hold it for ever in a process that forks
+    return jobs or max(min(cores(), documents // _WORTH), 1)
 
 
 def check(
@@ -127,6 +147,12 @@ def check(
             "--as-written", help="Judge the objects as the files have them: not decoded, defaulted and completed."
         ),
     ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs", metavar="N", min=1, help="Check in N processes at once; by default in one for each core."
+        ),
+    ] = None,
     watch: Watch = False,
     verbose: Verbose = False,
     color: Colors = Color.AUTO,
@@ -143,8 +169,7 @@ def check(
 
         beside = [each for each in (settings, authorizations) if each is not None]
         watching.each_change([*paths, *trees(policies), old, *(values or ()), *beside], _RUN)
-    # A short run of many small objects that all live to its end: collecting garbage finds none, and takes a third of
-    # the time.
+    # What is loaded and read lives to the end of the run: collecting garbage among it finds none.
     gc.disable()
     try:
         how = reporting(
@@ -177,6 +202,7 @@ def check(
             explain=explain,
             as_written=as_written,
             verbose=verbose,
+            jobs=jobs,
             color=color,
         )
     except NotGiven as error:
@@ -217,19 +243,21 @@ def _check(
     explain: bool,
     as_written: bool,
     verbose: bool,
+    jobs: int | None,
     color: Color,
 ) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
     from webhook.cli.progress import ProgressBar
-    from webhook.cli.report.checked import Checked, diff, rules, streams
+    from webhook.cli.report.checked import Checked, Judged, rules, streams
     from webhook.cli.report.model import Diff, Finding, Report
     from webhook.cluster.manifestsview import ManifestsView
     from webhook.documents.document import Problem
+    from webhook.jobs import Jobs, WorkerDied
     from webhook.offline.background import Background
     from webhook.offline.inputs import Inputs
     from webhook.offline.letpass import LetPass
     from webhook.offline.owners import owners
-    from webhook.offline.requests import Options
+    from webhook.offline.requests import Options, by_document
     from webhook.offline.subresources import SUBRESOURCES, of_subresource
     from webhook.offline.verdicts import verdicts
     from webhook.policy import startup
@@ -282,15 +310,33 @@ def _check(
         with tracebacks() as raised:
             owning = owners(owner_label, [*policies.objects, *planned.objects])
             made = Checked(Background(policies, raised), owning, verbose)
-            for verdict in verdicts(requests, policies, cluster, explain=explain, observer=let_pass):
-                findings += made.findings(verdict)
-                suppressed += made.suppressed(verdict)
-                if diffs:
-                    changed += map(diff, verdict.changes)
-                in_files.add(verdict.document.file)
-                checked += 1
-                bar.step("checking", checked, len(planned.objects))
-    notes += assumed(cluster.assumed, requests, policies)
+
+            def judged(part: Sequence[Sequence[PlannedRequest]]) -> list[Judged]:
+                asked = chain.from_iterable(part)
+                found = verdicts(asked, policies, cluster, explain=explain, observer=let_pass)
+                return [made.judged(each, diffs) for each in found]
+
+            def ending() -> tuple[set[str], Counted]:
+                return cluster.assumed, let_pass.counted
+
+            documents = list(by_document(requests))
+            parts = [documents[at : at + _PART] for at in range(0, len(documents), _PART)]
+            # Explanations hold programs, and a traceback is that of the first exception of the run.
+            work = Jobs(1 if explain or verbose else processes(jobs, len(documents)), judged, ending)
+            gc.freeze()
+            gc.enable()
+            try:
+                for each in chain.from_iterable(work.run(parts)):
+                    findings += each.findings
+                    suppressed += each.suppressed
+                    changed += each.diffs
+                    in_files.add(each.file)
+                    checked += 1
+                    bar.step("checking", checked, len(planned.objects))
+            except WorkerDied as error:
+                return fail(f"{error}; --jobs 1 checks in one process", color)
+    let_pass = LetPass.together(counted for _, counted in work.endings)
+    notes += assumed(set[str]().union(*(names for names, _ in work.endings)), requests, policies)
     if since and not any(map(is_bundle, named)):
         from webhook.impact import policychanges
 

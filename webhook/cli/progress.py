@@ -45,7 +45,8 @@ class ProgressBar:
             from rich.console import Console
             from rich.progress import Progress
 
-            self._bar = Progress(console=Console(file=self._stream), transient=True)
+            # Without a thread, as processes may be forked (webhook.jobs).
+            self._bar = Progress(console=Console(file=self._stream), transient=True, auto_refresh=False)
             self._bar.start()
             self._task = self._bar.add_task(doing)
-        self._bar.update(self._task, description=doing, completed=done, total=total)
+        self._bar.update(self._task, description=doing, completed=done, total=total, refresh=True)

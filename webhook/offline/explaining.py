@@ -22,7 +22,7 @@ from webhook.policy.cel.validating import CELValidator
 if TYPE_CHECKING:
     from webhook.admission.decision import Finding
     from webhook.admission.record import Evaluated
-    from webhook.policy.trace import Trace
+    from webhook.policy.trace import LaterTrace, Trace
 
 HIDDEN_ERROR: Final = "(hidden: the text is made from the content of a Secret)"
 
@@ -121,7 +121,9 @@ def explained(evaluated: Evaluated, redaction: Redaction) -> ExplainedPolicy | N
     )
 
 
-def _below(trace: Trace, field: str, part: str, names: Mapping[Path, str], private: Private) -> tuple[Explained, ...]:
+def _below(
+    trace: Trace | LaterTrace, field: str, part: str, names: Mapping[Path, str], private: Private
+) -> tuple[Explained, ...]:
     return tuple(
         Explained(each.place, names.get(each.place, ""), each.explained(private))
         for each in trace.below("spec", field)

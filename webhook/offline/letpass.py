@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from webhook.admission.decision import Excepted
 from webhook.admission.record import Evaluated, Skipped
@@ -10,6 +10,9 @@ from webhook.policy.evaluation import Evaluation
 from webhook.policy.request import Request
 
 _WHO = "request.userInfo"
+
+Counted = tuple[dict[str, int], bool]
+"""Policy -> the requests that it let pass, and whether one of the policies reads who sends the request."""
 
 
 class LetPass:
@@ -22,6 +25,21 @@ class LetPass:
         self._last: dict[str, Request] = {}
         self.asks_who = False
         """Whether one of these policies reads who sends the request."""
+
+    @property
+    def counted(self) -> Counted:
+        """What was counted so far, for another process."""
+        return self._counts, self.asks_who
+
+    @classmethod
+    def together(cls, counted: Iterable[Counted]) -> LetPass:
+        """What several have counted, of different requests."""
+        found = cls()
+        for counts, asks_who in counted:
+            for name, count in counts.items():
+                found._counts[name] = found._counts.get(name, 0) + count
+            found.asks_who |= asks_who
+        return found
 
     def evaluated(self, evaluated: Evaluated, /) -> None:
         """See Observer."""

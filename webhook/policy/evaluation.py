@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from webhook.apiserver.retyping import CustomKinds
     from webhook.cel import Program
     from webhook.policy.reviewing import Review
-    from webhook.policy.trace import Trace
+    from webhook.policy.trace import LaterTrace, Trace
 
 FailurePolicy = Literal["Fail", "Ignore"]
 
@@ -69,7 +69,7 @@ class Evaluation(Guarded, frozen=True):
     annotation_errors: Sequence[Failure] = ()
     ran: bool = True
     unmet: str = ""
-    trace: Trace | None = None
+    trace: Trace | LaterTrace | None = None
     let_pass: bool = False
 
 

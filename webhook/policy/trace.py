@@ -7,7 +7,7 @@ be explained as long as the policy, the request and the param object are alive.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -19,6 +19,7 @@ from webhook.paths import Path
 if TYPE_CHECKING:
     from webhook.cel.why.explanation import Explanation
     from webhook.cel.why.privacy import Private
+    from webhook.cel.why.shapes import Shapes
     from webhook.policy.reviewing import Recording as Wanted
 
 
@@ -27,16 +28,18 @@ class Traced(Guarded, frozen=True):
 
     place: its path in the policy object, such as `spec.validations[1].expression`. recording: the values of its
     sub-expressions and of the variables that it used. value: its result; None after an error. error: the text of the
-    error, else "".
+    error, else "". shapes: the witnesses of the policy that are known already, if they are kept.
     """
 
-    unshown = frozenset({"recording", "value"})
+    unshown = frozenset({"recording", "value", "shapes"})
+    uncompared = frozenset({"shapes"})
 
     place: Path
     program: Program
     recording: Recording
     value: Any
     error: str
+    shapes: Shapes | None = None
 
     def explained(self, private: Private | None = None) -> Explanation:
         """The explanation of the result, step by step. private: the parts of the values that must not be shown."""
@@ -44,6 +47,8 @@ class Traced(Guarded, frozen=True):
 
     def witnesses(self) -> tuple[Path, ...]:
         """The Paths into the request's object that decided its value or error, the best first."""
+        if self.shapes is not None:
+            return self.shapes.witnesses(self.program, self.recording)
         return self.program.decided(self.recording, "object")
 
 
@@ -63,6 +68,68 @@ class Trace(Struct, frozen=True):
     def below(self, *place: str | int) -> tuple[Traced, ...]:
         """The expressions below a path in the policy object: `below("spec", "matchConditions")`."""
         return tuple(each for each in self.expressions if each.place[: len(place)] == place)
+
+
+class LaterTrace:
+    """The trace of an evaluation in which something failed, recorded when it is asked for.
+
+    Where a finding stands takes the record of its expression alone; an explanation takes all. The plain evaluation gave
+    the verdict, and every form of the code gives the same. activation: a new one for the expression at a place, with
+    what such an expression may use. whole: records the evaluation as a Recorder does. shapes: see Traced.
+    """
+
+    complete = False
+
+    def __init__(
+        self,
+        sources: Sequence[tuple[Path, Program]],
+        activation: Callable[[Path], Recording],
+        whole: Callable[[], Trace],
+        shapes: Shapes | None = None,
+    ) -> None:
+        self._sources = sources
+        self._activation = activation
+        self._record_whole = whole
+        self._shapes = shapes
+        self._whole: Trace | None = None
+        self._known: dict[Path, Traced] = {}
+
+    @property
+    def expressions(self) -> tuple[Traced, ...]:
+        """See Trace."""
+        return self._recorded().expressions
+
+    def at(self, place: Path | None) -> Traced | None:
+        """The failed expression at a path in the policy object; None if there is no expression."""
+        if self._whole is not None:
+            return self._whole.at(place)
+        if place is not None and place not in self._known:
+            program = next((each for path, each in self._sources if path == place), None)
+            if program is None:
+                return None
+            self._known[place] = traced(place, program, self._activation(place), self._shapes)[0]
+        return self._known.get(place) if place is not None else None
+
+    def below(self, *place: str | int) -> tuple[Traced, ...]:
+        """See Trace."""
+        return self._recorded().below(*place)
+
+    def _recorded(self) -> Trace:
+        if self._whole is None:
+            self._whole = self._record_whole()
+        return self._whole
+
+
+def traced(
+    place: Path, program: Program, activation: Recording, shapes: Shapes | None = None
+) -> tuple[Traced, EvaluationError | None]:
+    """Evaluate an expression in the recording form. Returns the record, and the error that it raised."""
+    value, failed = None, None
+    try:
+        value = program.evaluate_recording(activation)
+    except EvaluationError as error:
+        failed = error
+    return Traced(place, program, activation, value, "" if failed is None else str(failed), shapes), failed
 
 
 class Recorder:
@@ -93,16 +160,11 @@ class Recorder:
             except EvaluationError:
                 pass
             activation.cost = cost
-        value, failed = None, None
-        try:
-            value = program.evaluate_recording(activation)
-        except EvaluationError as error:
-            failed = error
-        place = self._places[id(program)]
-        self._traced[id(program)] = Traced(place, program, activation, value, "" if failed is None else str(failed))
+        found, failed = traced(self._places[id(program)], program, activation)
+        self._traced[id(program)] = found
         if failed is not None:
             raise failed
-        return value
+        return found.value
 
     def exactly(self) -> Recorder:
         """See Form. Only the recording form charges exactly, so this records everything from now on."""

@@ -16,6 +16,7 @@ from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLi
 from webhook.cel.tree.declared import Shape
 from webhook.cel.tree.macros import Fold, recognise
 from webhook.cel.value.values import NONE, Optional
+from webhook.cel.why.asked import TEXT, Asked
 from webhook.paths import Path, lookup
 
 if TYPE_CHECKING:  # an import at run time would be circular
@@ -57,13 +58,14 @@ class Origins:
     """The origins of recorded values, as Paths into the variable `root`.
 
     private: the variables have private parts. A key that the expression computed may then be a secret, so Paths leave
-    it out.
+    it out. asked: answers what the variable has, and takes down what else is read of values.
     """
 
-    def __init__(self, activation: Recording, root: str, *, private: bool = False) -> None:
+    def __init__(self, activation: Recording, root: str, *, private: bool = False, asked: Asked | None = None) -> None:
         self.activation = activation
         self.root = root
         self.private = private
+        self.asked = asked or Asked(activation.get(root))
         self.base = Frame(activation.record, {})
         self._variables: dict[str, Origin] = {}
         # By node and frame; the frames stay alive, so no other gets the same id.
@@ -120,7 +122,8 @@ class Origins:
         value = self._recorded(node.range, frame)
         outer = self.of(node.range, frame)
         if value is _UNKNOWN and isinstance(outer, At):
-            value = lookup(self.activation.get(self.root), outer.path)
+            self.asked.by_shape = False
+            value = lookup(self.asked.value, outer.path)
         element: Origin = None
         key: Origin = None
         if isinstance(value, list) and at < len(value):
@@ -145,6 +148,7 @@ class Origins:
             return []
         arguments = [self.value(arg, frame) for arg in node.args]
         element = node.declared.element
+        self.asked.by_shape = False
         found = {element(at, made, *arguments) for at in range(min(len(made), _MAX_ELEMENTS))} if element else set()
         outer = self.of(node.args[0], frame)
         return [self.item(outer, at) for at in range(min(len(items), _MAX_ELEMENTS)) if (at,) not in found]
@@ -204,7 +208,7 @@ class Origins:
         """The origin of the element or entry `key` of a value, or of the text with the character `key` of a text that
         was put together; that of the whole value if it cannot be determined."""
         if isinstance(origin, At):
-            if isinstance(lookup(self.activation.get(self.root), origin.path), str):
+            if self.asked.kind(origin.path) == TEXT:
                 return origin
             return At((*origin.path, key if isinstance(key, int) else str(key)))
         if origin is None:
@@ -242,7 +246,9 @@ class Origins:
         if node.declared.shape is not Shape.JOINED:
             return self._element_of_call(node, at, frame)
         first = self._recorded(node.args[0], frame)
-        if not isinstance(first, list | str):
+        if isinstance(first, str):
+            self.asked.by_shape = False  # but for its length
+        elif not isinstance(first, list):
             return None
         within = at < len(first)
         return self.item(self.of(node.args[0 if within else 1], frame), at if within else at - len(first))
@@ -252,6 +258,7 @@ class Origins:
         if node.declared.element is None:
             return None
         arguments = [self.value(arg, frame) for arg in node.args]
+        self.asked.by_shape = False
         places = node.declared.element(at, self.value(node, frame), *arguments)
         if places is None:
             return None

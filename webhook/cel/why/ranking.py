@@ -13,7 +13,8 @@ from typing import Any, Final
 from msgspec import Struct
 
 from webhook.cel.tree.ast import Const, Expr, Ident, Select, children
-from webhook.paths import Path, lookup
+from webhook.cel.why.asked import Asked
+from webhook.paths import Path
 
 NAMESPACE: Final = ("metadata", "namespace")
 
@@ -21,7 +22,6 @@ _KINDS: Final = ((), ("kind",), ("apiVersion",))
 _IDENTITY: Final = (("metadata", "name"), NAMESPACE, ("metadata", "generateName"))
 _ASIDE, _NAME, _KIND = 1, 2, 3
 _EXEMPTION: Final = re.compile(r"exempt|exclu|ignor|skip|except|bypass", re.IGNORECASE)
-_MISSING: Final = object()
 
 
 class Alternative(Struct, frozen=True):
@@ -36,10 +36,10 @@ class Alternative(Struct, frozen=True):
 
 
 class Ranking:
-    """The order of places in an object."""
+    """The order of places in an object. asked: answers which places the object has."""
 
-    def __init__(self, value: Any) -> None:
-        self._object = value
+    def __init__(self, asked: Asked) -> None:
+        self._present = asked.is_present
 
     def of_alternatives(self, alternatives: Iterable[Alternative]) -> list[Path]:
         """The places of alternatives, the best first.
@@ -103,9 +103,6 @@ class Ranking:
         if _names_element(path) or "metadata" in path or path[-1] in ("kind", "serviceAccountName"):
             return _ASIDE
         return 0
-
-    def _present(self, path: Path) -> bool:
-        return lookup(self._object, path, _MISSING) is not _MISSING
 
 
 def _names_element(path: Path) -> bool:

@@ -19,6 +19,7 @@ from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.tree.macros import Fold, recognise
 from webhook.cel.value import operators
 from webhook.cel.value.values import NONE
+from webhook.cel.why.asked import Asked
 from webhook.cel.why.errorplaces import ErrorPlaces
 from webhook.cel.why.origins import At, Frame, Made, Origin, Origins
 from webhook.cel.why.ranking import NAMESPACE, Alternative, Ranking, speaks_of_exemptions
@@ -35,16 +36,20 @@ _MAX_KEPT: Final = 500  # places of one node
 _COMPARISONS: Final = frozenset({"_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_"})
 
 
-def witnesses(program: Program, activation: Recording, root: str, *, private: bool = False) -> tuple[Path, ...]:
+def witnesses(
+    program: Program, activation: Recording, root: str, *, private: bool = False, asked: Asked | None = None
+) -> tuple[Path, ...]:
     """The Paths into `root` that decided the value of a program just recorded on this activation, the best first.
 
     After an error: the places that caused it. A Path may name an absent field that the expression tested. private: the
-    variables have private parts; see Origins.
+    variables have private parts; asked: see Origins.
     """
     if activation.record.get(SPENT) == id(program.tree):
         return ()  # no place causes an exceeded budget
-    found = dict.fromkeys(Search(activation, root, private=private).of(program.tree))
+    found = dict.fromkeys(Search(activation, root, private=private, asked=asked).of(program.tree))
     if not found and root == "object":  # a DELETE has only oldObject, and an expression may test oldObject alone
+        if asked is not None:
+            asked.by_shape = False
         found = dict.fromkeys(Search(activation, "oldObject", private=private).of(program.tree))
     # A guard such as `!has(c.ports) || c.ports.all(…)` gives ports as well; the place inside it is more precise.
     inner = [path for path in found if not any(other[: len(path)] == path for other in found if other != path)]
@@ -54,10 +59,10 @@ def witnesses(program: Program, activation: Recording, root: str, *, private: bo
 class Search:
     """Searches the record for the places that decided: see witnesses."""
 
-    def __init__(self, activation: Recording, root: str, *, private: bool = False) -> None:
-        self.origins = Origins(activation, root, private=private)
+    def __init__(self, activation: Recording, root: str, *, private: bool = False, asked: Asked | None = None) -> None:
+        self.origins = Origins(activation, root, private=private, asked=asked)
         self.activation = activation
-        self.ranking = Ranking(activation.get(root))
+        self.ranking = Ranking(self.origins.asked)
         self._variables: dict[str, list[Path]] = {}
         # What was decided before, by node and frame. A part of a conditional, or of a list that a filter made, is asked
         # about from several sides, and whatever it was computed from with it. The frames stay alive, so no other gets
@@ -216,6 +221,7 @@ class Search:
             if holder and is_key and not isinstance(self.origins.of(item, frame), At):
                 return holder  # it lacks a computed key, which has no place
             return self.ranking.together([found, holder])
+        self.origins.asked.by_shape = False
         items, wanted = self.origins.value(container, frame), self.origins.value(item, frame)
         at = _index(items, wanted) if isinstance(items, list | dict) else None
         computed = isinstance(items, dict) and not isinstance(item, Const)
@@ -286,6 +292,7 @@ class Search:
 
     def _by_elements(self, node: Call, deciding: Deciding, frame: Frame) -> list[Path]:
         """A function whose result some elements of its arguments decided, such as sets.intersects."""
+        self.origins.asked.by_shape = False
         values = [self.origins.value(arg, frame) for arg in node.args]
         found = [
             self.of_origin(self.origins.item(self.origins.of(node.args[argument], frame), at))

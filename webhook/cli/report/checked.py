@@ -23,6 +23,15 @@ if TYPE_CHECKING:
     from webhook.policy.policyset import PolicySet
 
 
+class Judged(Struct, frozen=True):
+    """What a document came to, for reports: of findings and mutations only what they show."""
+
+    file: str
+    findings: tuple[Finding, ...]
+    suppressed: tuple[Finding, ...]
+    diffs: tuple[Diff, ...]
+
+
 class Checked(Struct, frozen=True):
     """Makes findings of verdicts.
 
@@ -34,6 +43,11 @@ class Checked(Struct, frozen=True):
     owners: Owners = Owners()
     verbose: bool = False
     sources: Sources = field(default_factory=Sources)
+
+    def judged(self, verdict: Verdict, diffs: bool = False) -> Judged:
+        """The verdict on a document. diffs: with what mutation changes."""
+        changed = tuple(map(diff, verdict.changes)) if diffs else ()
+        return Judged(verdict.document.file, tuple(self.findings(verdict)), tuple(self.suppressed(verdict)), changed)
 
     def findings(self, verdict: Verdict) -> Iterator[Finding]:
         """What counts, in the order of the file."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import force_setattr, replace
 
 from webhook.cel import PLAIN, Activation, CompileError, Environment, EvaluationError, Form, Issue, Program, types
+from webhook.cel import Recording as Recorded
 from webhook.cel.cost.compiling import Compiling
 from webhook.cel.tree.ast import variables_in
 from webhook.cel.tree.types import Type
@@ -25,9 +26,13 @@ from webhook.policy.cel.matchconditions import OUT_OF_BUDGET, Condition, Conditi
 from webhook.policy.cel.paramvalues import ParamValues
 from webhook.policy.evaluation import LET_PASS, PASSED, Evaluation, Failure, FailurePolicy
 from webhook.policy.reviewing import Recording, Review
+from webhook.policy.trace import LaterTrace, Trace
 from webhook.policy.trace import recorder as recorder_of
 from webhook.policy.written import model
 from webhook.versions import NEWEST, Version
+
+if TYPE_CHECKING:
+    from webhook.cel.why.shapes import Shapes
 
 MAX_MESSAGE = 5 * 1024
 """The most bytes of the result of a messageExpression; a longer one is ignored."""
@@ -102,6 +107,7 @@ class CELValidator(Struct, frozen=True):
     fixed_cost: int = COST
     sharable: tuple[tuple[str, bytes], ...] = ()
     shared: tuple[tuple[str, bytes], ...] = ()
+    shapes: list[Shapes] = field(default_factory=list)  # one, once something failed whose trace may be asked for
 
     def programs(self) -> Iterator[tuple[Path, Program]]:
         """See Validator."""
@@ -128,14 +134,42 @@ class CELValidator(Struct, frozen=True):
         return self._evaluated(review, params, form, by_phases=True)
 
     def _recorded(self, review: Review, params: Any, recording: Recording) -> Evaluation:
-        """The evaluation with its trace. To record failures, the plain form runs first; if it finds something, the
-        recording form evaluates the policy again and its result is the verdict."""
+        """The evaluation with its trace. If only failures are recorded, the plain form runs, and what failed is
+        recorded when its trace is asked for."""
         if recording == "failures":
             result = self._evaluated(review, params, PLAIN)
             if not (result.failures or result.annotation_errors):
                 return result
+            return replace(result, trace=self._later(review, params))
         recorder = recorder_of(recording, self.sources)
         return replace(self._evaluated(review, params, recorder), trace=recorder.trace())
+
+    def _later(self, review: Review, params: Any) -> LaterTrace:
+        if not self.shapes:
+            from webhook.cel.why.shapes import Shapes  # only commands record
+
+            self.shapes.append(Shapes([*self.variables.values(), *(program for _, program in self.sources)]))
+
+        def whole() -> Trace:
+            recorder = recorder_of("failures", self.sources)
+            self._evaluated(review, params, recorder)
+            return recorder.trace()
+
+        known: dict[bool, Recorded] = {}  # by whether the authorizer is there
+
+        def activation(place: Path) -> Recorded:
+            authorizer = place[1] == "validations" and place[-1] == "expression"
+            if authorizer not in known:
+                request = review.request
+                known[authorizer] = Recorded(
+                    {"object": request.object, "oldObject": request.old_object, "params": params},
+                    self.lazy(review, authorizer=authorizer),
+                    self.variables,
+                    review.deadline,
+                )
+            return known[authorizer]
+
+        return LaterTrace(self.sources, activation, whole, self.shapes[0])
 
     # The order of an evaluation, for all forms of the code: matchConditions, validations, messages, auditAnnotations.
 

@@ -1,0 +1,132 @@
+"""Witnesses by shape are those that a search of its own finds, for every object."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from tests.cel.evaluating import with_variables
+from webhook.cel import Environment, EvaluationError, types
+from webhook.cel.program import Program, Recording
+from webhook.cel.why.shapes import MAX_SHAPES, Shapes
+from webhook.paths import Path
+
+VARIABLES = {
+    "containers": "object.spec.containers + object.spec.?initContainers.orValue([])",
+    "exempt": "object.metadata.?labels['exempt'].orValue('no') == 'yes'",
+    "named": "variables.containers.filter(c, c.name.startsWith('a'))",
+}
+EXPRESSIONS = [
+    "variables.exempt || size(variables.named) <= 1 && variables.containers.all(c, c.image.startsWith('r/'))",
+    "object.spec.containers.all(c, has(c.image) && c.image in ['r/a', 'r/b'])",
+    "object.spec.containers.exists(c, c.image == 'r/a' && c.name == 'a')",
+    "object.spec.containers.exists_one(c, c.name == 'a')",
+    "object.spec.replicas <= 2 && object.spec.replicas >= 1",
+    "object.spec.type != 'LoadBalancer' || has(object.metadata.labels.team)",
+    "object.metadata.labels.all(k, v, k.startsWith('e') || v == 'yes')",
+    "object.metadata.labels.all(k, object.metadata.labels[k] != 'no')",
+    "object.spec.containers.map(c, c.name).sort().all(n, n != 'b')",
+    "object.spec.containers.map(c, c.name).distinct().size() == object.spec.containers.size()",
+    "!sets.intersects(object.spec.containers.map(c, c.image), ['r/c', 'x/a'])",
+    "object.spec.containers.filter(c, c.name != 'a').map(c, c.image).all(i, i.startsWith('r/'))",
+    "(object.spec.replicas > 1 ? object.metadata.name : object.spec.type) == 'ClusterIP'",
+    "object.spec.?type.orValue('a') + object.metadata.name == 'ab'",
+    "object.spec.containers[object.spec.replicas].image == 'r/a'",
+    "{'a': dyn(object.spec.replicas), 'b': dyn(2)}[object.metadata.name] == 2",
+    "object.metadata.name in object.metadata.labels",
+    "!(object.metadata.name in object.spec.containers.map(c, c.name))",
+    "object.spec.containers.slice(0, 1).all(c, c.image != 'x/a')",
+    "object.spec.containers.transformMap(i, c, c.image).all(k, v, v.startsWith('r/'))",
+    "object.spec.missing.field == 'x'",
+    "object.metadata.labels[object.metadata.name] == 'yes'",
+    "(object.spec.type == 'NodePort' ? object.metadata.labels.a : object.metadata.name) == 'z'",
+]
+
+
+def made(source: random.Random) -> dict[str, Any]:
+    """An object of one of not many shapes, with values of which some are equal."""
+
+    def container() -> dict[str, Any]:
+        found = {"name": source.choice("abc"), "image": source.choice(["r/a", "r/b", "x/a", "r/c"])}
+        if source.random() < 0.1:
+            del found["image"]
+        return found
+
+    spec: dict[str, Any] = {
+        "replicas": source.randrange(4),
+        "type": source.choice(["LoadBalancer", "ClusterIP", "NodePort"]),
+        "containers": [container() for _ in range(source.randint(1, 3))],
+    }
+    if source.random() < 0.3:
+        spec["initContainers"] = [container()]
+    if source.random() < 0.1:
+        del spec["type"]
+    labels = {key: source.choice(["yes", "no"]) for key in ("exempt", "team", "a", "b") if source.random() < 0.5}
+    items = list(labels.items())
+    source.shuffle(items)
+    metadata = {"name": source.choice("abc"), "labels": dict(items)}
+    return {"metadata": metadata, "spec": spec}
+
+
+def recorded(program: Program, programs: dict[str, Program], value: Any) -> tuple[Recording, Any]:
+    activation = Recording({"object": value, "oldObject": None}, variables=programs)
+    try:
+        return activation, program.evaluate_recording(activation)
+    except EvaluationError as error:
+        return activation, error
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_the_places_are_those_of_a_search_of_its_own(expression: str) -> None:
+    source = random.Random(expression)
+    program, programs = with_variables(expression, **VARIABLES)
+    shapes = Shapes([program, *programs.values()])
+    failed = 0
+    for _ in range(300):
+        value = made(source)
+        activation, result = recorded(program, programs, value)
+        if result is not True:
+            failed += 1
+            assert shapes.witnesses(program, activation) == program.decided(activation, "object"), value
+    assert failed > 10
+
+
+def test_an_object_of_a_known_shape_is_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    program, programs = with_variables(EXPRESSIONS[0], **VARIABLES)
+    shapes = Shapes([program, *programs.values()])
+    searched: list[int] = []
+    search = Program.decided
+
+    def counted(*arguments: Any) -> tuple[Path, ...]:
+        searched.append(1)
+        return search(*arguments)
+
+    monkeypatch.setattr(Program, "decided", counted)
+    for number in range(20):
+        containers = [{"name": f"c{number}", "image": f"r/{number}"}, {"name": f"d{number}", "image": f"x/{number}"}]
+        value = {"metadata": {"name": f"app-{number}"}, "spec": {"containers": containers}}
+        activation, result = recorded(program, programs, value)
+        assert result is False
+        assert shapes.witnesses(program, activation)[:1] == (("spec", "containers", 1, "image"),)
+    assert len(searched) == 1
+
+
+def test_what_the_search_asked_of_the_object_is_asked_of_the_next_one() -> None:
+    program = Environment({"object": types.DYN, "request": types.DYN}).compile("request.namespace + request.name == ''")
+    shapes = Shapes([program])
+    for metadata in ({"name": "a", "namespace": "b"}, {"name": "a"}, {"namespace": "b"}, {}):
+        activation = Recording({"object": {"metadata": metadata}, "request": {"name": "a", "namespace": "b"}})
+        assert program.evaluate_recording(activation) is False
+        found = [path[-1] for path in shapes.witnesses(program, activation)]
+        assert found == sorted(["namespace", "name"], key=lambda name: name not in metadata)
+
+
+def test_what_is_kept_is_bounded() -> None:
+    program, programs = with_variables("object.spec.replicas < 0")
+    shapes = Shapes([program, *programs.values()])
+    for number in range(3 * MAX_SHAPES):  # a number is part of a shape
+        activation, _ = recorded(program, programs, {"spec": {"replicas": number}})
+        assert shapes.witnesses(program, activation) == (("spec", "replicas"),)
+    assert [len(known) for known in shapes._known.values()] == [MAX_SHAPES]
