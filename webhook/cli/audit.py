@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import time
 from collections import Counter
 from contextlib import ExitStack
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -26,6 +28,7 @@ from webhook.cli.auditextras import (
 )
 from webhook.cli.options import (
     FAILED,
+    TREES,
     AsGroups,
     AsUser,
     Authorizations,
@@ -41,6 +44,7 @@ from webhook.cli.options import (
     SettingsFile,
     Verbose,
     VerifyKey,
+    fail_with,
     given,
     refuse,
     trees,
@@ -68,8 +72,9 @@ if TYPE_CHECKING:
     from webhook.audit.auditing import Audit
     from webhook.audit.sources import Source
     from webhook.cli.report.audited import Audited
-    from webhook.cli.report.model import Finding
+    from webhook.cli.report.model import Finding, Rule
     from webhook.cluster.connection import Connection
+    from webhook.documents.document import Problem
     from webhook.policy.policyset import PolicySet
 
 QPS: Final = 20.0
@@ -103,6 +108,18 @@ def audit(
     snapshot: Annotated[
         Path | None,
         typer.Option("--snapshot", metavar="FILE", help="Write what is read to a file, without the values of Secrets."),
+    ] = None,
+    native: Annotated[
+        bool,
+        typer.Option("--native", help="Judge by the cluster's own policies too; without --policies, by these alone."),
+    ] = False,
+    assume_bound: Annotated[
+        Action | None,
+        typer.Option(
+            "--assume-bound",
+            help="With --native: take policies that have no binding to be bound everywhere, with this action.",
+            case_sensitive=False,
+        ),
     ] = None,
     rbac: Annotated[
         bool, typer.Option("--rbac", help="Write the roles that an audit with these policies needs, and audit nothing.")
@@ -142,7 +159,9 @@ def audit(
             output, concise=concise, color=color, only=only, baseline=baseline, write_baseline=write_baseline
         )
         asked = _Asked(
-            policies=trees(policies),
+            policies=() if native and not policies and not os.environ.get(TREES) else trees(policies),
+            native=native,
+            assume_bound=assume_bound,
             kubeconfig=kubeconfig,
             snapshots=tuple(snapshots or ()),
             snapshot=snapshot,
@@ -176,11 +195,21 @@ def audit(
     raise typer.Exit(code)
 
 
+class Action(StrEnum):
+    """The action of a binding that is assumed."""
+
+    DENY = "Deny"
+    WARN = "Warn"
+    AUDIT = "Audit"
+
+
 class _Asked(Struct, frozen=True, kw_only=True):
     """The values of the options."""
 
     policies: tuple[str, ...]
     kubeconfig: Path | None
+    native: bool
+    assume_bound: Action | None
     snapshots: tuple[Path, ...]
     snapshot: Path | None
     contexts: tuple[str, ...]
@@ -209,7 +238,7 @@ def _audit(asked: _Asked, how: Reporting) -> int:
     from webhook.audit.snapshots import SnapshotError, Writing
     from webhook.cli.progress import ProgressBar
     from webhook.cli.report.audited import Audited
-    from webhook.cli.report.checked import Checked, rules
+    from webhook.cli.report.checked import Checked
     from webhook.cli.report.model import Report
     from webhook.cli.report.text import counted
     from webhook.offline.background import Background
@@ -226,6 +255,8 @@ def _audit(asked: _Asked, how: Reporting) -> int:
             raise NotGiven(f"--qps: expected a number of 0 or more, got {asked.qps:g}")
         _of_one_cluster(asked)
         gate = gate_of(asked.gate)
+        if asked.assume_bound is not None and not asked.native:
+            raise NotGiven("--assume-bound needs --native")
         custom = workloads_of(asked.settings)
         run = given(
             asked.policies,
@@ -236,23 +267,24 @@ def _audit(asked: _Asked, how: Reporting) -> int:
             asked.policy_imports,
             asked.bundles,
         )
-        if asked.rbac:
-            return _roles(run.policies)
+        if asked.rbac and not asked.native:
+            return _roles(run.policies, native=False)
         sources = _sources(asked)
     except NotGiven as error:
         if error.policies:
             scope = {"objects": 0, "kinds": 0, "policies": 0}
             return finish(Report(command="audit", problems=error.problems, scope=scope), how, fails, aborted=True)
         return refuse(error, asked.color)
-    policies = run.policies
-    bound = policies.where(lambda policy: bool(policy.bindings))
-    notes, found = [*map(str, policies.notes)], _Found()
+    notes, found = list[str](), _Found()
     gc.freeze()  # the policies live to the end
     try:
         with ExitStack() as written, ProgressBar(sys.stderr) as bar, tracebacks() as raised:
             for source in sources:
                 writing = written.enter_context(source) if isinstance(source, Writing) else None
-                audit = Audit(source, bound, Asked(run.user, run.access, custom))
+                policies = _judging(source, run.policies, asked, notes) if asked.native else run.policies
+                if asked.rbac:
+                    return _roles(policies, native=True) if not source.problems else fail_with(source.problems)
+                audit = Audit(source, policies, Asked(run.user, run.access, custom))
                 made, began = None, time.monotonic()
                 for judged in audit.verdicts():
                     if made is None:
@@ -263,7 +295,7 @@ def _audit(asked: _Asked, how: Reporting) -> int:
                     bar.step("judging", found.objects + audit.objects)
                 if writing is not None:
                     writing.finish()
-                found.add(audit, made)
+                found.add(audit, made, policies)
                 notes += [f"{source.name}: {each}" if len(sources) > 1 else each for each in audit.notes]
                 if cost := source.cost():
                     notes.append(f"{source.name} was read with {cost} in {time.monotonic() - began:,.0f} s")
@@ -275,15 +307,15 @@ def _audit(asked: _Asked, how: Reporting) -> int:
         notes.append(f"{counted(found.history, 'ReplicaSet')} of former templates left out")
     if not run.user.username:
         notes.append("judged as created by nobody in particular; --as and --as-group say who")
-    scope = {"objects": found.objects, "kinds": len(found.kinds), "policies": len(bound.names)}
+    scope = {"objects": found.objects, "kinds": len(found.kinds), "policies": len(found.policies)}
     report = Report(
         command="audit",
         findings=found.findings,
         suppressed=found.suppressed,
-        rules=rules(policies),
+        rules=found.rules,
         problems=[problem for source in sources for problem in source.problems],
-        warnings=policies.warnings,
-        notes=notes,
+        warnings=list(dict.fromkeys(found.warnings)),
+        notes=[*dict.fromkeys(found.notes), *notes],
         scope={**scope, "clusters": len(sources)} if len(sources) > 1 else scope,
         verbose=asked.verbose,
     )
@@ -302,6 +334,7 @@ def _logged(asked: _Asked, how: Reporting, fails: Callable[[Finding], bool]) -> 
         "--kubeconfig": asked.kubeconfig is not None,
         "--context": bool(asked.contexts),
         "--snapshot": asked.snapshot is not None,
+        "--native": asked.native,
         "--rbac": asked.rbac,
         "--scores": asked.scores,
         "--gate": asked.gate is not None,
@@ -333,8 +366,18 @@ class _Found:
         self.objects = self.folded = self.history = 0
         self.kinds: set[str] = set()
         self.judged: Counter[str] = Counter()
+        self.policies: set[str] = set()
+        self.rules: dict[str, Rule] = {}
+        self.notes: list[str] = []
+        self.warnings: list[Problem] = []
 
-    def add(self, audit: Audit, made: Audited | None) -> None:
+    def add(self, audit: Audit, made: Audited | None, policies: PolicySet) -> None:
+        from webhook.cli.report.checked import rules
+
+        self.policies |= policies.where(lambda policy: bool(policy.bindings)).names
+        self.rules |= {**rules(policies), **self.rules}
+        self.notes += map(str, policies.notes)
+        self.warnings += policies.warnings
         self.objects += audit.objects
         self.history += audit.history
         self.kinds |= audit.kinds
@@ -345,11 +388,30 @@ class _Found:
             self.folded += made.folded
 
 
-def _roles(policies: PolicySet) -> int:
+def _judging(source: Source, tree: PolicySet, asked: _Asked, notes: list[str]) -> PolicySet:
+    """The policies of the tree with those of the cluster. What is wrong with these are problems of the source."""
+    from webhook.audit.natives import beside, native
+    from webhook.schema import Kinds
+
+    served = source.served()
+    if served is None:
+        return tree
+    kinds = Kinds.builtin(tree.target).with_resources(each.resource for each in served)
+    found = native(source, kinds, tree.target, asked.assume_bound.value if asked.assume_bound is not None else "")
+    source.problems += found.problems
+    notes += found.notes
+    policies, twice = beside(tree, found.policies)
+    if twice:
+        names = ", ".join(twice)
+        notes.append(f"{source.name} has policies of the same names, for which those of --policies stand: {names}")
+    return policies
+
+
+def _roles(policies: PolicySet, *, native: bool) -> int:
     from webhook.audit import roles
     from webhook.cli.streams import put
 
-    return 0 if put([roles.text(policies)]) else FAILED
+    return 0 if put([roles.text(policies, native=native)]) else FAILED
 
 
 def _sources(asked: _Asked) -> list[Source]:
@@ -382,8 +444,6 @@ def _cluster(asked: _Asked, context: str) -> Source:
 
 def _connection(asked: _Asked, context: str) -> Connection:
     """A connection of its own to that cluster. Raises NotGiven."""
-    import os
-
     from webhook.cluster.connection import ConfigurationError, Connection, configuration, in_cluster
 
     named = asked.kubeconfig is not None or context or os.environ.get("KUBECONFIG")
