@@ -93,6 +93,7 @@ SIDEBAR = {
             rbac
             sizing
             sight
+            monitoring
             native
         """,
     "docs/decisions/README": """
