@@ -95,6 +95,7 @@ SIDEBAR = {
             rbac
             sizing
             sight
+            monitoring
             native
         """,
     "docs/decisions/README": """

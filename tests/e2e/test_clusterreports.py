@@ -159,11 +159,12 @@ def _lists(mine: Connection) -> bool:
 
 def test_two_at_once_end_with_the_reports_of_one(served: ControlPlane) -> None:
     done: list[Written] = []
-    both = [findings(), findings(*range(20))]
-    running = [
-        threading.Thread(target=lambda found=each: done.append(write(connection(served), found, OPENREPORTS, now=1)))
-        for each in both
-    ]
+    both = [(connection(served), findings()), (connection(served), findings(*range(20)))]  # each writes a kubeconfig
+
+    def writes(to: Connection, found: list[Content]) -> None:
+        done.append(write(to, found, OPENREPORTS, now=1))
+
+    running = [threading.Thread(target=writes, args=each) for each in both]
     for each in running:
         each.start()
     for each in running:

@@ -104,7 +104,7 @@ def _scores(scores: Scores) -> list[dict[str, Any]]:
             "name": visible(name),
             "value": each.value,
             "least": each.threshold.least,
-            "environment": visible(each.threshold.environment),
+            "demanded": each.threshold.least is not None or bool(each.threshold.vetoes),
             "objects": each.objects,
             "violating": each.violating,
             "errors": each.errors,

@@ -274,22 +274,24 @@
     make("td", {}, make("meter", { min: 0, max: 100, value: each.value, "aria-hidden": "true" }), ` ${each.value.toFixed(1)}`),
     make("td", {}, each.least === null ? "" : number(each.least)),
     make("td", {}, number(each.objects)), make("td", {}, number(each.violating)), make("td", {}, number(each.errors)),
-    make("td", {}, make("span", { class: `level l-${each.whys.length ? "deny" : "pass"}` }, each.whys.length ? "fails" : "passes"),
-      ` ${each.whys.join("; ")}`));
+    make("td", {}, !each.whys.length && !each.demanded ? null
+      : make("span", { class: `level l-${each.whys.length ? "deny" : "pass"}` }, each.whys.length ? "fails" : "passes"),
+    ` ${each.whys.join("; ")}`));
   const scored = report.scores ? (() => {
     const body = make("tbody");
     const more = make("button", { type: "button", class: "rest", onclick: () => extend(PAGE) });
     const extend = (count) => {
       body.append(...report.scores.slice(body.children.length, body.children.length + count).map(scoreRow));
       const left = report.scores.length - body.children.length;
-      more.hidden = !left;
       more.textContent = `Show ${number(Math.min(left, PAGE))} more of ${number(left)}`;
+      if (!left) more.remove();
     };
-    extend(11);
-    return make("section", { class: "card scores", "aria-label": "Scores" }, make("h2", {}, "Scores"),
+    const table = make("section", { class: "card scores", "aria-label": "Scores" }, make("h2", {}, "Scores"),
       make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Table of scores" },
         make("table", {}, make("thead", {}, make("tr", {}, ...["Namespace", "Score", "Least", "Objects", "Violating",
           "Errors", "Verdict"].map((word) => make("th", { scope: "col" }, word)))), body)), more);
+    extend(11);
+    return table;
   })() : null;
 
   const mutated = report.diffs.length ? make("details", { class: "card" },
