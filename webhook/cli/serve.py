@@ -10,7 +10,7 @@ import typer
 
 from webhook.server.settings import SETTINGS_FILE, Settings, SettingsError, flag, resolve, size_text, variable
 
-PACKAGES: Final = frozenset({"httptools", "prometheus_client", "starlette", "uvloop"})
+PACKAGES: Final = frozenset({"fastapi", "httptools", "prometheus_client", "starlette", "uvicorn", "uvloop"})
 """What the extra `server` installs."""
 
 _METAVARS = {
@@ -136,7 +136,7 @@ def serve(
         raise typer.Exit(2) from None
 
     try:
-        from webhook.server.process import run  # imports the server and its TLS, which take a second
+        from webhook.server.process import run  # imports FastAPI, which takes a second
     except ModuleNotFoundError as error:
         if error.name not in PACKAGES:
             raise
