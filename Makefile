@@ -87,8 +87,9 @@ dist: $(READY)  ## dist/: the wheel, and the plugin for kubectl with its manifes
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --wheel-dir dist .
 	$(BIN)/python release/pack.py dist $${GITHUB_REPOSITORY:-gatewright/gatewright}
 
-bench: $(READY)
-	$(BIN)/python -m bench
+BENCH_JSON ?=
+bench: $(READY)  ## measure evaluation and server beside others; BENCH_JSON=FILE: the figures as JSON too
+	env -u PYTHONDONTWRITEBYTECODE BENCH_JSON=$(BENCH_JSON) $(BIN)/python -m bench
 
 lock: $(READY)  ## write the lock files anew from pyproject.toml: of the server, of it with the extra otel, of development
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements.lock

@@ -18,6 +18,7 @@ from webhook.access import Access, AccessDecision
 from webhook.policy.python.decorators import PolicyDefinitionError, mutate, validate
 from webhook.policy.python.given import Operation, Request
 from webhook.policy.python.reading import Cluster, Found, UndeclaredLookup
+from webhook.policy.python.selecting import selects
 from webhook.policy.python.violation import Reason, Violation
 from webhook.policy.readonly import ReadOnlyError
 from webhook.policy.request import GroupVersionKind, GroupVersionResource, JSONObject, User
@@ -39,5 +40,6 @@ __all__ = [
     "User",
     "Violation",
     "mutate",
+    "selects",
     "validate",
 ]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from gatewright import Request, Violation, validate
+from gatewright import Request, Violation, selects, validate
 
 ANNOTATIONS = {
     "kubernetes.io/description": "Pods are selected by a NetworkPolicy of their namespace.",
@@ -75,7 +75,7 @@ def network_policy_required(request: Request, params: Params) -> Iterator[Violat
     found = [
         each
         for each in request.cluster.list("networking.k8s.io/v1", "NetworkPolicy", request.namespace).value
-        if _selects(each["spec"].get("podSelector") or {}, labels)
+        if selects(each["spec"].get("podSelector") or {}, labels)
     ]
     for direction in params.directions:
         if not any(direction in _types(each["spec"]) for each in found):
@@ -104,23 +104,3 @@ def _labels(obj: JSON, path: tuple[str, ...]) -> dict[str, str]:
 
 def _on_node(obj: JSON, path: tuple[str, ...]) -> bool:
     return bool((_template(obj, path).get("spec") or {}).get("hostNetwork"))
-
-
-def _selects(selector: JSON, labels: dict[str, str]) -> bool:
-    """Whether a LabelSelector matches; an empty one matches everything."""
-    return all(labels.get(key) == value for key, value in (selector.get("matchLabels") or {}).items()) and all(
-        _meets(labels, each) for each in selector.get("matchExpressions") or []
-    )
-
-
-def _meets(labels: dict[str, str], requirement: JSON) -> bool:
-    value, values = labels.get(requirement["key"]), requirement.get("values") or []
-    match requirement["operator"]:
-        case "In":
-            return value in values
-        case "NotIn":
-            return value not in values
-        case "Exists":
-            return value is not None
-        case _:  # DoesNotExist
-            return value is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from gatewright import Request, Violation, validate
+from gatewright import Request, Violation, selects, validate
 
 ANNOTATIONS = {
     "kubernetes.io/description": "PodDisruptionBudgets leave room for the eviction of a Pod.",
@@ -61,7 +61,7 @@ def pdb_blocks_drains(request: Request) -> Iterator[Violation]:
         if other["metadata"]["name"] == request.name:
             continue
         for named, each in chosen.items():
-            if _selects(other["spec"].get("selector"), _labels(each)):
+            if selects(other["spec"].get("selector"), _labels(each)):
                 yield Violation(
                     f"spec.selector: {other['metadata']['name']} selects the Pods of {named} too, and "
                     "Pods of two PodDisruptionBudgets are never evicted; keep one",
@@ -84,31 +84,9 @@ def _replicas(value: int | None) -> int:
 def _chosen(request: Request, kind: str) -> Iterator[JSON]:
     """The workloads of the namespace whose Pods the budget selects."""
     for each in request.cluster.list("apps/v1", kind, request.namespace).value:
-        if _selects(request.object["spec"].get("selector"), _labels(each)):
+        if selects(request.object["spec"].get("selector"), _labels(each)):
             yield each
 
 
 def _labels(workload: JSON) -> dict[str, str]:
     return (workload["spec"]["template"].get("metadata") or {}).get("labels") or {}
-
-
-def _selects(selector: JSON | None, labels: dict[str, str]) -> bool:
-    """Whether a LabelSelector matches; none matches nothing, an empty one everything."""
-    return (
-        selector is not None
-        and all(labels.get(key) == value for key, value in (selector.get("matchLabels") or {}).items())
-        and all(_meets(labels, each) for each in selector.get("matchExpressions") or [])
-    )
-
-
-def _meets(labels: dict[str, str], requirement: JSON) -> bool:
-    value, values = labels.get(requirement["key"]), requirement.get("values") or []
-    match requirement["operator"]:
-        case "In":
-            return value in values
-        case "NotIn":
-            return value not in values
-        case "Exists":
-            return value is not None
-        case _:  # DoesNotExist
-            return value is None

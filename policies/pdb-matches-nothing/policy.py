@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from gatewright import Request, Violation, validate
+from gatewright import Request, Violation, selects, validate
 
 ANNOTATIONS = {
     "kubernetes.io/description": "PodDisruptionBudgets select Pods of a workload in their namespace.",
@@ -56,7 +56,7 @@ def pdb_matches_nothing(request: Request) -> Iterator[Violation]:
         return
     for api_version, kind in WORKLOADS:
         for each in request.cluster.list(api_version, kind, request.namespace).value:
-            if _selects(selector, _labels(each["spec"]["jobTemplate"] if kind == "CronJob" else each)):
+            if selects(selector, _labels(each["spec"]["jobTemplate"] if kind == "CronJob" else each)):
                 return
     yield Violation(
         f"spec.selector selects no Pods of a workload in {request.namespace}, so that the budget protects nothing; set "
@@ -68,25 +68,3 @@ def pdb_matches_nothing(request: Request) -> Iterator[Violation]:
 def _labels(workload: JSON) -> dict[str, str]:
     template = workload["spec"].get("template") or {}  # a ReplicationController may have none
     return (template.get("metadata") or {}).get("labels") or {}
-
-
-def _selects(selector: JSON | None, labels: dict[str, str]) -> bool:
-    """Whether a LabelSelector matches; none matches nothing, an empty one everything."""
-    return (
-        selector is not None
-        and all(labels.get(key) == value for key, value in (selector.get("matchLabels") or {}).items())
-        and all(_meets(labels, each) for each in selector.get("matchExpressions") or [])
-    )
-
-
-def _meets(labels: dict[str, str], requirement: JSON) -> bool:
-    value, values = labels.get(requirement["key"]), requirement.get("values") or []
-    match requirement["operator"]:
-        case "In":
-            return value in values
-        case "NotIn":
-            return value not in values
-        case "Exists":
-            return value is not None
-        case _:  # DoesNotExist
-            return value is None

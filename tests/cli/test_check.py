@@ -460,7 +460,7 @@ def test_check_imports_no_server_package(tree: Path) -> None:
     program = (
         "import sys\nfrom webhook.cli.main import main\nsys.argv = ['gatewright', 'check', 'in.yaml']\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "print(sorted({'fastapi', 'uvloop', 'kubernetes', 'starlette', 'cryptography'} & set(sys.modules)))"
+        "print(sorted({'uvicorn', 'uvloop', 'kubernetes', 'starlette', 'cryptography'} & set(sys.modules)))"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     command = [sys.executable, "-c", program]
@@ -503,6 +503,30 @@ def test_policies_that_ask_who_applies_are_noted(tree: Path) -> None:
     assert "note: request.userInfo is empty" in run.stderr
     run = check(tree, WARNED, "--as", "ann")
     assert ("said hello" in run.stdout, run.stderr) == (True, "")
+
+
+CONDITION = "  matchConditions: [{name: ops, expression: \"'ops' in request.userInfo.groups\"}]\n  validations:\n"
+POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, image: 'x:1'}]}\n"
+LETS_PASS = "note: policy 'pinned-images' is in error and lets 1 request pass, as its failurePolicy Ignore says; "
+
+
+@pytest.mark.parametrize("where", ["condition", "validation"])
+def test_errors_that_let_requests_pass_are_noted(tree: Path, where: str) -> None:
+    """Under failurePolicy Ignore an error is no finding, and a policy that is always in error never says anything."""
+    policies = tree / "policies" / "policies.yaml"
+    text = POLICIES.replace("spec:\n", "spec:\n  failurePolicy: Ignore\n", 1)
+    if where == "condition":
+        text = text.replace("  validations:\n", CONDITION, 1)
+    else:
+        first = text.index("expression: ")
+        text = f"{text[:first]}expression: \"'ops' in request.userInfo.groups\"{text[text.index(chr(10), first) :]}"
+    policies.write_text(text)
+    run = check(tree, POD)
+    assert run.returncode == 0
+    assert LETS_PASS in run.stderr
+    assert "note: request.userInfo is empty" in run.stderr
+    run = check(tree, POD, "--as", "ann", "--as-group", "ops")
+    assert run.stderr == ""
 
 
 def test_namespaces_that_are_not_among_the_inputs_are_noted(tree: Path) -> None:
@@ -694,7 +718,7 @@ def test_old_objects_make_updates_and_deletions(tree: Path) -> None:
     ],
 )
 def test_options_that_cannot_be_used(tree: Path, arguments: tuple[str, ...], message: str) -> None:
-    run = check(tree, GOOD, *arguments)
+    run = check(tree, POD, *arguments)
     assert (run.returncode, run.stdout) == (2, "")
     assert message in run.stderr
 

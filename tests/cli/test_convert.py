@@ -54,6 +54,22 @@ def test_a_policy_becomes_a_tree_that_denies(folder: Path) -> None:
     assert "set owner" in checked.stdout
 
 
+def test_other_names_are_said(folder: Path) -> None:
+    (folder / "in" / "p.yaml").write_text(LABELLED.replace("name: owner", "name: Owner.Label"))
+    done = gatewright("convert", "in", "--out", "tree", cwd=folder)
+    assert done.stdout.splitlines()[:2] == [
+        "in/p.yaml:1: ClusterPolicy Owner.Label: converted whole",
+        "  becomes: owner-label",
+    ]
+
+
+def test_a_text_that_reads_as_a_number_stays_a_text(folder: Path) -> None:
+    """kubectl takes 1e3 for a number, and refuses it as the name of anything."""
+    (folder / "in" / "p.yaml").write_text(LABELLED.replace("name: owner", "name: '1e3'"))
+    assert gatewright("convert", "in", "--out", "tree", cwd=folder).returncode == 0
+    assert "  name: '1e3'\n" in (folder / "tree" / "1e3" / "policy.yaml").read_text()
+
+
 def test_nothing_is_overwritten_without_force(folder: Path) -> None:
     (folder / "in" / "p.yaml").write_text(LABELLED)
     (folder / "tree" / "owner").mkdir(parents=True)

@@ -33,6 +33,14 @@ def files(folder: Path) -> list[str]:
     return sorted(str(each.relative_to(folder)) for each in folder.rglob("*") if each.is_file())
 
 
+@pytest.mark.parametrize("name", ["1e3", "y", "007"])
+def test_a_name_may_read_as_a_number_or_true(name: str, tmp_path: Path) -> None:
+    assert gatewright("new", "policy", name, "--cel", cwd=tmp_path).returncode == 0
+    tested = gatewright("test", cwd=tmp_path)
+    assert (tested.returncode, tested.stderr) == (0, "")
+    assert f"pass {name}: " in tested.stdout
+
+
 @pytest.mark.parametrize("options", KINDS.values(), ids=list(KINDS))
 def test_what_is_written_passes_everything(options: list[str], tmp_path: Path) -> None:
     done = gatewright("new", "policy", "team-label", *options, cwd=tmp_path)

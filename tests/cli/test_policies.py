@@ -125,6 +125,10 @@ def test_from_the_library_into_force(here: Path) -> None:
     (here / "pod.yaml").write_text(POD)
     text = done(here, "add", "pinned-images")
     assert text.splitlines()[-1] == "Next: gatewright policies enable pinned-images --action Warn"
+    assert (
+        done(here, "add", "label-pods").splitlines()[-1]
+        == "Next: gatewright policies enable label-pods --action Mutate"
+    )
     assert running.gatewright("check", "pod.yaml", cwd=here).returncode == 0
     text = done(here, "enable", "pinned-images", "--action", "Warn")
     assert text.splitlines()[0] == "policies/pinned-images/binding.yaml"
@@ -162,7 +166,8 @@ def test_one_that_fails_leaves_the_others(here: Path) -> None:
     run = policies(here, "add", "no-tokens", "pinned-images")
     assert run.returncode == 2
     assert run.stderr == (
-        "error: policies/no-tokens: is there already; --force writes its files anew, but for binding.yaml\n"
+        "error: policies/no-tokens: is there already; "
+        "--force writes its files anew, but for binding.yaml and params.yaml\n"
     )
     assert "policies/pinned-images/policy.yaml" in run.stdout
     run = policies(here, "enable", "nothing", "pinned-images", "--action", "Audit")

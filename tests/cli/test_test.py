@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -290,3 +291,16 @@ def test_exceptions_are_no_matter_of_tests_but_for_one_that_has_expired(root: Pa
     run = gatewright(cwd=root)
     assert run.returncode == 0
     assert "exception.yaml:9:3: PolicyException 'old' expired (2020-01-31) and has no effect" in run.stderr
+
+
+def test_cases_that_fail_with_params_that_somebody_changed_are_named(tmp_path: Path) -> None:
+    tree = tmp_path / "policies"
+    shutil.copytree(LIBRARY / "replica-bounds", tree / "replica-bounds")
+    params = tree / "replica-bounds" / "params.yaml"
+    changed = params.read_text().replace('"10"', '"3"')
+    assert changed != params.read_text()
+    assert "params of the policy tree" not in gatewright(cwd=tmp_path).stderr
+    params.write_text(changed)
+    run = gatewright(cwd=tmp_path)
+    assert run.returncode == 1
+    assert "the params of the policy tree; where these were changed, give the case its own `params`" in run.stderr

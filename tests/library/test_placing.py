@@ -61,13 +61,27 @@ def test_nothing_is_overwritten_unasked(library: Path, tree: Path) -> None:
     placing.enable(tree, "no-tokens", "audit")
     (tree / "no-tokens" / "policy.yaml").write_text("changed")
     (tree / "no-tokens" / "mine.md").write_text("mine")
-    with pytest.raises(NotPlaced, match=r"is there already; --force writes its files anew, but for binding\.yaml"):
+    with pytest.raises(NotPlaced, match=r"--force writes its files anew, but for binding\.yaml and params\.yaml"):
         placing.add(entry, tree)
     assert (tree / "no-tokens" / "policy.yaml").read_text() == "changed"
     placing.add(entry, tree, force=True)
     assert (tree / "no-tokens" / "policy.yaml").read_bytes() == (library / "no-tokens" / "policy.yaml").read_bytes()
     assert (tree / "no-tokens" / "mine.md").read_text() == "mine"
     assert placing.state(tree, "no-tokens") == "audit"
+
+
+def test_params_that_were_changed_are_kept(library: Path, tree: Path) -> None:
+    folder, entry = tree / "no-tokens", catalog.entry(library / "no-tokens")
+    (library / "no-tokens" / "params.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n")
+    assert folder / "params.yaml" in placing.add(entry, tree, force=True).files
+    (folder / "params.yaml").write_text("mine")
+    placing.enable(tree, "no-tokens", "deny")
+    (folder / "binding.yaml").write_text("mine too")
+    placed = placing.add(entry, tree, force=True)
+    assert placed.said == (f"{folder / 'params.yaml'}: is kept, and differs from the library's",)
+    assert folder / "params.yaml" not in placed.files
+    assert (folder / "params.yaml").read_text() == "mine"
+    assert (folder / "binding.yaml").read_text() == "mine too"
 
 
 def test_the_librarys_own_folder_is_not_copied_onto_itself(library: Path) -> None:
@@ -126,9 +140,11 @@ def test_a_binding_that_somebody_wrote_is_kept(tree: Path, takes: str) -> None:
     assert placed.said == (f"{folder / '_binding.own.yaml'}: what binding.yaml was",)
     assert (folder / "_binding.own.yaml").read_text() == own
     (folder / "binding.yaml").write_text(own + "# and the bank\n")
-    with pytest.raises(NotPlaced, match=r"_binding\.own\.yaml: is there already, and .* differs from it"):
-        placing.disable(tree, "no-tokens")
-    assert (folder / "binding.yaml").read_text() == own + "# and the bank\n"
+    again = placing.disable(tree, "no-tokens")
+    assert again.said == (f"{folder / '_binding.own-2.yaml'}: what binding.yaml was",)
+    assert (folder / "_binding.own.yaml").read_text() == own
+    assert (folder / "_binding.own-2.yaml").read_text() == own + "# and the bank\n"
+    assert not (folder / "binding.yaml").exists()
 
 
 def test_the_only_binding_for_an_action_is_kept_as_such(tree: Path) -> None:

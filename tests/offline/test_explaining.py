@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,11 @@ from webhook.paths import Path as ObjectPath
 from webhook.policy.cel.validating import CELValidator
 from webhook.policy.evaluation import Evaluation
 from webhook.policy.load.loading import load
-from webhook.policy.matching import Match, RequestNamespace, Requirement, Rule, Selector
+from webhook.policy.matching import Match, RequestNamespace, Rule
 from webhook.policy.policyset import Binding, Policy, PolicySet
 from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request
 from webhook.policy.reviewing import Recording, Review
+from webhook.policy.selectors import Requirement, Selector
 from webhook.policy.unmatched import why_not
 
 POLICIES = Path(__file__).parents[2] / "policies"
@@ -37,6 +38,13 @@ class Compared:
 
     def programs(self) -> Iterator[tuple[ObjectPath, Program]]:
         return self.validator.programs()
+
+    @property
+    def sharable(self) -> tuple[tuple[str, bytes], ...]:
+        return self.validator.sharable
+
+    def share(self, repeated: Collection[bytes]) -> None:
+        self.validator.share(repeated)
 
     def evaluate(self, review: Review, params: Any) -> Evaluation:
         plain, failures, everything = (self.validator.evaluate(again(review, each), params) for each in RECORDINGS)

@@ -66,6 +66,7 @@ cli/report/policylist: cli/test_policies
 cel/why/origins: cel/why/test_witness
 cel/why/privacy: cli/test_secrets_hidden
 cel/why/ranking: cel/why/test_witness
+cli/clusterreports/dialects: cli/clusterreports/test_writing
 cli/options: cli/test_check
 cli/report/celvalues: cli/test_explain
 cli/report/cobertura: cli/test_coverage
@@ -86,7 +87,11 @@ cli/report/linted: cli/test_lint
 cli/report/impacted: cli/test_impact
 cli/report/impactmarkdown: cli/test_impact
 cli/report/impacttext: cli/test_impact
+cli/report/benchjson: cli/test_bench
+cli/report/benchtext: cli/test_bench
 cli/report/replayjson: cli/test_replay
+offline/measured: cli/test_bench
+offline/measuring: cli/test_bench
 cli/report/replaytext: cli/test_replay
 impact/corpus: impact/test_brute_force
 impact/differences: impact/test_brute_force
@@ -116,7 +121,6 @@ convert/gatekeeper/templates: convert/test_whole
 convert/jsonpatches: convert/test_whole
 convert/kyverno/celpolicies: convert/test_whole
 convert/kyverno/context: convert/test_whole
-convert/kyverno/exempting: convert/test_whole
 convert/kyverno/jmesfunctions: convert/kyverno/test_expressions
 convert/kyverno/match: convert/test_whole
 convert/kyverno/mutation: convert/test_whole

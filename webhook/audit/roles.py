@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 from webhook.audit.listings import BETWEEN, PODS, annotation
 from webhook.cluster.lookups import NAMESPACES, Lookups
 from webhook.cluster.permissions import RBAC, rules
+from webhook.documents.yamlwriting import dumped
 from webhook.policy.needed import lookups_of
 from webhook.policy.policyset import EXEMPT, PolicySet
 from webhook.policy.request import CREATE, UPDATE
-from webhook.registration.configurations import comment, dumped
+from webhook.registration.configurations import comment
 from webhook.schema import Kinds
 
 if TYPE_CHECKING:

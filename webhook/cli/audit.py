@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 import time
+from collections import Counter
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
@@ -14,6 +15,17 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from msgspec import Struct
 
+from webhook.cli.auditextras import (
+    GateFile,
+    Logs,
+    Reports,
+    Scored,
+    WriteReports,
+    gate_of,
+    of_logs,
+    reported,
+    scored,
+)
 from webhook.cli.options import (
     FAILED,
     TREES,
@@ -55,10 +67,13 @@ from webhook.cli.reporting import (
 from webhook.versions import NEWEST_TEXT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from webhook.audit.auditing import Audit
     from webhook.audit.sources import Source
     from webhook.cli.report.audited import Audited
     from webhook.cli.report.model import Finding, Rule
+    from webhook.cluster.connection import Connection
     from webhook.documents.document import Problem
     from webhook.policy.policyset import PolicySet
 
@@ -119,6 +134,10 @@ def audit(
     baseline: BaselineFile = "",
     write_baseline: WriteBaseline = False,
     owner_label: OwnerLabel = "",
+    show_scores: Scored = False,
+    gate: GateFile = None,
+    write_reports: WriteReports = None,
+    logs: Logs = None,
     version: KubernetesVersion = NEWEST_TEXT,
     policy_imports: PolicyImports = "",
     verify_key: VerifyKey = None,
@@ -130,8 +149,9 @@ def audit(
 ) -> None:
     """Judge the objects of live clusters by the policies, each as if it were created now: the cluster is only read.
 
-    What is found on Pods and other objects of a controller is told once, of its workload. Exit code: **0** nothing
-    would be denied (warnings do not count, unless `--fail-on` says so), **1** something would, **2** the run itself
+    What is found on Pods and other objects of a controller is told once, of its workload. With `--log`, what policies
+    said of requests is read from the API server's audit log. Exit code: **0** nothing would be denied (warnings do not
+    count, unless `--fail-on` says so), **1** something would, or a score fails its `--gate`, **2** the run itself
     failed: a bad policy, a bad option, a kind that cannot be listed (the rest is judged all the same).
     """
     try:
@@ -153,6 +173,10 @@ def audit(
             settings=settings,
             fail_on=fail_on,
             owner_label=owner_label,
+            scores=show_scores,
+            gate=gate,
+            write_reports=write_reports,
+            logs=tuple(logs or ()),
             version=version,
             policy_imports=policy_imports,
             bundles=Bundles(registry_ca, registry_plain_http, verify_key),
@@ -196,6 +220,10 @@ class _Asked(Struct, frozen=True, kw_only=True):
     settings: Path | None
     fail_on: FailOn
     owner_label: str
+    scores: bool
+    gate: Path | None
+    write_reports: Reports | None
+    logs: tuple[str, ...]
     version: str
     policy_imports: str
     bundles: Bundles
@@ -218,6 +246,8 @@ def _audit(asked: _Asked, how: Reporting) -> int:
     from webhook.policy.python.raised import tracebacks
 
     fails = failing(asked.fail_on)
+    if asked.logs:
+        return _logged(asked, how, fails)
     try:
         if twice := [each for each in asked.contexts if asked.contexts.count(each) > 1]:
             raise NotGiven(f"--context {twice[0]}: given twice")
@@ -225,6 +255,8 @@ def _audit(asked: _Asked, how: Reporting) -> int:
             raise NotGiven(f"--qps: expected a number of 0 or more, got {asked.qps:g}")
         if asked.assume_bound is not None and not asked.native:
             raise NotGiven("--assume-bound needs --native")
+        _of_one_cluster(asked)
+        gate = gate_of(asked.gate)
         custom = workloads_of(asked.settings)
         run = given(
             asked.policies,
@@ -287,7 +319,42 @@ def _audit(asked: _Asked, how: Reporting) -> int:
         scope={**scope, "clusters": len(sources)} if len(sources) > 1 else scope,
         verbose=asked.verbose,
     )
+    if asked.scores or gate is not None:
+        report = scored(report, found.judged, gate)
+    if asked.write_reports is not None:
+        context = asked.contexts[0] if asked.contexts else ""
+        report = reported(report, asked.write_reports, _connection(asked, context), sources[0].name, asked.qps)
     return finish(report, how, fails)
+
+
+def _logged(asked: _Asked, how: Reporting, fails: Callable[[Finding], bool]) -> int:
+    """The audit of the API server's logs. Raises NotGiven."""
+    refused = {
+        "FILE": bool(asked.snapshots),
+        "--kubeconfig": asked.kubeconfig is not None,
+        "--context": bool(asked.contexts),
+        "--snapshot": asked.snapshot is not None,
+        "--rbac": asked.rbac,
+        "--native": asked.native,
+        "--scores": asked.scores,
+        "--gate": asked.gate is not None,
+        "--write-reports": asked.write_reports is not None,
+    }
+    return finish(of_logs(asked.logs, refused, asked.version), how, fails)
+
+
+def _of_one_cluster(asked: _Asked) -> None:
+    """Whether scores and reports are of one cluster. Raises NotGiven if they are not."""
+    if asked.write_reports is not None and asked.snapshots:
+        raise NotGiven("--write-reports: a snapshot is no cluster to write to")
+    if max(len(asked.contexts), len(asked.snapshots)) > 1:
+        for option, was in (
+            ("--scores", asked.scores),
+            ("--gate", asked.gate is not None),
+            ("--write-reports", asked.write_reports is not None),
+        ):
+            if was:
+                raise NotGiven(f"{option}: is of one cluster; audit each by itself")
 
 
 class _Found:
@@ -302,6 +369,7 @@ class _Found:
         self.rules: dict[str, Rule] = {}
         self.notes: list[str] = []
         self.warnings: list[Problem] = []
+        self.judged: Counter[str] = Counter()
 
     def add(self, audit: Audit, made: Audited | None, policies: PolicySet) -> None:
         from webhook.cli.report.checked import rules
@@ -313,6 +381,7 @@ class _Found:
         self.objects += audit.objects
         self.history += audit.history
         self.kinds |= audit.kinds
+        self.judged += audit.judged
         if made is not None:
             self.findings += made.findings()
             self.suppressed += made.suppressed()
@@ -369,6 +438,12 @@ def _cluster(asked: _Asked, context: str) -> Source:
     """
     from webhook.audit.reading import Reader
     from webhook.audit.sources import Cluster
+
+    return Cluster(Reader(_connection(asked, context), asked.qps), context or THE_CLUSTER)
+
+
+def _connection(asked: _Asked, context: str) -> Connection:
+    """A connection of its own to that cluster. Raises NotGiven."""
     from webhook.cluster.connection import ConfigurationError, Connection, configuration, in_cluster
 
     named = asked.kubeconfig is not None or context or os.environ.get("KUBECONFIG")
@@ -376,4 +451,4 @@ def _cluster(asked: _Asked, context: str) -> Source:
         where = configuration("kubeconfig" if named or not in_cluster() else "in-cluster", asked.kubeconfig, context)
     except ConfigurationError as error:
         raise NotGiven(f"no cluster to audit: {error}") from None
-    return Cluster(Reader(Connection(where, 1), asked.qps), context or THE_CLUSTER)
+    return Connection(where, 1)

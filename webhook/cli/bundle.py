@@ -133,7 +133,7 @@ def _put(made: Artifact, output: str, bundles: Bundles) -> int:
         else:
             Path(output).write_bytes(layout.archive(made, "latest"))
     except OSError as error:
-        return fail(f"--output: {output}: {files.reason(error)}")
+        return fail(f"--output: {output}: {files.unwritten(error)}")
     except (pulling.BundleError, ValueError) as error:
         return fail(f"--output: {error}")
     return 0 if put(f"{name}\n") else FAILED

@@ -227,6 +227,7 @@ def _check(
     from webhook.documents.document import Problem
     from webhook.offline.background import Background
     from webhook.offline.inputs import Inputs
+    from webhook.offline.letpass import LetPass
     from webhook.offline.owners import owners
     from webhook.offline.requests import Options
     from webhook.offline.subresources import SUBRESOURCES, of_subresource
@@ -277,10 +278,11 @@ def _check(
             [*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True, access_rules=run.access
         )
         findings, suppressed, changed, checked, in_files = list[Finding](), list[Finding](), list[Diff](), 0, set[str]()
+        let_pass = LetPass()
         with tracebacks() as raised:
             owning = owners(owner_label, [*policies.objects, *planned.objects])
             made = Checked(Background(policies, raised), owning, verbose)
-            for verdict in verdicts(requests, policies, cluster, explain=explain):
+            for verdict in verdicts(requests, policies, cluster, explain=explain, observer=let_pass):
                 findings += made.findings(verdict)
                 suppressed += made.suppressed(verdict)
                 if diffs:
@@ -295,14 +297,16 @@ def _check(
         differ = policychanges.note(named, paths, since, until, imported(policy_imports), policies.target)
         notes += [differ] if differ else []
     errors = [each.message for each in findings if each.error]
-    if not user and any("request.userInfo" in message or "authorizer: user ''" in message for message in errors):
+    notes += let_pass.notes()
+    if not user and (
+        let_pass.asks_who or any("request.userInfo" in each or "authorizer: user ''" in each for each in errors)
+    ):
         notes.append("request.userInfo is empty: nobody in particular applies these; --as and --as-group say who")
     met, left_out = startup.among(each.request for each in requests), list[Problem]()
     if startup.concerns(policies, met):
         from webhook.registration import bootstrap
 
         left_out += bootstrap.warnings(policies, swept=met)
-    bound = {policy.name for policy in policies.policies if policy.bindings}
     report = Report(
         command="check",
         findings=findings,
@@ -314,7 +318,7 @@ def _check(
         left_out=found.left_out,
         diffs=changed,
         elsewhere=found.elsewhere,
-        scope={"objects": checked, "files": len(in_files), "policies": len(bound)},
+        scope={"objects": checked, "files": len(in_files), "policies": len(policies.bound_names)},
         verbose=verbose,
         shows_diffs=diffs,
         shows_why=explain,

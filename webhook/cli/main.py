@@ -20,6 +20,7 @@ from webhook.nearest import nearest
 
 COMMANDS: Final = {
     "audit": ("webhook.cli.audit", "Judge what a cluster already runs."),
+    "bench": ("webhook.cli.bench", "Measure what each policy takes on manifests."),
     "bundle": ("webhook.cli.bundle", "Pack a policy tree into an OCI artifact."),
     "check": ("webhook.cli.check", "Check manifests as if they were applied."),
     "convert": ("webhook.cli.convert", "Convert policies of Kyverno and Gatekeeper into standard ones."),

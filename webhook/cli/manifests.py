@@ -292,7 +292,11 @@ def manifests(
     try:
         rendered = _rendered(named, policy_imports, bundles, texts, without, confirmed, tells=tells)
         may_be_missing = everything and not helm_values
-        code = _compared(rendered, may_be_missing=may_be_missing) if check is not None else _written(rendered)
+        code = (
+            _compared(rendered, may_be_missing=may_be_missing)
+            if check is not None
+            else _written(rendered, folders=everything and not helm_values)
+        )
     except _FailedError as error:
         code = error.code
     raise typer.Exit(code)
@@ -450,11 +454,13 @@ def _written(rendered: Sequence[tuple[Path | None, str]], *, folders: bool = Fal
         if file is None:
             return 0 if put(content) else FAILED
         try:
+            if folders and file.parent.exists() and not file.parent.is_dir():
+                return fail(f"--write: {file.parent}: is no folder")
             if folders:
                 file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(content, encoding="utf-8")
         except OSError as error:
-            return fail(f"--write: {file}: {files.reason(error)}")
+            return fail(f"--write: {file}: {files.unwritten(error)}")
     return 0
 
 

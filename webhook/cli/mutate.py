@@ -122,11 +122,11 @@ def _mutate(
 ) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
     from webhook.cli.report import text
-    from webhook.cli.report.changes import yaml_text
     from webhook.cli.report.model import Report
     from webhook.cli.streams import put
     from webhook.cluster.manifestsview import ManifestsView
     from webhook.documents.document import Problem
+    from webhook.documents.yamlwriting import dumped
     from webhook.offline.inputs import Inputs
     from webhook.offline.mutating import mutations
     from webhook.offline.requests import Options
@@ -150,7 +150,7 @@ def _mutate(
         objects, changed = objects + 1, changed + each.changed
         for value in each.pods if show_pods else [each.value]:
             separator = "---\n" if next(numbers) else ""
-            written = written and put(separator + yaml_text(value))
+            written = written and put(separator + dumped(value, wrapped=False))
     notes = [
         *map(str, policies.notes),
         *found.notes,

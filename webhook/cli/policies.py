@@ -193,7 +193,7 @@ def add(
         return _each(
             chosen,
             lambda name: placing.add(chosen[name], tree, force=force),
-            f"gatewright policies enable{_option(tree)} {next(iter(chosen), '')} --action Warn",
+            lambda added: _enabling(tree, [chosen[name] for name in added]),
         )
 
     raise typer.Exit(_code(run))
@@ -233,7 +233,7 @@ def enable(
         return _each(
             dict.fromkeys(chosen),
             lambda name: placing.enable(tree, name, wanted or ("mutate" if name in mutating else "warn"), force=force),
-            _registering(tree),
+            lambda _: _registering(tree),
         )
 
     raise typer.Exit(_code(run))
@@ -253,7 +253,7 @@ def disable(
         from webhook.library import placing
 
         tree = _tree(policies, "--policies")
-        return _each(dict.fromkeys(names), lambda name: placing.disable(tree, name), _registering(tree))
+        return _each(dict.fromkeys(names), lambda name: placing.disable(tree, name), lambda _: _registering(tree))
 
     raise typer.Exit(_code(run))
 
@@ -273,13 +273,16 @@ def _code(run: Callable[[], int]) -> int:
         return fail(f"{error.filename}: {files.reason(error)}")
 
 
-def _each(names: Mapping[str, object], do: Callable[[str], Placed], after: str) -> int:
-    """Do something with each policy, and say what was written, and what to run then. Errors leave out one policy."""
+def _each(names: Mapping[str, object], do: Callable[[str], Placed], after: Callable[[list[str]], str]) -> int:
+    """Do something with each policy, and say what was written, and what to run then. Errors leave out one policy.
+
+    after: the names of those of which something was written -> what to run.
+    """
     from webhook.cli.streams import put
     from webhook.documents import files
     from webhook.library.placing import NotPlaced
 
-    code, written, said = 0, list[str](), list[str]()
+    code, written, said, of = 0, list[str](), list[str](), list[str]()
     for name in names:
         try:
             placed = do(name)
@@ -287,13 +290,14 @@ def _each(names: Mapping[str, object], do: Callable[[str], Placed], after: str) 
             code = fail(str(error))
             continue
         except OSError as error:
-            code = fail(f"{error.filename}: {files.reason(error)}")
+            code = fail(f"{error.filename}: {files.unwritten(error)}")
             continue
         written += map(str, placed.files)
+        of += [name] if placed.files else []
         said += placed.said
     lines = [*written, *said]
     if written:
-        lines += ["", f"Next: {after}"]
+        lines += ["", f"Next: {after(of)}"]
     return code if put("".join(f"{line}\n" for line in lines)) else FAILED
 
 
@@ -358,6 +362,14 @@ def _tree(named: Sequence[str] | None, option: str) -> Path:
 
 def _option(tree: Path) -> str:
     return "" if str(tree) == DEFAULT_TREE else f" --policies {shlex.quote(str(tree))}"
+
+
+def _enabling(tree: Path, added: Sequence[Entry]) -> str:
+    """What to run once policies are in the tree: one that can be bound, with its mildest action that is heard."""
+    entry = next((each for each in added if each.actions), added[0])
+    action = "Warn" if "warn" in entry.actions else entry.actions[-1].capitalize() if entry.actions else ""
+    option = f" --action {action}" if action else ""
+    return f"gatewright policies enable{_option(tree)} {entry.name}{option}"
 
 
 def _registering(tree: Path) -> str:

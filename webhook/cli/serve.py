@@ -132,6 +132,6 @@ def serve(
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
 
-    from webhook.server.process import run  # imports FastAPI, which takes a second
+    from webhook.server.process import run  # imports the server and its TLS, which take a second
 
     raise typer.Exit(run(resolved))

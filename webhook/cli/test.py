@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -30,6 +31,8 @@ from webhook.versions import NEWEST_TEXT, parse_version
 
 if TYPE_CHECKING:
     from webhook.cli.report.model import Case, Finding
+    from webhook.offline.cases.runs import Result
+    from webhook.policy.policyset import PolicySet
 
 _RUN: Final = ("webhook.offline.cases.runs", "webhook.offline.cases.policytest")
 """What a run imports, the most of it."""
@@ -197,9 +200,20 @@ def _test(
         cases=cases,
         advice=_advice(cases, named),
         warnings=warnings,
-        notes=[str(note) for note in policies.notes if note.message in ended],  # the rest is no matter of tests
+        # The rest of the policies' notes is no matter of tests.
+        notes=[*(str(note) for note in policies.notes if note.message in ended), *_by_params(results, policies)],
     )
     return covered.written(finish(report, how, _fails))
+
+
+def _by_params(results: Sequence[Result], policies: PolicySet) -> Iterator[str]:
+    """A line on each policy of which cases failed that depend on the params of the tree, which somebody may change."""
+    with_params = {policy.name for policy in policies.policies if policy.param_kind is not None}
+    failed = Counter(each.planned.policy for each in results if not each.passed and each.planned.case.params is None)
+    for name in sorted(failed.keys() & with_params):
+        count = failed[name]
+        cases = "1 case that failed uses" if count == 1 else f"{count} cases that failed use"
+        yield f"{name}: {cases} the params of the policy tree; where these were changed, give the case its own `params`"
 
 
 def _advice(cases: Sequence[Case], named: Sequence[str]) -> str:

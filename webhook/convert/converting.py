@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct, field
@@ -69,16 +69,14 @@ def convert(documents: Iterable[Document], target: Version) -> Conversion:
     kinds = Kinds.builtin(target).with_crds(each.value for each in everything)
     outcomes = [each for each in (_sorted_out(document, found) for document in everything) if each is not None]
     _named(outcomes)
-    exceptions: list[Exempted] = []
+    taken_out: list[tuple[Outcome, list[Exempted]]] = []
     for each in outcomes:
         if each.kind == "PolicyException" and not each.refused:
-            _made(each, lambda outcome: exceptions.extend(exempting.exempted(outcome)))
-    names = {each.name for each in outcomes if each.kind != "PolicyException"}
-    for each in outcomes:
-        named = {one.policy for one in exceptions if one.name == standard.name_of(each.name)}
-        if each.kind == "PolicyException" and each.absorbed and not named & names:
-            each.absorbed = False
-            each.refuse((), "the policy that it names is not among the sources")
+            own: list[Exempted] = []
+            _made(each, lambda outcome, own=own: own.extend(exempting.exempted(outcome)))  # type: ignore[misc]
+            if each.absorbed:
+                taken_out.append((each, own))
+    exceptions = [one for _, own in taken_out for one in own]
     read = templates.read([each for each in outcomes if each.kind == "ConstraintTemplate" and not each.refused])
     makers: dict[str, Callable[[Outcome], None]] = {
         "ClusterPolicy": lambda each: clusterpolicy.convert(each, kinds, exceptions),
@@ -101,8 +99,34 @@ def convert(documents: Iterable[Document], target: Version) -> Conversion:
         _made(each, maker)
         compiled.keep_what_compiles(each, target)
     templates.finish(read, outcomes)
+    for each, own in taken_out:
+        _without_effect(each, own, outcomes)
     found.outcomes = outcomes
     return found
+
+
+def _without_effect(exception: Outcome, exempted: Sequence[Exempted], outcomes: Iterable[Outcome]) -> None:
+    """Note what an exception names and is not there. One that takes nothing out is not converted."""
+    known = {each.name: each for each in outcomes if each.kind != "PolicyException"}
+    missing: list[str] = []
+    for one in exempted:
+        policy = known.get(one.policy)
+        absent = exempting.absent_rules(one, policy.document.value) if policy else []
+        if policy is None:
+            missing.append(f"the policy {one.policy}, which it names, is not among the sources")
+        elif policy.status == "not":
+            missing.append(f"the policy {one.policy}, which it names, is not converted")
+        elif absent and len(absent) == len(one.rules):
+            missing.append(f"the policy {one.policy} has no rule {', '.join(absent)}, which it names")
+        elif absent:
+            exception.differs((), f"the policy {one.policy} has no rule {', '.join(absent)}, which it names")
+    if len(missing) == len(exempted):
+        exception.absorbed = False
+        for each in missing:
+            exception.refuse((), each)
+    else:
+        for each in missing:
+            exception.differs((), each)
 
 
 def _made(outcome: Outcome, maker: Callable[[Outcome], None]) -> None:

@@ -11,40 +11,17 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import yaml
-
-from webhook.convert.model import JSONObject, Outcome
+from webhook.convert.model import Outcome
+from webhook.documents.yamlwriting import stream
 from webhook.visible import visible
 
 FILES: Final = ("policy.yaml", "policy.py", "binding.yaml", "params.yaml", "tests.yaml")
-_WIDTH: Final = 118
-_FOLDED: Final = 60  # characters of a text with quotes that is written as a block
 
 
 class NotWritten(Exception):
     """Why nothing was written."""
-
-
-class _Dumper(yaml.SafeDumper):
-    """Texts of several lines as blocks; lists as deep as their key, and no anchors."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
-def _text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
-    lines = value.split("\n")
-    style = None
-    if len(lines) > 1 and not value.startswith(" ") and all(each.rstrip() == each for each in lines):
-        style = "|"
-    elif "'" in value and len(value) > _FOLDED and value.strip() == value and "  " not in value:
-        style = ">"  # quotes stay as they are
-    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
-
-
-_Dumper.add_representer(str, _text)
 
 
 def texts(outcome: Outcome) -> Iterator[tuple[str, str]]:
@@ -55,14 +32,14 @@ def texts(outcome: Outcome) -> Iterator[tuple[str, str]]:
         said = "".join(f"# - line {note.line}: {visible(note.message)}\n" for note in notes)
         yield (
             "policy.yaml",
-            head + (f"# What differs, or is not in it:\n{said}" if said else "") + dumped(outcome.policies),
+            head + (f"# What differs, or is not in it:\n{said}" if said else "") + stream(outcome.policies),
         )
     if outcome.python:
         yield "policy.py", outcome.python
     if outcome.bindings:
-        yield "binding.yaml", head + dumped(outcome.bindings)
+        yield "binding.yaml", head + stream(outcome.bindings)
     if outcome.params:
-        yield "params.yaml", head + dumped(outcome.params)
+        yield "params.yaml", head + stream(outcome.params)
     tests = [
         {
             "apiVersion": "gatewright.dev/v1",
@@ -75,14 +52,7 @@ def texts(outcome: Outcome) -> Iterator[tuple[str, str]]:
         if cases
     ]
     if tests:
-        yield "tests.yaml", head + dumped(tests)
-
-
-def dumped(objects: Iterable[JSONObject]) -> str:
-    """The objects as documents of YAML."""
-    return "---\n".join(
-        yaml.dump(each, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDTH) for each in objects
-    )
+        yield "tests.yaml", head + stream(tests)
 
 
 def stage(outcomes: Iterable[Outcome], folder: Path) -> None:

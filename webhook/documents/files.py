@@ -118,5 +118,13 @@ def _drain(file: FileIO, most: int) -> bytes:
 
 def reason(error: OSError | ValueError) -> str:
     """The message for a file that cannot be read."""
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return f"cannot be read: {text}"
+    return f"cannot be read: {_why(error)}"
+
+
+def unwritten(error: OSError) -> str:
+    """The message for a file that cannot be written."""
+    return f"cannot be written: {_why(error)}"
+
+
+def _why(error: OSError | ValueError) -> str:
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)

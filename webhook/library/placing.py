@@ -5,19 +5,19 @@ Nothing is overwritten unless it is asked for, and a binding that somebody wrote
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Final
 
 from msgspec import Struct
 
+from webhook.documents import newfolder
 from webhook.library import catalog
-from webhook.library.catalog import ACTIONS, BINDING, Entry
+from webhook.library.catalog import ACTIONS, BINDING, PARAMS, Entry
 from webhook.nearest import nearest
 from webhook.policy.load.treefiles import VARIANTS
 
-_OWN: Final = f"{VARIANTS}own.yaml"
 _LEFT_OUT: Final = frozenset({"__pycache__", "kustomization.yaml"})
 
 
@@ -44,32 +44,34 @@ def state(tree: Path, name: str) -> str | None:
 def add(entry: Entry, tree: Path, *, force: bool = False) -> Placed:
     """Copy a policy into a folder of its name in the tree. It is not bound there.
 
-    force: where the folder is there, its files are written anew; its binding and what is its own stay. Raises NotPlaced
-    and OSError.
+    force: where the folder is there, its files are written anew; its binding, its params and what is its own stay.
+    Raises NotPlaced and OSError.
     """
     target = tree / entry.name
     if target.exists() and target.resolve() == entry.folder.resolve():
         raise NotPlaced(f"{target}: is the library's own; `gatewright policies enable {entry.name}` binds it there")
     if (target.exists() or target.is_symlink()) and not force:
-        raise NotPlaced(f"{target}: is there already; --force writes its files anew, but for {BINDING}")
+        raise NotPlaced(f"{target}: is there already; --force writes its files anew, but for {BINDING} and {PARAMS}")
     contents = _contents(entry.folder)
     if target.is_dir():
-        for name, content in contents.items():
-            _write(target / name, content)
-        return Placed(tuple(target / name for name in sorted(contents)))
-    tree.mkdir(parents=True, exist_ok=True)
-    made = tree / f".{entry.name}.new"  # what begins with a dot is no part of a tree
+        return _renewed(target, contents)
     try:
-        made.mkdir()
-    except FileExistsError:
-        raise NotPlaced(f"{made}: another run is adding this policy, or did not end; remove it first") from None
-    try:
-        for name, content in contents.items():
-            (made / name).write_bytes(content)
-        made.rename(target)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-    return Placed(tuple(target / name for name in sorted(contents)))
+        return Placed(tuple(newfolder.write(target, contents)))
+    except newfolder.Unfinished as error:
+        raise NotPlaced(str(error)) from None
+
+
+def _renewed(folder: Path, contents: dict[str, bytes]) -> Placed:
+    """The files of a policy written anew, but for what its user sets: its params, once they are there."""
+    params = folder / PARAMS
+    said: tuple[str, ...] = ()
+    if PARAMS in contents and params.exists():
+        if params.read_bytes() != contents[PARAMS]:
+            said = (f"{params}: is kept, and differs from the library's",)
+        contents = {name: content for name, content in contents.items() if name != PARAMS}
+    for name, content in contents.items():
+        _write(folder / name, content)
+    return Placed(tuple(folder / name for name in sorted(contents)), said)
 
 
 def enable(tree: Path, name: str, action: str, *, force: bool = False) -> Placed:
@@ -133,11 +135,15 @@ def _kept(bound: Path) -> Path | None:
         return None
     place = bound.with_name(f"{VARIANTS}{action}.yaml")
     if not action or place.exists():
-        place = bound.with_name(_OWN)
-    if place.exists():
-        raise NotPlaced(f"{place}: is there already, and {bound} differs from it; move one of them away first")
+        place = next(each for each in _own_names(bound) if not each.exists())
     bound.rename(place)
     return place
+
+
+def _own_names(bound: Path) -> Iterator[Path]:
+    """Where a binding that somebody wrote is kept: _binding.own.yaml, then _binding.own-2.yaml and so on."""
+    yield bound.with_name(f"{VARIANTS}own.yaml")
+    yield from (bound.with_name(f"{VARIANTS}own-{number}.yaml") for number in count(2))
 
 
 def _contents(folder: Path) -> dict[str, bytes]:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from webhook.admission.decision import Finding
-from webhook.policy.matching import Requirement, Selector
 from webhook.policy.policyset import PolicySet
 from webhook.policy.python.raised import Raised
+from webhook.policy.selectors import Requirement, Selector
 from webhook.schema import Kinds
 
 _NONE_FOUND = "no params found"

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from webhook.cluster.view import NAME_LABEL
-from webhook.policy.matching import Selector
 from webhook.policy.needed import reads_namespaces
 from webhook.policy.policyset import Candidate, PolicySet
 from webhook.policy.request import Request
+from webhook.policy.selectors import Selector
 
 
 def that_matter(assumed: Collection[str], requests: Iterable[Request], policies: PolicySet) -> set[str]:

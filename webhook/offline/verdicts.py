@@ -23,7 +23,7 @@ from webhook.offline.requests import Identity, PlannedRequest, by_document, pods
 from webhook.paths import ROOT, Path, render
 
 if TYPE_CHECKING:
-    from webhook.admission.record import Record
+    from webhook.admission.record import Observer, Record
     from webhook.apiserver.problems import FieldProblem
     from webhook.cluster.view import ClusterView
     from webhook.documents.reader import Document
@@ -121,15 +121,20 @@ class Decided(Struct, frozen=True):
 
 
 def verdicts(
-    requests: Iterable[PlannedRequest], policies: PolicySet, cluster: ClusterView, *, explain: bool = False
+    requests: Iterable[PlannedRequest],
+    policies: PolicySet,
+    cluster: ClusterView,
+    *,
+    explain: bool = False,
+    observer: Observer | None = None,
 ) -> Iterator[Verdict]:
     """The verdict on each document, in order. The requests of one document must follow each other.
 
-    explain: add explanations to the findings of CEL policies.
+    explain: add explanations to the findings of CEL policies. observer: of all requests.
     """
     watched = SecretsSeen(cluster)
     for group in by_document(requests):
-        yield verdict_of(group[0], decided(group, policies, watched, explain=explain))
+        yield verdict_of(group[0], decided(group, policies, watched, explain=explain, watching=observer))
 
 
 def verdict_of(first: PlannedRequest, decisions: Iterable[Decided]) -> Verdict:
@@ -158,13 +163,14 @@ def decided(
     explain: bool = False,
     completions: Completions | None = None,
     locating: bool = True,
+    watching: Observer | None = None,
 ) -> Iterator[Decided]:
     """The verdict on each request of one document. The Pod of a mutated workload is that of the mutated template; a
     workload that the API server refuses has none.
 
     recording: see webhook.admission.record. record: makes the record of each request. explain: see `verdicts`.
     completions: of an earlier walk over the same requests, and for a later one. locating: False leaves out what
-    policies say and where; only whether they deny is told.
+    policies say and where; only whether they deny is told. watching: the observer of all requests, without `record`.
     """
     ahead = list(group)
     while ahead:
@@ -182,7 +188,7 @@ def decided(
             policies,
             cluster,
             recording=recording,
-            observer=observer,
+            observer=observer or watching,
             completed=completion.completed if planned.server is not None else None,
         )
         problems = completion.problems

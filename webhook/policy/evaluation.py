@@ -5,7 +5,7 @@ A result does not name its policy, binding or param object; webhook.admission.re
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from msgspec import Struct
@@ -58,7 +58,8 @@ class Evaluation(Guarded, frozen=True):
     evaluation errors under failurePolicy Fail, which deny regardless of the binding's actions. `ran`: False if the
     matchConditions leave the request out, or are in error and failurePolicy Ignore lets it pass; then nothing else was
     evaluated. `unmet`: the name of the false matchCondition, "" if there is none. `trace`: the results of the
-    expressions, if the review records them (webhook.policy.trace).
+    expressions, if the review records them (webhook.policy.trace). `let_pass`: an evaluation error was left out of the
+    failures, under failurePolicy Ignore.
     """
 
     unshown = uncompared = frozenset({"trace"})
@@ -69,12 +70,13 @@ class Evaluation(Guarded, frozen=True):
     ran: bool = True
     unmet: str = ""
     trace: Trace | None = None
+    let_pass: bool = False
 
 
 PASSED = Evaluation()
 """The result without failures and annotations."""
 
-LET_PASS = Evaluation(ran=False)
+LET_PASS = Evaluation(ran=False, let_pass=True)
 """The result of matchConditions in error under failurePolicy Ignore."""
 
 
@@ -121,6 +123,14 @@ class Validator(Protocol):
 
     def programs(self) -> Iterator[tuple[Path, Program]]:
         """The compiled expressions, each with its place in the policy object; none for Python policies."""
+
+    @property
+    def sharable(self) -> tuple[tuple[str, bytes], ...]:
+        """Name and key of what other policies may use of an evaluation on the same request: the same key is the same
+        value."""
+
+    def share(self, repeated: Collection[bytes]) -> None:
+        """Share what has one of these keys, and nothing else."""
 
 
 class Mutator(Protocol):

@@ -29,8 +29,9 @@ from msgspec import Struct
 
 from webhook.lazypatterns import lazily
 from webhook.paths import Path
-from webhook.policy.matching import Selector, labels_of
+from webhook.policy.matching import labels_of
 from webhook.policy.request import CONNECT, CREATE, Request
+from webhook.policy.selectors import Selector
 from webhook.policy.written import model, policykinds, refusals
 from webhook.policy.written.model import Fault
 from webhook.policy.written.names import is_subdomain

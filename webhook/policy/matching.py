@@ -11,17 +11,17 @@ the resource and kind of the original request. docs/decisions/009 explains which
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple
 
 from msgspec import Struct
 
 from webhook.cel import EvaluationError
 from webhook.policy.request import CONNECT, CREATE, UPDATE, JSONObject, Request
+from webhook.policy.selectors import EVERYTHING, Selector
 
 Scope = Literal["*", "Cluster", "Namespaced"]
 MatchPolicy = Literal["Exact", "Equivalent"]
-SelectorOperator = Literal["In", "NotIn", "Exists", "DoesNotExist"]
 
 ANY = frozenset("*")
 
@@ -106,46 +106,6 @@ def labels_of(value: Any) -> dict[str, Any]:
     metadata = value.get("metadata") if isinstance(value, dict) else None
     labels = metadata.get("labels") if isinstance(metadata, dict) else None
     return labels if isinstance(labels, dict) else {}
-
-
-class Requirement(Struct, frozen=True):
-    """A requirement of a label selector. `values`: only for In and NotIn. NotIn also matches if the label is absent."""
-
-    key: str
-    operator: SelectorOperator
-    values: frozenset[str] = frozenset()
-
-    def matches(self, labels: dict[str, Any]) -> bool:
-        if self.operator == "In":
-            value = labels.get(self.key)
-            return isinstance(value, str) and value in self.values
-        if self.operator == "Exists":
-            return self.key in labels
-        if self.operator == "DoesNotExist":
-            return self.key not in labels
-        value = labels.get(self.key)
-        return not (isinstance(value, str) and value in self.values)
-
-
-class Selector(Struct, frozen=True):
-    """A label selector: all requirements must match. An empty selector is false and matches everything."""
-
-    requirements: tuple[Requirement, ...] = ()
-
-    @classmethod
-    def compile(cls, labels: dict[str, str], expressions: Iterable[Requirement] = ()) -> Selector:
-        """The selector with these matchLabels and matchExpressions."""
-        exact = (Requirement(key, "In", frozenset((value,))) for key, value in sorted(labels.items()))
-        return cls((*exact, *expressions))
-
-    def matches(self, labels: dict[str, Any]) -> bool:
-        return all(requirement.matches(labels) for requirement in self.requirements)
-
-    def __bool__(self) -> bool:
-        return bool(self.requirements)
-
-
-EVERYTHING = Selector()
 
 
 class Rule(Struct, frozen=True):

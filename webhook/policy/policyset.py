@@ -6,6 +6,7 @@ and bindings that may match, each with the conditions that remain to be checked.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, TypeVar
 
@@ -19,8 +20,9 @@ from webhook.policy.annotations import Annotations
 from webhook.policy.cel.matchconditions import Conditions
 from webhook.policy.evaluation import FailurePolicy, Mutator, ParamKind, Validator
 from webhook.policy.exceptions import Exemption, PolicyException
-from webhook.policy.matching import ALWAYS, Match, RequestKey, Residual, Selector
+from webhook.policy.matching import ALWAYS, Match, RequestKey, Residual
 from webhook.policy.request import GroupVersionResource, JSONObject, Request
+from webhook.policy.selectors import Selector
 from webhook.versions import NEWEST, Version
 
 if TYPE_CHECKING:
@@ -116,6 +118,7 @@ class PolicySet:
     __slots__ = (
         "_kept",
         "_mutating",
+        "_sharing",
         "_subsets",
         "_validating",
         "notes",
@@ -147,6 +150,7 @@ class PolicySet:
         self.target = target
         self._kept: dict[_Kind, _Candidates] = {}
         self._subsets: dict[FailurePolicy, PolicySet] = {}
+        self._sharing = False
 
     @property
     def validating(self) -> tuple[Policy[Validator], ...]:
@@ -167,6 +171,11 @@ class PolicySet:
     def names(self) -> frozenset[str]:
         """The names of the policies. A name that a validating and a mutating policy share is one policy to people."""
         return frozenset(policy.name for policy in self.policies)
+
+    @property
+    def bound_names(self) -> frozenset[str]:
+        """The names of the policies with a binding: without one, a policy never runs."""
+        return frozenset(policy.name for policy in self.policies if policy.bindings)
 
     @property
     def bindings(self) -> tuple[Binding, ...]:
@@ -258,6 +267,8 @@ class PolicySet:
             kind = (*kind, request.request_resource, request.request_subresource)  # converted
         kept = self._kept.get(kind)
         if kept is None:
+            if not self._sharing:
+                self._share()
             key, sent = RequestKey.of(request), RequestKey.sent(request)
             kept = _Candidates(_narrow(self._validating, key, sent), _narrow(self._mutating, key, sent))
             if sum(map(len, (*key, *sent))) <= 2 * _KEPT_LENGTH:
@@ -265,6 +276,19 @@ class PolicySet:
                     self._kept.clear()
                 self._kept[kind] = kept
         return kept
+
+    def _share(self) -> None:
+        """Tell the policies which values they have in common on one request. A policy that is evaluated more than once
+        on it, for several bindings or params, has them in common with itself."""
+        times: Counter[bytes] = Counter()
+        for policy in self._validating:
+            evaluations = sum(2 if each.param_ref and each.param_ref.selector else 1 for each in policy.bindings)
+            for _, key in policy.evaluator.sharable:
+                times[key] += evaluations
+        repeated = frozenset(key for key, count in times.items() if count > 1)
+        for policy in self._validating:
+            policy.evaluator.share(repeated)
+        self._sharing = True
 
 
 def _without_cluster(policy: Policy[Evaluator_co]) -> Policy[Evaluator_co]:

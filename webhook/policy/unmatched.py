@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from webhook.policy.matching import Match, NamespaceNotFound, RequestKey, RequestNamespace, Rule, Selector, labels_of
+from webhook.policy.matching import Match, NamespaceNotFound, RequestKey, RequestNamespace, Rule, labels_of
 from webhook.policy.request import CONNECT, Request
+from webhook.policy.selectors import Selector
 
 _MAX_NAMES = 12
 

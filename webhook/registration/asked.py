@@ -14,9 +14,10 @@ from msgspec import Struct
 
 from webhook.policy.cel.matchconditions import Condition
 from webhook.policy.evaluation import Mutator, Validator
-from webhook.policy.matching import Match, MatchPolicy, Requirement, Rule, Scope, Selector
+from webhook.policy.matching import Match, MatchPolicy, Rule, Scope
 from webhook.policy.policyset import EXEMPT, Binding, Policy
 from webhook.policy.request import CONNECT, CREATE, OPERATIONS, UPDATE
+from webhook.policy.selectors import Requirement, Selector
 
 ANY = "*"
 

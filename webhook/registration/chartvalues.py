@@ -12,8 +12,9 @@ from typing import Any
 
 from webhook.documents import reader
 from webhook.documents.reader import Problem
+from webhook.documents.yamlwriting import dumped
 from webhook.policy.policyset import PolicySet
-from webhook.registration.configurations import Options, Text, comment, dumped, value
+from webhook.registration.configurations import Options, comment, value
 from webhook.registration.shipping import Shipment, ShippingError
 from webhook.registration.webhooks import PHASES, Webhook
 
@@ -83,7 +84,7 @@ def _contents(tree: Path, files: Iterable[tuple[str, str]]) -> dict[str, str]:
     problems: list[Problem] = []
     for key, name in files:
         try:
-            contents[key] = Text((tree / name).read_bytes().decode())
+            contents[key] = (tree / name).read_bytes().decode()
         except UnicodeDecodeError:
             problems.append(Problem(str(tree / name), None, None, "is not UTF-8, as values of a chart must be"))
     if problems:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import base64
 import re
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import yaml
 from msgspec import Struct
 
-from webhook.policy.matching import Requirement, Selector
+from webhook.documents.yamlwriting import Folded, dumped
+from webhook.policy.selectors import Requirement, Selector
 from webhook.policy.written.model import API_VERSION
 from webhook.policy.written.names import is_label_value, is_subdomain
 from webhook.registration.webhooks import PHASES, Phase, Webhook
@@ -175,7 +175,7 @@ def value(webhook: Webhook, options: Options) -> dict[str, Any]:
     conditions = [*webhook.conditions, *_not_by_exempt_accounts(webhook, options)]
     if conditions:
         written["matchConditions"] = [
-            {"name": name, "expression": _Expression(expression)} for name, expression in conditions
+            {"name": name, "expression": Folded(expression)} for name, expression in conditions
         ]
     return written
 
@@ -221,78 +221,3 @@ def _selector(selector: Selector) -> dict[str, Any]:
 def _requirement(requirement: Requirement) -> dict[str, Any]:
     value: dict[str, Any] = {"key": requirement.key, "operator": requirement.operator}
     return {**value, "values": sorted(requirement.values)} if requirement.values else value
-
-
-# YAML
-
-
-class _Expression(str):
-    """A CEL expression, which is written as a folded scalar."""
-
-    __slots__ = ()
-
-
-class Text(str):
-    """The content of a file, which is written as a literal scalar where all readers of YAML agree on its lines."""
-
-    __slots__ = ()
-
-
-class _Dumper(yaml.SafeDumper):
-    """Writes no anchors, and short lists of short words in one line."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
-def _list(dumper: _Dumper, items: Iterable[Any]) -> yaml.Node:
-    listed = list(items)
-    words = all(isinstance(item, str) for item in listed)
-    short = words and sum(map(len, listed)) + 2 * len(listed) <= _SHORT
-    return dumper.represent_sequence("tag:yaml.org,2002:seq", listed, flow_style=short)
-
-
-_SHORT = 72
-
-
-def _expression(dumper: _Dumper, expression: _Expression) -> yaml.Node:
-    lines = expression.split("\n")
-    style = None if len(lines) == 1 and len(expression) < _SHORT else ">" if len(lines) == 1 else "|"
-    return dumper.represent_scalar("tag:yaml.org,2002:str", str(expression), style=style)
-
-
-def _string(dumper: _Dumper, string: str) -> yaml.Node:
-    quoted = _NOT_BARE.fullmatch(string) is not None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", string, style="'" if quoted else None)
-
-
-# Go's readers of YAML take more words for numbers and booleans than PyYAML knows to quote.
-_NOT_BARE = re.compile(r"[yYnN]|[-+.]?[0-9][-+.:_0-9a-zA-Z]*")
-
-
-def _text(dumper: _Dumper, string: Text) -> yaml.Node:
-    style = "|" if _LINES.fullmatch(string) else '"'
-    return dumper.represent_scalar("tag:yaml.org,2002:str", str(string), style=style)
-
-
-_LINES = re.compile(r"[^\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]*")
-
-
-_Dumper.add_representer(str, _string)
-_Dumper.add_representer(Text, _text)
-_Dumper.add_representer(list, _list)
-_Dumper.add_representer(_Expression, _expression)
-
-
-def folded(value: Any) -> Any:
-    """A value whose long texts, such as expressions, are written as scalars of several lines."""
-    if isinstance(value, dict):
-        return {key: folded(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [folded(each) for each in value]
-    return _Expression(value) if isinstance(value, str) and (len(value) >= _SHORT or "\n" in value) else value
-
-
-def dumped(value: Any) -> str:
-    """A value as YAML; fields keep their order."""
-    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, default_flow_style=False, width=_WIDTH, allow_unicode=True)

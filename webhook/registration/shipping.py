@@ -16,10 +16,11 @@ from msgspec import Struct
 
 from webhook.documents import reader
 from webhook.documents.reader import Problem
+from webhook.documents.yamlwriting import dumped
 from webhook.policy.load.treefiles import walk
 from webhook.policy.policyset import PolicySet
 from webhook.policy.written.policykinds import EXCEPTION, POLICY_KINDS, is_own
-from webhook.registration.configurations import comment, dumped
+from webhook.registration.configurations import comment
 from webhook.visible import visible
 
 FILE: Final = "kustomization.yaml"

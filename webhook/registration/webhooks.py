@@ -24,8 +24,9 @@ from msgspec import Struct
 
 from webhook.documents.reader import Problem
 from webhook.policy.evaluation import FailurePolicy
-from webhook.policy.matching import EVERYTHING, MatchPolicy, Requirement, Selector
+from webhook.policy.matching import MatchPolicy
 from webhook.policy.policyset import PolicySet
+from webhook.policy.selectors import EVERYTHING, Requirement, Selector
 from webhook.registration import bootstrap
 from webhook.registration.asked import ANY, REVIEWS, Asked, Atom, asked
 from webhook.registration.rules import WebhookRule, in_cel, merged, pruned

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import keyword
 import re
-import shutil
 from pathlib import Path
 from typing import Final
+
+from webhook.documents import newfolder
+from webhook.documents.yamlwriting import scalar
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _SUFFIX: Final = ".txt"  # a template is no policy, and no module
@@ -42,24 +44,19 @@ def write(name: str, tree: Path, *, python: bool, mutating: bool) -> list[Path]:
     folder = tree / name
     if folder.exists() or folder.is_symlink():
         raise NotWritten(f"{folder}: is there already; choose another name, or remove it first")
-    tree.mkdir(parents=True, exist_ok=True)
-    made = tree / f".{name}.new"  # what begins with a dot is no part of a tree
+    contents: dict[str, bytes] = {}
+    for source in sorted((_TEMPLATES / ("mutating" if mutating else "validating")).iterdir()):
+        file = source.name.removesuffix(_SUFFIX)
+        if file == ("policy.yaml" if python else "policy.py"):
+            continue
+        text = source.read_text(encoding="utf-8")
+        if file.endswith(".yaml"):  # a name may read as a number
+            text = text.replace(": @NAME@\n", f": {scalar(name)}\n")
+        contents[file] = text.replace("@NAME@", name).replace("@FUNCTION@", _function(name)).encode()
     try:
-        made.mkdir()
-    except FileExistsError:
-        raise NotWritten(f"{made}: another run is writing this policy, or did not end; remove it first") from None
-    try:
-        for source in sorted((_TEMPLATES / ("mutating" if mutating else "validating")).iterdir()):
-            file = source.name.removesuffix(_SUFFIX)
-            if file == ("policy.yaml" if python else "policy.py"):
-                continue
-            text = source.read_text(encoding="utf-8")
-            text = text.replace("@NAME@", name).replace("@FUNCTION@", _function(name))
-            (made / file).write_text(text, encoding="utf-8")
-        made.rename(folder)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-    return sorted(folder.iterdir())
+        return newfolder.write(folder, contents)
+    except newfolder.Unfinished as error:
+        raise NotWritten(str(error)) from None
 
 
 def _function(name: str) -> str:

@@ -9,15 +9,16 @@ from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 import orjson
-from fastapi import FastAPI, Response
-from fastapi.responses import JSONResponse, PlainTextResponse
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HTTPRequest
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
 
 from webhook.documents.reader import Problem
 from webhook.policy.policyset import PolicySet
 from webhook.server.debugging import Debugging
-from webhook.server.debugpages import add_debug
+from webhook.server.debugpages import add_debug, page
 from webhook.server.metrics import CONTENT_TYPE, OPENMETRICS
 from webhook.server.reload import Outcome
 from webhook.server.sharing import Shared
@@ -33,7 +34,7 @@ def plain(
     reload: Callable[[], Awaitable[Outcome]],
     hung: Callable[[], str | None] = lambda: None,
     debugging: Debugging | None = None,
-) -> FastAPI:
+) -> Starlette:
     """The application of the plain port.
 
     `exposition` returns the text of /metrics: with True, in the format of OpenMetrics. `reload` puts a changed policy
@@ -41,27 +42,24 @@ def plain(
     should not. `debugging`: for /debug; None if it is not switched on.
     """
     shared, openmetrics = Shared(lambda: exposition(False)), Shared(lambda: exposition(True))
-    app = FastAPI(title="Gatewright", docs_url=None, redoc_url=None, openapi_url=None)
 
-    @app.exception_handler(HTTPException)
-    async def failed(_: HTTPRequest, error: HTTPException) -> JSONResponse:
+    async def failed(_: HTTPRequest, error: Exception) -> JSONResponse:
+        if not isinstance(error, HTTPException):
+            raise error
         return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 
-    @app.get("/healthz")
-    async def healthz() -> PlainTextResponse:
+    async def healthz(_: HTTPRequest) -> PlainTextResponse:
         """For a liveness probe: 200 if this process and its workers respond, else 503 with the reason."""
         reason = hung()
         return PlainTextResponse("ok\n") if reason is None else PlainTextResponse(f"{reason}\n", 503)
 
-    @app.get("/readyz")
-    async def readyz() -> PlainTextResponse:
+    async def readyz(_: HTTPRequest) -> PlainTextResponse:
         """For a readiness probe: 200 if the server is ready for reviews, else 503 with the reason."""
         reason = state.not_ready()
         if reason is not None:
             return PlainTextResponse(f"{reason}\n", 503)
         return PlainTextResponse(f"ok\nbut {state.notice}\n" if state.notice else "ok\n")
 
-    @app.get("/metrics")
     async def metrics(request: HTTPRequest) -> Response:
         """In the format of OpenMetrics, which has exemplars, for those who accept it."""
         if OPENMETRICS.partition(";")[0] in request.headers.get("accept", ""):
@@ -75,12 +73,10 @@ def plain(
 
     shared_listing = Shared(listed)
 
-    @app.get("/policies")
-    async def policies() -> Response:
+    async def policies(_: HTTPRequest) -> Response:
         """The loaded policies, each with its bindings, file and line."""
         return Response(await shared_listing(), media_type="application/json")
 
-    @app.post("/-/reload")
     async def reloaded(request: HTTPRequest) -> JSONResponse:
         """Reads the policy tree now: 200 if it is in force, 409 with the problems if it cannot be, 403 for a client
         that is not on this host."""
@@ -93,13 +89,21 @@ def plain(
         message = f"the policy tree cannot be loaded; revision {outcome.revision} stays in force"
         return JSONResponse({"error": message, **body, "problems": _problems(outcome.problems)}, 409)
 
-    @app.get("/ca.pem")
-    async def authority() -> Response:
+    async def authority(_: HTTPRequest) -> Response:
         """The CA certificate to trust in development; 404 if the operator provided the certificate."""
         if state.development_ca is None:
             raise HTTPException(404, "no development certificate is in use: get the CA from the certificate's issuer")
         return Response(state.development_ca, media_type="application/x-pem-file")
 
+    routes = [
+        page("/healthz", healthz),
+        page("/readyz", readyz),
+        page("/metrics", metrics),
+        page("/policies", policies),
+        page("/ca.pem", authority),
+        Route("/-/reload", reloaded, methods=["POST"]),
+    ]
+    app = Starlette(routes=routes, exception_handlers={HTTPException: failed})
     if debugging is not None:
         add_debug(app, debugging, _is_local)
     return app

@@ -1,4 +1,4 @@
-"""Adapts an ASGI application to a port's protocol: the plain port serves FastAPI this way."""
+"""Adapts an ASGI application to a port's protocol: the plain port serves Starlette this way."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ class Bundles:
             cache.write(kept)
         except OSError as error:
             if not self._unwritable:  # policies are enforced all the same
-                message = f"--bundle-cache: cannot be written: {files.reason(error)}"
+                message = f"--bundle-cache: {files.unwritten(error)}"
                 self._log.write("error", "bundles", {"message": message})
             self._unwritable = True
         else:

@@ -4,13 +4,13 @@ switched on."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Awaitable, Callable
 
-from fastapi import FastAPI
-from fastapi.responses import JSONResponse, PlainTextResponse
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HTTPRequest
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
 
 from webhook.server.debugging import Debugging
 from webhook.server.profiling import MAX_SECONDS, Busy
@@ -24,7 +24,7 @@ _INDEX = f"""\
 _OF_PROXIES = ("forwarded", "via", "x-forwarded-for", "x-envoy-external-address", "x-real-ip")
 
 
-def add_debug(app: FastAPI, debugging: Debugging, is_local: Callable[[str], bool]) -> None:
+def add_debug(app: Starlette, debugging: Debugging, is_local: Callable[[str], bool]) -> None:
     """Add the pages to the application of the plain port."""
 
     def admit(request: HTTPRequest) -> None:
@@ -32,21 +32,17 @@ def add_debug(app: FastAPI, debugging: Debugging, is_local: Callable[[str], bool
         if not is_local(client) or any(name in request.headers for name in _OF_PROXIES):
             raise HTTPException(403, "/debug is for clients on the loopback interface, such as kubectl port-forward")
 
-    @app.exception_handler(Busy)
     async def busy(_: HTTPRequest, __: Exception) -> JSONResponse:
         return JSONResponse({"error": "another request to /debug is being answered; there is one at a time"}, 409)
 
-    @app.get("/debug")
     async def index(request: HTTPRequest) -> PlainTextResponse:
         admit(request)
         return PlainTextResponse(_INDEX)
 
-    @app.get("/debug/stacks")
     async def stacks(request: HTTPRequest) -> PlainTextResponse:
         admit(request)
         return PlainTextResponse(await debugging.stacks())
 
-    @app.get("/debug/profile")
     async def profile(request: HTTPRequest) -> PlainTextResponse:
         admit(request)
         text = request.query_params.get("seconds", "5")
@@ -58,7 +54,23 @@ def add_debug(app: FastAPI, debugging: Debugging, is_local: Callable[[str], bool
             raise HTTPException(400, f"seconds: expected 1 to {MAX_SECONDS}, got {text[:80]!r}")
         return PlainTextResponse(await debugging.profile(seconds))
 
-    @app.get("/debug/memory")
-    async def memory(request: HTTPRequest) -> dict[str, Any]:
+    async def memory(request: HTTPRequest) -> JSONResponse:
         admit(request)
-        return await debugging.memory()
+        return JSONResponse(await debugging.memory())
+
+    app.add_exception_handler(Busy, busy)
+    app.routes.extend(
+        [
+            page("/debug", index),
+            page("/debug/stacks", stacks),
+            page("/debug/profile", profile),
+            page("/debug/memory", memory),
+        ]
+    )
+
+
+def page(path: str, endpoint: Callable[[HTTPRequest], Awaitable[Response]]) -> Route:
+    """The route of a page that is read with GET alone: Starlette would add HEAD."""
+    route = Route(path, endpoint, methods=["GET"])
+    route.methods = {"GET"}
+    return route

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import errno
 import socket
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
-
-import uvicorn
 
 from webhook.server.accepting import Acceptor
 from webhook.server.exchange import Application, Limits
@@ -61,12 +58,11 @@ def shown(bound: socket.socket) -> str:
     return f"[{host}]:{port}" if bound.family == socket.AF_INET6 else f"{host}:{port}"
 
 
-class Server(uvicorn.Server):
+class Server:
     """The server of one listening socket.
 
-    uvicorn runs its life cycle: start, main loop, and shutdown, graceful or forced. Our Acceptor accepts the
-    connections, and our protocol serves them. With a `context`, connections use TLS; `handshake_failed` is called with
-    the reason of each failed handshake (see Acceptor).
+    Our Acceptor accepts the connections, and our protocol serves them. With a `context`, connections use TLS;
+    `handshake_failed` is called with the reason of each failed handshake (see Acceptor).
     """
 
     def __init__(
@@ -78,57 +74,16 @@ class Server(uvicorn.Server):
         context: ssl.SSLContext | None = None,
         handshake_failed: Callable[[str], None] = lambda reason: None,
     ) -> None:
-        # Everything that belongs to uvicorn's own protocols is off: the application, the limits and the log are ours.
-        super().__init__(
-            uvicorn.Config(
-                self._not_asgi,
-                loop="none",
-                ws="none",
-                lifespan="off",
-                interface="asgi3",
-                log_config=None,
-                log_level="error",
-                access_log=False,
-                proxy_headers=False,
-                server_header=False,
-                date_header=False,
-            )
-        )
         self._port = Port(application, limits)
         self._bound = bound
         self._shutdown_timeout = shutdown_timeout
         self._context = context
         self._handshake_failed = handshake_failed
         self._acceptor: Acceptor | None = None
-        self._serving: asyncio.Task[None] | None = None
+        self._forced = False
 
     async def begin(self) -> None:
-        """Start the server; return once it accepts connections. Raises what starting raises."""
-        self._serving = asyncio.create_task(self.serve([]))
-        while not self.started and not self._serving.done():
-            await asyncio.sleep(0)
-        if self._serving.done():
-            self._serving.result()
-
-    async def end(self) -> None:
-        """Shut down gracefully: accept no more connections, answer the requests in flight, close all connections.
-
-        Requests that are not answered after `shutdown_timeout` seconds are cut off.
-        """
-        self.should_exit = True
-        if self._serving is not None:
-            await self._serving
-
-    def force(self) -> None:
-        """Shut down without waiting: close all connections at once."""
-        self.force_exit = True
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Installs no signal handlers: webhook.server.process handles signals for both ports and for workers."""
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept connections from now on. Raises what accepting raises."""
         limits = self._port.limits
         self._acceptor = Acceptor(
             self._bound,
@@ -138,9 +93,12 @@ class Server(uvicorn.Server):
             timeout=limits.read_timeout,
             failed=self._handshake_failed,
         )
-        self.started = True
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+    async def end(self) -> None:
+        """Shut down gracefully: accept no more connections, answer the requests in flight, close all connections.
+
+        Requests that are not answered after `shutdown_timeout` seconds are cut off.
+        """
         if self._acceptor is None:
             return
         await self._acceptor.close()
@@ -150,16 +108,16 @@ class Server(uvicorn.Server):
             self._port.cut()
             await asyncio.sleep(0)  # lets the transports close their sockets
 
+    def force(self) -> None:
+        """Shut down without waiting: close all connections at once."""
+        self._forced = True
+
     async def _closed(self, seconds: float) -> bool:
         """Wait for all connections to close, for at most `seconds`. Returns whether all are closed."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
         while self._port.open or (self._acceptor is not None and self._acceptor.under_way):
-            if self.force_exit or loop.time() >= until:
+            if self._forced or loop.time() >= until:
                 return False
             await asyncio.sleep(_CHECK_EVERY)
         return True
-
-    @staticmethod
-    async def _not_asgi(scope: object, receive: object, send: object) -> None:
-        raise RuntimeError("uvicorn never calls the application: Port does")

@@ -49,7 +49,7 @@ from webhook.server.reload import Reload, ReloadMetrics, on_request
 from webhook.server.reviews import Reviews
 from webhook.server.settings import Settings, flag
 from webhook.server.sources import Sources
-from webhook.server.state import InForce, State
+from webhook.server.state import InForce, State, counts
 from webhook.server.together import Coordinator, Follower, Kept, Member
 from webhook.server.turns import TurnMetrics, Turns
 from webhook.server.watching import CannotRecord, CannotTrace, sampler_of, started, writing_of
@@ -499,7 +499,7 @@ class Serving(Struct, frozen=True):
         fields: dict[str, Any] = {
             "reviews": f"https://{reviews}",
             "plain": f"http://{plain_port}",
-            "policies": len(policies.names),
+            **counts(policies),
             "revision": policies.revision,
             "workers": self.settings.workers,
         }
@@ -514,8 +514,10 @@ class Serving(Struct, frozen=True):
             messages.append(note)
         for message in messages:
             self.log.write("warning", "policies", {"message": message})
+        unbound = counts(policies)["unbound"]
+        more = f"; {unbound} more {'have' if unbound > 1 else 'has'} no binding in force" if unbound else ""
         lines += [
-            f"{len(policies.names)} policies from {_named(self.settings)}, revision {policies.revision}",
+            f"{len(policies.bound_names)} policies from {_named(self.settings)}{more}, revision {policies.revision}",
             f"reviews: https://{reviews}/validate and /mutate",
             f"health, metrics, policies: http://{plain_port}/healthz /readyz /metrics /policies",
         ]

@@ -24,7 +24,7 @@ from webhook.server.installing import NotInstalled
 from webhook.server.logs import Log, cut, failure
 from webhook.server.rehearsal import rehearse
 from webhook.server.sources import Sources
-from webhook.server.state import Refused, State
+from webhook.server.state import Refused, State, counts
 from webhook.versions import Version
 from webhook.visible import visible
 
@@ -212,7 +212,7 @@ class Reload:
         self._state.refused = None
         self._state.bundles = await asyncio.to_thread(self._sources.in_force, tree)
         self._metrics.reloaded()
-        fields = {"revision": tree.revision, "before": before, "policies": len(policies.names)}
+        fields = {"revision": tree.revision, "before": before, **counts(policies)}
         self._log.write("info", "reload", {**fields, "seconds": round(time.monotonic() - began, 3)})
         for message in map(str, (*policies.notes, *policies.warnings)):
             self._log.write("warning", "policies", {"message": message})

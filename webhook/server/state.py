@@ -64,3 +64,8 @@ class State(Struct):
     def policies_apart(self) -> str:
         """Where the processes are in which policies run apart from this one, as text for people."""
         return "" if self.isolation is None else self.isolation.shown()
+
+
+def counts(policies: PolicySet) -> dict[str, int]:
+    """How many policies are in force, and how many have no binding and never run, for the log."""
+    return {"policies": len(policies.bound_names), "unbound": len(policies.names - policies.bound_names)}

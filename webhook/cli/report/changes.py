@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator
-from functools import cache
-from typing import Any, Final
+from typing import Any
 
 from webhook.cli.report.naming import object_name
 from webhook.offline.secrets import masked
 from webhook.offline.verdicts import Change
 from webhook.paths import render
 from webhook.visible import visible
-
-_UNWRAPPED: Final = 2**31 - 1  # characters a line; libyaml takes no more
 
 
 def unified(change: Change) -> Iterator[str]:
@@ -33,26 +30,8 @@ def unified(change: Change) -> Iterator[str]:
     return (visible(line) for line in lines)
 
 
-def yaml_text(value: Any) -> str:
-    """A value as YAML, without anchors, and without breaks in long lines."""
-    import yaml  # for a diff only
-
-    text: str = yaml.dump(value, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=_UNWRAPPED)
-    return text
-
-
 def yaml_lines(value: Any) -> list[str]:
-    """The lines of `yaml_text`."""
-    return yaml_text(value).splitlines()
+    """The lines of a value as YAML."""
+    from webhook.documents.yamlwriting import dumped  # for a diff only
 
-
-@cache
-def _dumper() -> Any:
-    """PyYAML's C dumper, but writing repeated values out: kubectl writes no anchors."""
-    import yaml
-
-    class Dumper(yaml.CSafeDumper):
-        def ignore_aliases(self, data: Any) -> bool:
-            return True
-
-    return Dumper
+    return dumped(value, wrapped=False).splitlines()

@@ -35,6 +35,8 @@ def text(found: Converted, out: str) -> str:
         lines.append(
             f"{visible(place)}: {visible(each.kind)} {visible(each.name or '(without a name)')}: {_SAID[each.status]}"
         )
+        if each.made and each.made != [each.name]:
+            lines.append(f"  becomes: {', '.join(each.made)}")
         lines += [f"  not converted: {visible(str(note))}" for note in each.refused]
         lines += [f"  to be finished: {visible(str(note))}" for note in each.unfinished]
         lines += [f"  differs: {visible(str(note))}" for note in each.differences]

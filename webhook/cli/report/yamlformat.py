@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from webhook.cli.report.changes import yaml_text
 from webhook.cli.report.jsonformat import fields
 from webhook.cli.report.model import Report
+from webhook.documents.yamlwriting import dumped
 from webhook.visible import encodable
 
 
@@ -15,7 +15,7 @@ def text(report: Report) -> Iterator[str]:
     """The report in pieces: a finding is written before the next one is made."""
     for key, value in fields(report):
         if isinstance(value, list | dict | str):
-            yield yaml_text({key: encodable(value)})
+            yield dumped({key: encodable(value)}, wrapped=False)
             continue
         nothing = True
         for each in value:
@@ -26,4 +26,4 @@ def text(report: Report) -> Iterator[str]:
 
 
 def _item(value: Any) -> str:
-    return yaml_text([encodable(value)])
+    return dumped([encodable(value)], wrapped=False)

@@ -14,6 +14,7 @@ from typing import Final
 from webhook.convert import writing
 from webhook.convert.foreigntests.expected import Expected, case
 from webhook.convert.model import JSONObject, Outcome, TestResult
+from webhook.documents.yamlwriting import dumped
 from webhook.offline.cases import policytest, runs
 from webhook.offline.cases.runs import Result
 from webhook.policy.load.loading import PolicyTreeError, load
@@ -101,7 +102,7 @@ def _verdicts(outcome: Outcome, planned: list[tuple[Expected, str]], target: Ver
                 "apiVersion": policytest.API_VERSION, "kind": policytest.KIND, "metadata": {"name": policy},
                 "policy": policy, "cases": [case(each, "allow")],
             }  # fmt: skip
-            tests.write_text(writing.dumped([written]), encoding="utf-8")
+            tests.write_text(dumped(written), encoding="utf-8")
             cases, problems = policytest.plan([str(folder)], policies)
             if problems:
                 found.append(_read_back(problems[0].message))

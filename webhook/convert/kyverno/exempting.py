@@ -6,11 +6,13 @@ evaluates it.
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 from msgspec import Struct
 
 from webhook.convert import celtext, standard
 from webhook.convert.kyverno import match
-from webhook.convert.model import Outcome, Unsupported, listing, mapping, texts
+from webhook.convert.model import JSONObject, Outcome, Unsupported, listing, mapping, texts
 
 
 class Exempted(Struct, frozen=True):
@@ -74,3 +76,14 @@ def conditions(exceptions: list[Exempted], policy: str) -> list[tuple[str, str]]
         for each in exceptions
         if each.policy == policy and not each.rules
     ]
+
+
+def absent_rules(exception: Exempted, policy: JSONObject) -> list[str]:
+    """Which of the rules that an exception names the policy does not have. A rule for Pods has others, made of it."""
+    spec = policy.get("spec")
+    rules = spec.get("rules") if isinstance(spec, dict) else None
+    if not isinstance(rules, list):
+        return []  # a policy without rules
+    there = [str(each.get("name")) for each in rules if isinstance(each, dict)]
+    there += [f"{prefix}{each}" for each in there for prefix in ("autogen-", "autogen-cronjob-")]
+    return [each for each in exception.rules if not any(fnmatchcase(name, each) for name in there)]

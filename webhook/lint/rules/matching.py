@@ -13,7 +13,8 @@ from webhook.lint.alarms import Alarm, Edit, Rule
 from webhook.lint.subject import Subject, replaced
 from webhook.paths import Path, lookup, render
 from webhook.policy import unmatchable
-from webhook.policy.matching import Match, Requirement, Selector
+from webhook.policy.matching import Match
+from webhook.policy.selectors import Requirement, Selector
 from webhook.policy.unmatchable import Finding
 from webhook.schema import resourcenames
 

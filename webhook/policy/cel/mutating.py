@@ -93,6 +93,10 @@ class CELMutator(Struct, frozen=True):
         recorder = recorder_of(recording, self.sources)
         return replace(self._mutated(review, params, recorder), trace=recorder.trace())
 
+    def metered(self, review: Review, params: Any, form: Form) -> MutationResult:
+        """Evaluate in this form of the code: each mutation on an activation of its own, after those of conditions."""
+        return self._mutated(review, params, form)
+
     def _mutated(self, review: Review, params: Any, form: Form) -> MutationResult:
         request = review.request
         if request.object is None:

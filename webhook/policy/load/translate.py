@@ -7,8 +7,9 @@ from typing import overload
 from webhook.policy import exceptions
 from webhook.policy.cel.matchconditions import Conditions
 from webhook.policy.evaluation import ParamKind
-from webhook.policy.matching import Match, Requirement, Rule, Selector
+from webhook.policy.matching import Match, Rule
 from webhook.policy.policyset import NEEDS_CLUSTER, Binding, ParamRef
+from webhook.policy.selectors import Requirement, Selector
 from webhook.policy.written import model
 
 

@@ -48,7 +48,7 @@ MODULES: Final = {
         "fractions": "Fraction",
         "functools": "cache lru_cache partial reduce",
         "gatewright": "Access AccessDecision Cluster Found GroupVersionKind GroupVersionResource JSONObject Operation "
-        "ReadOnlyError Reason Request UndeclaredLookup User Violation mutate validate",
+        "ReadOnlyError Reason Request UndeclaredLookup User Violation mutate selects validate",
         "hashlib": "md5 sha1 sha256 sha512",
         "ipaddress": "IPv4Address IPv4Network IPv6Address IPv6Network ip_address ip_interface ip_network",
         "itertools": "accumulate chain combinations count groupby islice pairwise permutations product repeat starmap "

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import nullcontext
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, Final
@@ -57,6 +57,14 @@ class PythonValidator(Struct, frozen=True):
     def programs(self) -> Iterator[tuple[Path, Program]]:
         return iter(())
 
+    @property
+    def sharable(self) -> tuple[tuple[str, bytes], ...]:
+        """See Validator: nothing, as functions have no parts that are known."""
+        return ()
+
+    def share(self, repeated: Collection[bytes]) -> None:
+        """See Validator."""
+
     def evaluate(self, review: Review, params: Any) -> Evaluation:
         """See Validator."""
         if review.runs is not None:
@@ -70,6 +78,7 @@ class PythonValidator(Struct, frozen=True):
         """
         declaration, request = self.declaration, review.request
         failures: list[Failure] = []
+        let_pass = False
         kept: Kept | None = None
         try:
             if not declaration.only_reads:
@@ -88,6 +97,8 @@ class PythonValidator(Struct, frozen=True):
             if declaration.failure_policy == "Fail":
                 message = _describe(error, declaration, request, params)
                 failures.append(Failure(message, error=True, index=len(failures)))
+            else:
+                let_pass = True
         finally:
             if review.runs is not None:
                 review.runs.over()
@@ -95,7 +106,7 @@ class PythonValidator(Struct, frozen=True):
         if changed is not None and declaration.failure_policy == "Fail":
             message = _describe(changed, declaration, request, params)
             failures.append(Failure(message, error=True, index=len(failures)))
-        return Evaluation(failures) if failures else PASSED
+        return Evaluation(failures, let_pass=let_pass) if failures or let_pass else PASSED
 
 
 class PythonMutator(Struct, frozen=True):

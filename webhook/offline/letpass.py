@@ -1,0 +1,54 @@
+"""Which policies let requests pass because they are in error: under failurePolicy Ignore that is no finding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from webhook.admission.decision import Excepted
+from webhook.admission.record import Evaluated, Skipped
+from webhook.policy.evaluation import Evaluation
+from webhook.policy.request import Request
+
+_WHO = "request.userInfo"
+
+
+class LetPass:
+    """An observer (webhook.admission.record) that counts the requests which each policy let pass so."""
+
+    skips = False
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._last: dict[str, Request] = {}
+        self.asks_who = False
+        """Whether one of these policies reads who sends the request."""
+
+    def evaluated(self, evaluated: Evaluated, /) -> None:
+        """See Observer."""
+        policy, result = evaluated.policy, evaluated.result
+        if policy.failure_policy != "Ignore":
+            return
+        if isinstance(result, Evaluation):
+            if not result.let_pass:
+                return
+        elif all(fault.internal for fault in result.faults):
+            return
+        if self._last.get(policy.name) is not evaluated.request:  # several bindings and params ask about one request
+            self._last[policy.name] = evaluated.request
+            self._counts[policy.name] = self._counts.get(policy.name, 0) + 1
+        self.asks_who |= any(_WHO in program.source for _, program in policy.evaluator.programs())
+
+    def skipped(self, skipped: Skipped, /) -> None:
+        """See Observer."""
+
+    def excepted(self, excepted: Excepted, /) -> None:
+        """See Observer."""
+
+    def notes(self) -> Iterator[str]:
+        """A line on each policy. It quotes nothing of an object: an error may."""
+        for name, count in sorted(self._counts.items()):
+            requests = "request" if count == 1 else "requests"
+            yield (
+                f"policy '{name}' is in error and lets {count:,} {requests} pass, as its failurePolicy Ignore says; "
+                f"`gatewright explain {name} MANIFEST` shows the error"
+            )
