@@ -253,10 +253,10 @@ def _audit(asked: _Asked, how: Reporting) -> int:
             raise NotGiven(f"--context {twice[0]}: given twice")
         if not 0 <= asked.qps < float("inf"):
             raise NotGiven(f"--qps: expected a number of 0 or more, got {asked.qps:g}")
-        _of_one_cluster(asked)
-        gate = gate_of(asked.gate)
         if asked.assume_bound is not None and not asked.native:
             raise NotGiven("--assume-bound needs --native")
+        _of_one_cluster(asked)
+        gate = gate_of(asked.gate)
         custom = workloads_of(asked.settings)
         run = given(
             asked.policies,
@@ -334,8 +334,8 @@ def _logged(asked: _Asked, how: Reporting, fails: Callable[[Finding], bool]) -> 
         "--kubeconfig": asked.kubeconfig is not None,
         "--context": bool(asked.contexts),
         "--snapshot": asked.snapshot is not None,
-        "--native": asked.native,
         "--rbac": asked.rbac,
+        "--native": asked.native,
         "--scores": asked.scores,
         "--gate": asked.gate is not None,
         "--write-reports": asked.write_reports is not None,
@@ -365,11 +365,11 @@ class _Found:
         self.suppressed: list[Finding] = []
         self.objects = self.folded = self.history = 0
         self.kinds: set[str] = set()
-        self.judged: Counter[str] = Counter()
         self.policies: set[str] = set()
         self.rules: dict[str, Rule] = {}
         self.notes: list[str] = []
         self.warnings: list[Problem] = []
+        self.judged: Counter[str] = Counter()
 
     def add(self, audit: Audit, made: Audited | None, policies: PolicySet) -> None:
         from webhook.cli.report.checked import rules
