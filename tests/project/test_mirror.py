@@ -90,6 +90,7 @@ cli/report/impacttext: cli/test_impact
 cli/report/benchjson: cli/test_bench
 cli/report/benchtext: cli/test_bench
 cli/report/replayjson: cli/test_replay
+offline/letpass: cli/test_check
 offline/measured: cli/test_bench
 offline/measuring: cli/test_bench
 cli/report/replaytext: cli/test_replay
