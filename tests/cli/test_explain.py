@@ -322,6 +322,28 @@ def test_the_objects_before_an_update_may_be_given(tree: Path) -> None:
     assert run("explain", "sizes", "map.yaml", "--old", "old.yaml", "--operation", "delete").exit_code == 2
 
 
+def test_a_request_to_a_subresource_is_explained(tree: Path) -> None:
+    spec = POLICY.replace("SPEC\n", "  validations:\n  - expression: object.spec.replicas > 2\n")
+    whole = spec.replace("NAME", "scaled").replace("ACTION", "Deny")
+    rules = "apiGroups: [apps], apiVersions: [v1], operations: [UPDATE], resources: [deployments/scale]"
+    at = whole.index("{", whole.index("resourceRules"))
+    (tree / "policies" / "scaled.yaml").write_text(f"{whole[:at]}{{{rules}}}{whole[whole.index('}', at) + 1 :]}")
+    (tree / "web.yaml").write_text(
+        "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  replicas: 2\n"
+        "  selector: {matchLabels: {app: web}}\n  template:\n    metadata: {labels: {app: web}}\n"
+        "    spec: {containers: [{name: web, image: nginx}]}\n"
+    )
+    result = run("explain", "scaled", "web.yaml", "map.yaml", "--subresource", "scale")
+    assert "✗ Update of Deployment default/web is denied" in result.output
+    assert "object.spec.replicas = 2  ← line 5" in result.output
+    assert "note: without a subresource scale, and left out: ConfigMap settings" in result.output
+    assert result.exit_code == 1
+    assert run("explain", "scaled", "map.yaml", "--subresource", "scale").exit_code == 0
+    unknown = run("explain", "scaled", "web.yaml", "--subresource", "scales")
+    assert "--subresource: expected one of approval, ephemeralcontainers" in unknown.output
+    assert unknown.exit_code == 2
+
+
 TWO = """\
 apiVersion: apps/v1
 kind: Deployment

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from webhook.cli.inputs import asked_of, excluding, rendering_of
+from webhook.cli.inputs import SubresourceName, asked_of, excluding, operation_on, rendering_of, sent_to
 from webhook.cli.options import (
     FAILED,
     MISSING_PATH,
@@ -113,14 +113,7 @@ def check(
     until: Until = "",
     render: Render = None,
     values: Values = None,
-    subresource: Annotated[
-        str,
-        typer.Option(
-            "--subresource",
-            metavar="NAME",
-            help="Send the requests to a subresource: scale, status, eviction and others.",
-        ),
-    ] = "",
+    subresource: SubresourceName = "",
     settings: SettingsFile = None,
     output: Outputs = None,
     concise: Concise = False,
@@ -258,18 +251,14 @@ def _check(
     from webhook.offline.letpass import LetPass
     from webhook.offline.owners import owners
     from webhook.offline.requests import Options, by_document
-    from webhook.offline.subresources import SUBRESOURCES, of_subresource
     from webhook.offline.verdicts import verdicts
     from webhook.policy import startup
     from webhook.policy.python.raised import tracebacks
 
     fails = failing(fail_on)
     try:
-        if subresource and subresource not in SUBRESOURCES:
-            raise NotGiven(f"--subresource: expected one of {', '.join(SUBRESOURCES)}, got {subresource!r}")
-        if subresource and operation is None and not (old or since):
-            operation = Operation(SUBRESOURCES[subresource].operation)
-        done = operation_of(operation, old, paths, since, until)
+        compared = bool(old or since)
+        done = operation_of(operation_on(subresource, operation, compared=compared), old, paths, since, until)
         rendering = rendering_of(render, values, namespace)
         custom = workloads_of(settings)
         run = given(named, version, user, groups, authorizations, policy_imports, bundles)
@@ -289,19 +278,13 @@ def _check(
             found = asked_of(inputs, options, policies, step)
         except NotGiven as error:
             return refuse(error, color)
-        policies, planned, requests = found.policies, found.planned, found.requests
+        policies, planned = found.policies, found.planned
         problems, notes = found.problems, [*map(str, policies.notes), *found.notes]
         if found.empty:
             # As kubectl does: in a pipeline it is mostly a command before this one that failed.
             problems.append(found.nothing(paths, "check"))
-        if subresource:
-            if old or since:  # what is created or deleted is so as a whole
-                requests = [each for each in requests if each.request.operation == Operation.UPDATE.value]
-            crds = [*policies.objects, *planned.objects]
-            requests, without = of_subresource(requests, subresource, crds)
-            if without:
-                some = f"{', '.join(without[:3])}{' and others' if without[3:] else ''}"
-                notes.append(f"without a subresource {subresource}, and left out: {some}")
+        requests, without = sent_to(subresource, found, policies, compared=compared)
+        notes += without
         cluster = ManifestsView(
             [*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True, access_rules=run.access
         )

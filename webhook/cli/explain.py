@@ -11,7 +11,7 @@ import typer
 from msgspec import Struct
 from msgspec.structs import replace
 
-from webhook.cli.inputs import asked_of, excluding, rendering_of
+from webhook.cli.inputs import SubresourceName, asked_of, excluding, operation_on, rendering_of, sent_to
 from webhook.cli.options import (
     FAILED,
     SETTINGS_PATHS,
@@ -98,6 +98,7 @@ def explain(
     until: Until = "",
     render: Render = None,
     values: Values = None,
+    subresource: SubresourceName = "",
     exclude: Exclude = None,
     settings: SettingsFile = None,
     output: Output = Format.TEXT,
@@ -131,6 +132,7 @@ def explain(
                 "--until": until,
                 "--render": render,
                 "--values": values,
+                "--subresource": subresource,
                 "--exclude": exclude,
                 "--settings": settings,
                 "--authorizations": authorizations,
@@ -158,6 +160,7 @@ def explain(
             until=until,
             render=render or [],
             values=values or [],
+            subresource=subresource,
             exclude=excluding(ctx, exclude),
             settings=settings,
             version=version,
@@ -189,6 +192,7 @@ def _explain(
     until: str,
     render: list[Tool],
     values: list[str],
+    subresource: str,
     exclude: Ignoring | None,
     settings: Path | None,
     version: str,
@@ -208,7 +212,8 @@ def _explain(
     from webhook.policy.python.raised import tracebacks
 
     try:
-        done = operation_of(operation, old, paths, since, until)
+        compared = bool(old or since)
+        done = operation_of(operation_on(subresource, operation, compared=compared), old, paths, since, until)
         rendering = rendering_of(render, values, namespace)
         custom = workloads_of(settings)
         run = given(named, version, user, groups, authorizations, policy_imports, bundles)
@@ -231,13 +236,14 @@ def _explain(
         )
     except NotGiven as error:
         return refuse(error, show.color)
-    policies, planned, requests, problems = found.policies, found.planned, found.requests, found.problems
+    policies, planned, problems = found.policies, found.planned, found.problems
+    requests, without = sent_to(subresource, found, policies, compared=compared)
     chosen = [policy for policy in policies.policies if policy.name == name]
-    notes = [*found.notes, *map(str, found.warnings)]
+    notes = [*found.notes, *map(str, found.warnings), *without]
     cluster = ManifestsView(
         [*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True, access_rules=run.access
     )
-    compared = "" if requests or not since else f"between {since} and {until}" if until else f"from {since}"
+    revisions = "" if requests or not since else f"between {since} and {until}" if until else f"from {since}"
     with tracebacks() as raised:
         background = Background(policies, raised)
         reports = [
@@ -247,12 +253,12 @@ def _explain(
                 _places(policy, run.tree),
                 background,
                 show.verbose,
-                compared,
+                revisions,
             )
             for policy in chosen
         ]
     notes += assumed(cluster.assumed, requests, policies)
-    if not requests and not problems and (found.empty or not since):  # revisions that do not differ are no problem
+    if not requests and not problems and not without and (found.empty or not since):  # equal revisions are no problem
         problems.append(found.nothing(paths, "explain"))
     return _reported(reports, notes, problems, show)
 

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from webhook.cli.options import NotGiven, Tool
+from webhook.cli.options import NotGiven, Operation, Tool
 
 if TYPE_CHECKING:
     from webhook.documents.ignoring import Ignoring
     from webhook.offline.inputs import Asked, Inputs
     from webhook.offline.rendering import Rendering
-    from webhook.offline.requests import Options
+    from webhook.offline.requests import Options, PlannedRequest
     from webhook.policy.policyset import PolicySet
+
+SubresourceName = Annotated[
+    str,
+    typer.Option(
+        "--subresource",
+        metavar="NAME",
+        help="Send the requests to a subresource: scale, status, eviction and others.",
+    ),
+]
 
 
 def rendering_of(render: Iterable[Tool], values: Sequence[str], namespace: str) -> Rendering | None:
@@ -43,6 +52,39 @@ def excluding(ctx: typer.Context, patterns: Sequence[str] | None) -> Ignoring | 
         return Ignoring(patterns, said_by)
     except ValueError as error:
         raise NotGiven(f"{said_by}: {error}") from None
+
+
+def operation_on(subresource: str, operation: Operation | None, *, compared: bool) -> Operation | None:
+    """The operation that --operation names, or that is usual for the subresource.
+
+    compared: with --old or --since, which say it themselves. Raises NotGiven for a subresource that is not known.
+    """
+    if not subresource:
+        return operation
+    from webhook.offline.subresources import SUBRESOURCES
+
+    if subresource not in SUBRESOURCES:
+        raise NotGiven(f"--subresource: expected one of {', '.join(SUBRESOURCES)}, got {subresource!r}")
+    return Operation(SUBRESOURCES[subresource].operation) if operation is None and not compared else operation
+
+
+def sent_to(
+    subresource: str, found: Asked, policies: PolicySet, *, compared: bool
+) -> tuple[Sequence[PlannedRequest], list[str]]:
+    """The requests for a subresource in place of those that were found, and a note that names the objects without it.
+
+    compared: with --old or --since, what is created or deleted is so as a whole, and only updates are sent.
+    """
+    if not subresource:
+        return found.requests, []
+    from webhook.offline.subresources import of_subresource
+
+    requests = found.requests
+    if compared:
+        requests = [each for each in requests if each.request.operation == Operation.UPDATE.value]
+    requests, without = of_subresource(requests, subresource, [*policies.objects, *found.planned.objects])
+    some = f"{', '.join(without[:3])}{' and others' if without[3:] else ''}"
+    return requests, [f"without a subresource {subresource}, and left out: {some}"] if without else []
 
 
 def asked_of(
