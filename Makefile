@@ -87,10 +87,12 @@ dist: $(READY)  ## dist/: the wheel, and the plugin for kubectl with its manifes
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --wheel-dir dist .
 	$(BIN)/python release/pack.py dist $${GITHUB_REPOSITORY:-gatewright/gatewright}
 
-bench: $(READY)
-	$(BIN)/python -m bench
+BENCH_JSON ?=
+bench: $(READY)  ## measure evaluation and server beside others; BENCH_JSON=FILE: the figures as JSON too
+	env -u PYTHONDONTWRITEBYTECODE BENCH_JSON=$(BENCH_JSON) $(BIN)/python -m bench
 
-lock: $(READY)  ## write the lock files anew from pyproject.toml: of the server, of it with the extra otel, of development
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements.lock
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --extra otel pyproject.toml -o requirements-otel.lock
+lock: $(READY)  ## write the lock files anew from pyproject.toml: of check, test and lint; of the server, and with otel; of development
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --extra server --extra cluster pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --constraint requirements.lock pyproject.toml -o requirements-check.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --extra server --extra cluster --extra otel pyproject.toml -o requirements-otel.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header --all-extras --group dev pyproject.toml -o requirements-dev.lock

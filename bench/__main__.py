@@ -2,24 +2,31 @@
 
 python -m bench            every benchmark
 python -m bench cel check  only these
+
+With the variable BENCH_JSON, the figures are written to the file that it names, with their bounds and the load.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 
 from bench import (
     authors,
     check_manifests,
     expressions,
+    figures,
     findings,
     impact,
+    instructions,
     library,
     load_tree,
     objects,
     overload,
     policies,
     recording,
+    reviews,
     serve,
     startup,
     worst,
@@ -43,6 +50,8 @@ BENCHMARKS = {
     "findings": findings.main,
     "objects": objects.main,
     "impact": impact.main,
+    "instructions": instructions.main,
+    "reviews": reviews.main,
     "serve": serve.main,
     "overload": overload.main,
     "record": recording.main,
@@ -55,6 +64,8 @@ def main(names: list[str]) -> None:
         sys.exit(f"no such benchmark: {', '.join(sorted(unknown))}; expected some of {', '.join(BENCHMARKS)}")
     for name in names or [each for each in BENCHMARKS if each != "start"]:  # it is a part of check
         BENCHMARKS[name]()
+        if file := os.environ.get("BENCH_JSON"):
+            figures.write(Path(file))  # after each, as a run of all takes an hour and may be stopped
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bench.deployment import DEPLOYMENT
 from bench.expressions import EXPRESSIONS, engines, microseconds
+from bench.figures import figure
 from webhook.admission import engine
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.policy.load.loading import load
@@ -50,4 +51,4 @@ def main() -> None:
     print(f"Policies: 30 on one Deployment, 15 of which match, {len(policies.validating)} loaded\n")
     print(f"engine.validate                 {ours:8.1f} µs (including {construction:.1f} µs to make the Request)")
     print(f"30 evaluations, cel-expr-python {theirs:8.1f} µs")
-    print(f"ratio {ours / theirs:.2f}; wanted: at most {WANTED}\n")
+    figure("30 policies beside 30 evaluations of cel-expr-python", ours / theirs, at_most=WANTED)

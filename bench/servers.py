@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,12 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS
 
 
+def with_children(pid: int) -> float:
+    """The same, with that of its child processes: the workers."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return cpu_seconds(pid) + sum(cpu_seconds(int(each)) for each in children)
+
+
 @contextmanager
 def running(command: list[str], port: int) -> Iterator[int]:
     """Run a server, and wait until it listens on the port; its pid."""
@@ -72,15 +78,15 @@ def loaded(port: int, calls: list[Call], rate: float = 0) -> dict[str, Any]:
     return result
 
 
-def measured(pid: int, port: int, calls: list[Call]) -> dict[str, float]:
-    """The results of a load on the server `pid`.
+def measured(pid: int, port: int, calls: list[Call], spent: Callable[[int], float] = cpu_seconds) -> dict[str, float]:
+    """The results of a load on the server `pid`. spent: tells the CPU seconds of the server so far.
 
     "micros": CPU time of the server in µs a request. "busy", "client": CPU time of server and client as a share of the
     elapsed time. "rate": requests a second.
     """
-    before = cpu_seconds(pid)
+    before = spent(pid)
     result = loaded(port, calls)
-    cpu = cpu_seconds(pid) - before
+    cpu = spent(pid) - before
     return {
         "micros": cpu / result["requests"] * 1e6,
         "busy": cpu / result["seconds"],

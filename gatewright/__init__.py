@@ -11,17 +11,24 @@ ValidatingAdmissionPolicyBinding binds a `@validate` function, a MutatingAdmissi
         if request.object["spec"].get("replicas", 1) < 2:
             yield Violation("at least 2 replicas, please", path="spec.replicas")
 
-The import takes a few milliseconds: it imports neither pydantic nor the engine.
+The import takes a few milliseconds: it imports neither pydantic, msgspec nor the engine.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from webhook.access import Access, AccessDecision
+from webhook.policy.named import GroupVersionKind, GroupVersionResource, JSONObject
 from webhook.policy.python.decorators import PolicyDefinitionError, mutate, validate
 from webhook.policy.python.given import Operation, Request
 from webhook.policy.python.reading import Cluster, Found, UndeclaredLookup
 from webhook.policy.python.selecting import selects
 from webhook.policy.python.violation import Reason, Violation
 from webhook.policy.readonly import ReadOnlyError
-from webhook.policy.request import GroupVersionKind, GroupVersionResource, JSONObject, User
+
+if TYPE_CHECKING:
+    from webhook.policy.request import User
 
 __all__ = [
     "Access",
@@ -43,3 +50,15 @@ __all__ = [
     "selects",
     "validate",
 ]
+
+
+if not TYPE_CHECKING:  # to type checkers, any name would be there
+
+    def __getattr__(name: str) -> Any:
+        """`User`, when it is first asked for: few policies name it, and it imports msgspec."""
+        if name != "User":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from webhook.policy.request import User
+
+        globals()["User"] = User
+        return User

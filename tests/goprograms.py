@@ -18,16 +18,17 @@ from typing import Any
 import pytest
 
 
-def built(source: Path, package: str = ".") -> Path:
+def built(source: Path, package: str = ".", tags: str = "") -> Path:
     """The program of a folder.
 
-    package: what is built, if it is not the folder's own main.go: a package of the modules in its go.mod.
+    package: what is built, if it is not the folder's own main.go: a package of the modules in its go.mod. tags: with
+    which build constraints.
     """
     if shutil.which("go") is None:
         pytest.skip(f"Go is not here: {_called(source, package)} cannot be built")
     program = kept(source.parent.name, sorted(source.iterdir()))
     if not program.exists():
-        build(source, program, "-mod=readonly", package)
+        build(source, program, "-mod=readonly", package, tags)
     return program
 
 
@@ -40,12 +41,13 @@ def kept(name: str, files: Iterable[Path]) -> Path:
     return cache / f"{name}-{digest.hexdigest()[:16]}"
 
 
-def build(source: Path, program: Path, modules: str, package: str = ".") -> None:
+def build(source: Path, program: Path, modules: str, package: str = ".", tags: str = "") -> None:
     """Builds a folder's program; a test that asks for one that does not build is skipped. modules: the flag -mod."""
     program.parent.mkdir(parents=True, exist_ok=True)
     made = program.with_suffix(f".{os.getpid()}")
     # With the flags of tests/e2e/assets.py, so that packages which both need are compiled once.
-    command = ["go", "build", modules, "-trimpath", "-o", str(made), package]
+    constrained = ["-tags", tags] if tags else []
+    command = ["go", "build", modules, "-trimpath", *constrained, "-o", str(made), package]
     environment = os.environ | {"CGO_ENABLED": "0"}
     run = subprocess.run(command, cwd=source, env=environment, capture_output=True, text=True, check=False)
     if run.returncode:

@@ -23,7 +23,7 @@ webhook.mutants
 webhook.convert
 webhook.offline.cases
 webhook.offline webhook.registration webhook.scaffold webhook.coverage webhook.library
-webhook.recordings
+webhook.recordings webhook.auditlog
 webhook.admission
 gatewright
 webhook.bundle

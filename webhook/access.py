@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from msgspec import Struct
-
 
 class Access(NamedTuple):
     """An access check: a user, a verb, and either an HTTP `path` or a resource.
@@ -68,7 +66,7 @@ class AccessUnknown(LookupError):
     """The access check cannot be answered. str(error) names the check, and how to provide an answer."""
 
 
-class AccessRule(Struct, frozen=True):
+class AccessRule(NamedTuple):
     """A declared decision. A field that is None matches anything; the user must have all `groups`."""
 
     decision: AccessDecision

@@ -58,6 +58,7 @@ SIDEBAR = {
             Why was this refused? <docs/explain>
             Reports <docs/formats>
             What a change of policies changes <docs/impact>
+            What policies take <docs/bench>
             Settings, hooks, pipelines <docs/integrations>
             A policy in pull requests <docs/guides/policy-pr>
         Run it in a cluster
@@ -69,6 +70,7 @@ SIDEBAR = {
             Contributing <CONTRIBUTING>
             Architecture <docs/architecture>
             Tests <docs/testing>
+            Performance <docs/performance>
             Decisions <docs/decisions/README>
             Changelog <CHANGELOG>
             Security <SECURITY>
@@ -93,6 +95,7 @@ SIDEBAR = {
             rbac
             sizing
             sight
+            monitoring
             native
         """,
     "docs/decisions/README": """

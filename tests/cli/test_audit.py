@@ -289,3 +289,59 @@ def test_impact_judges_a_snapshot(here: tuple[Path, Server]) -> None:
 def test_wrong_snapshots_are_refused(here: tuple[Path, Server], options: list[str], said: str) -> None:
     done = gatewright("audit", *options, cwd=here[0])
     assert done.returncode == 2 and said in done.stderr, done.stderr
+
+
+NATIVE = ("validatingadmissionpolicies", "validatingadmissionpolicybindings")
+
+
+def with_native(server: Server, *policies: str) -> None:
+    """Let the cluster have policies of its own."""
+    group = "admissionregistration.k8s.io/v1"
+    kind = "ValidatingAdmissionPolicy"
+    names = dict(zip(NATIVE, (kind, f"{kind}Binding"), strict=True))
+    server.kinds = {**server.kinds, **{plural: (group, each, False) for plural, each in names.items()}}
+    server.objects += [json.loads(each) for text in policies for each in text.split("\n---\n")]
+
+
+def test_native_policies_are_judged_alone_or_beside_a_tree(here: tuple[Path, Server]) -> None:
+    folder, server = here
+    with_native(server, policy("native", "!object.metadata.name.startsWith('r')", "begins with r"), SHORT)
+    alone = json.loads(run(folder, "--native", "-o", "json").stdout)
+    assert {each["policy"] for each in alone["findings"]} == {"native", "short"}
+    assert alone["rules"][1]["file"] == "the cluster/ValidatingAdmissionPolicy/native.json"
+    done = run(folder, "--native", "--policies", "policies", "-o", "json")
+    report = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert {each["policy"] for each in report["findings"]} == {"images", "native", "short"}
+    assert "the cluster has policies of the same names, for which those of --policies stand: short" in report["notes"]
+    assert report["summary"]["policies"] == 3
+
+
+def test_native_policies_without_a_binding_are_judged_on_demand(here: tuple[Path, Server]) -> None:
+    folder, server = here
+    with_native(server, policy("native", "false", "no").partition("\n---\n")[0])
+    done = run(folder, "--native")
+    assert done.returncode == 0 and "not judged unless --assume-bound says how: native" in done.stderr
+    report = json.loads(run(folder, "--native", "--assume-bound", "warn", "-o", "json").stdout)
+    assert {(each["policy"], each["binding"], each["level"]) for each in report["findings"]} == {
+        ("native", "native-assumed", "warn")
+    }
+    done = run(folder, "--assume-bound", "warn")
+    assert done.returncode == 2 and "--assume-bound needs --native" in done.stderr
+
+
+def test_the_roles_of_native_policies_are_those_that_the_cluster_has(here: tuple[Path, Server]) -> None:
+    folder, server = here
+    with_native(server, policy("native", "true", on="secrets"))
+    done = run(folder, "--native", "--rbac")
+    assert done.returncode == 0, done.stderr
+    granted = {name for rule in next(yaml.safe_load_all(done.stdout))["rules"] for name in rule["resources"]}
+    assert granted >= {"secrets", "namespaces", *NATIVE} and "configmaps" not in granted
+
+
+def test_a_snapshot_has_the_native_policies(here: tuple[Path, Server]) -> None:
+    folder, server = here
+    with_native(server, policy("native", "false", "no"))
+    live = json.loads(run(folder, "--native", "--snapshot", "it.snapshot", "--context", "it", "-o", "json").stdout)
+    report = json.loads(gatewright("audit", "it.snapshot", "--native", "-o", "json", cwd=folder).stdout)
+    assert report["findings"] == live["findings"] and len(report["findings"]) == 3

@@ -460,7 +460,7 @@ def test_check_imports_no_server_package(tree: Path) -> None:
     program = (
         "import sys\nfrom webhook.cli.main import main\nsys.argv = ['gatewright', 'check', 'in.yaml']\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
-        "print(sorted({'fastapi', 'uvloop', 'kubernetes', 'starlette', 'cryptography'} & set(sys.modules)))"
+        "print(sorted({'fastapi', 'uvicorn', 'uvloop', 'kubernetes', 'starlette', 'cryptography'} & set(sys.modules)))"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     command = [sys.executable, "-c", program]

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from tests.cli.running import on_terminal
 from tests.timing import within
 from webhook.cel.tree import stack
-from webhook.cli.main import app
+from webhook.cli.commands import app
 
 POLICY = """\
 apiVersion: admissionregistration.k8s.io/v1

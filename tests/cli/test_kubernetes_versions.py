@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.definitions import definition
-from webhook.cli.main import app
+from webhook.cli.commands import app
 
 POLICY = """\
 apiVersion: admissionregistration.k8s.io/v1

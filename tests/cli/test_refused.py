@@ -11,7 +11,7 @@ import yaml
 from typer.testing import CliRunner
 
 from tests.definitions import definition
-from webhook.cli.main import app
+from webhook.cli.commands import app
 
 POLICY = """\
 apiVersion: admissionregistration.k8s.io/v1

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from tests.amounts import amount
 from webhook.admission.redaction import LAST_APPLIED
-from webhook.cli.main import app
+from webhook.cli.commands import app
 from webhook.cli.report import explainjson, explaintext, writing
 from webhook.cli.report.checked import Checked
 from webhook.cli.report.explaintree import Look

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from tests.server.direct import HEAD, Direct
 from tests.server.running import end, launch
 from webhook.admission.redaction import HIDDEN, LIMIT
-from webhook.cli.main import app
+from webhook.cli.commands import app
 from webhook.policy.load.loading import load
 from webhook.policy.policyset import PolicySet
 from webhook.server.app import listing

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from webhook.cli.main import app
+from webhook.cli.commands import app
 
 CASES = Path(__file__).parents[3] / "shared" / "cases"
 

@@ -20,6 +20,7 @@ class Exchange:
     def __init__(self, handler: BaseHTTPRequestHandler, earlier: list[Exchange]) -> None:
         self._handler = handler
         self.earlier = earlier
+        self.method = handler.command
         split = urlsplit(handler.path)
         self.path = split.path
         self.query = dict(parse_qsl(split.query))
@@ -89,7 +90,7 @@ def playing(answer: Callable[[Exchange], None]) -> Iterator[tuple[str, list[Exch
             exchanges.append(exchange)
             answer(exchange)
 
-        do_POST = do_GET
+        do_POST = do_PATCH = do_DELETE = do_GET
 
         def log_message(self, *_: object) -> None:
             pass

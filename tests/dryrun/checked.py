@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from tests.dryrun.corpus import File
 from tests.dryrun.seen import SEEN
-from webhook.cli.main import app
+from webhook.cli.commands import app
 
 POLICIES = Path(__file__).parent / "policies"
 _IMPORTS = ("--policy-imports", "tests.dryrun.seen")  # which keeps what the policies see

@@ -301,6 +301,17 @@ def of_deployments() -> set[str]:
     }
 
 
+def test_the_policies_of_the_cluster_itself_say_the_same(
+    cluster: ControlPlane, folder: Path, all_of_them: Done
+) -> None:
+    cluster.apply(*policies())
+    done = gatewright("audit", "--kubeconfig", "kubeconfig", "--native", "-o", "json", cwd=folder)
+    report = json.loads(done.stdout)
+    assert done.returncode == 0 and not report["errors"], report["errors"]
+    assert said(report) == said(all_of_them.report)
+    assert {each["file"].split("/")[1] for each in report["rules"] if each["file"]} == {"ValidatingAdmissionPolicy"}
+
+
 def test_a_kind_without_the_right_to_list_it_is_named_and_the_rest_is_judged(
     cluster: ControlPlane, folder: Path, all_of_them: Done
 ) -> None:

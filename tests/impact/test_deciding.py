@@ -75,6 +75,7 @@ class Counting:
         self._evaluator, self._ran, self._name = evaluator, ran, name
         self.reinvoked = getattr(evaluator, "reinvoked", False)
         self.programs = evaluator.programs
+        self.sharable, self.share = getattr(evaluator, "sharable", ()), getattr(evaluator, "share", None)
 
     def evaluate(self, review: Any, params: Any) -> Any:
         self._ran[self._name] += 1

@@ -13,7 +13,7 @@ from typing import Any
 from typer.testing import CliRunner
 
 from tests.lines.corpus import Case
-from webhook.cli.main import app
+from webhook.cli.commands import app
 
 _OBJECT = re.compile(r'\s*(?:-\s+|\{\s*)?"?(?:kind|apiVersion)"?\s*:')
 

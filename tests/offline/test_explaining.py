@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,16 @@ class Compared:
 
     def programs(self) -> Iterator[tuple[ObjectPath, Program]]:
         return self.validator.programs()
+
+    def prepare(self) -> None:
+        self.validator.prepare()
+
+    @property
+    def sharable(self) -> tuple[tuple[str, bytes], ...]:
+        return self.validator.sharable
+
+    def share(self, repeated: Collection[bytes]) -> None:
+        self.validator.share(repeated)
 
     def evaluate(self, review: Review, params: Any) -> Evaluation:
         plain, failures, everything = (self.validator.evaluate(again(review, each), params) for each in RECORDINGS)

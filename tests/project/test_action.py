@@ -380,7 +380,7 @@ def test_the_action_installs_what_it_needs(repository: Path, tmp_path: Path, for
     action = tmp_path / "action"  # to build a package leaves files beside it
     for name in ("webhook", "gatewright"):
         shutil.copytree(ROOT / name, action / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "LICENSE", "requirements.lock", "requirements-dev.lock"):
+    for name in ("pyproject.toml", "README.md", "LICENSE", "requirements-check.lock", "requirements-dev.lock"):
         shutil.copyfile(ROOT / name, action / name)
     (repository / "policies" / "policy.py").write_text(IN_PYTHON)
     runner = Runner(repository, tmp_path / "temp", forge, {}, scratch.enforced(repository, "bare.yaml"), action)

@@ -66,6 +66,7 @@ cli/report/policylist: cli/test_policies
 cel/why/origins: cel/why/test_witness
 cel/why/privacy: cli/test_secrets_hidden
 cel/why/ranking: cel/why/test_witness
+cli/clusterreports/dialects: cli/clusterreports/test_writing
 cli/options: cli/test_check
 cli/report/celvalues: cli/test_explain
 cli/report/cobertura: cli/test_coverage
@@ -86,7 +87,12 @@ cli/report/linted: cli/test_lint
 cli/report/impacted: cli/test_impact
 cli/report/impactmarkdown: cli/test_impact
 cli/report/impacttext: cli/test_impact
+cli/report/benchjson: cli/test_bench
+cli/report/benchtext: cli/test_bench
 cli/report/replayjson: cli/test_replay
+offline/letpass: cli/test_check
+offline/measured: cli/test_bench
+offline/measuring: cli/test_bench
 cli/report/replaytext: cli/test_replay
 impact/corpus: impact/test_brute_force
 impact/differences: impact/test_brute_force
@@ -167,6 +173,7 @@ policy/python/declaring: policy/python/test_decorators
 policy/python/importing: policy/python/test_decorators
 policy/python/raised: cli/test_failing_policies
 policy/python/running: policy/python/test_decorators
+policy/python/violation: policy/python/test_api
 policy/reviewing: admission/test_engine
 policy/trace: offline/test_explaining
 policy/unmatched: offline/test_explaining

@@ -98,11 +98,21 @@ def test_pre_commit_takes_its_configuration_and_its_tools_are_those_of_the_lock(
             assert program.removeprefix(".venv/bin/") in locked
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-otel.lock", "requirements-dev.lock"])
+EXTRAS = {
+    "requirements-check.lock": (),
+    "requirements.lock": ("server", "cluster"),
+    "requirements-otel.lock": ("server", "cluster", "otel"),
+    "requirements-dev.lock": ("server", "cluster", "otel", "coverage"),
+}
+"""The extras of which each lock has the packages."""
+
+
+@pytest.mark.parametrize("lock", EXTRAS)
 def test_the_lock_files_have_what_pyproject_asks_for(lock: str) -> None:
     wanted = list(PYPROJECT["project"]["dependencies"])
-    if lock != "requirements.lock":
-        wanted += PYPROJECT["project"]["optional-dependencies"]["otel"]
+    extras = PYPROJECT["project"]["optional-dependencies"]
+    for extra in EXTRAS[lock]:
+        wanted += extras[extra]
     if lock == "requirements-dev.lock":
         wanted += PYPROJECT["dependency-groups"]["dev"]
     text = (ROOT / lock).read_text()
@@ -114,6 +124,13 @@ def test_the_lock_files_have_what_pyproject_asks_for(lock: str) -> None:
         assert versions, f"{requirement} is not in {lock}: run `make lock`"
         assert all(version in requirement.specifier for version in versions), f"{lock} is stale: run `make lock`"
     assert "://" not in text, "a lock names no registry"
+    left_out = {
+        canonicalize_name(Requirement(each).name) for name in extras.keys() - {*EXTRAS[lock]} for each in extras[name]
+    }
+    assert not left_out & locked.keys()
+    if lock == "requirements-check.lock":
+        lines = {line for line in text.splitlines() if line[:1].isalnum()}
+        assert lines <= {*(ROOT / "requirements.lock").read_text().splitlines()}, "the same versions as the server's"
 
 
 def test_each_place_of_the_release_has_the_version() -> None:

@@ -72,7 +72,7 @@ def decide(
     makes the request that is validated of the mutated one, as the API server does between the two phases; None for one
     that the API server refuses, of which nothing is validated.
     """
-    review = Review(request, cluster, partial(_namespace, cluster), deadline, recording)
+    review = Review(request, cluster, partial(namespace_in, cluster), deadline, recording)
     mutation = _mutate(review, policies.mutators_for(request), policies, observer)
     if not mutation.allowed:
         return Decision(
@@ -116,7 +116,7 @@ def mutate(
     candidates = policies.mutators_for(request)
     if not candidates and (observer is None or not observer.skips):
         return Mutation(request.object)
-    review = Review(request, cluster, partial(_namespace, cluster), deadline, recording, runs)
+    review = Review(request, cluster, partial(namespace_in, cluster), deadline, recording, runs)
     return _mutate(review, candidates, policies, observer, confidential)
 
 
@@ -137,7 +137,7 @@ def validate(
     if not candidates and (observer is None or not observer.skips):
         return Decision(allowed=True)
     return _validate(
-        Review(request, cluster, partial(_namespace, cluster), deadline, recording, runs),
+        Review(request, cluster, partial(namespace_in, cluster), deadline, recording, runs),
         candidates,
         policies,
         observer,
@@ -146,7 +146,8 @@ def validate(
     )
 
 
-def _namespace(cluster: ClusterView, name: str) -> Any:
+def namespace_in(cluster: ClusterView, name: str) -> Any:
+    """The Namespace of this name, as policies see it. Raises NamespaceNotFound."""
     try:
         return cluster.namespace(name).value
     except (NotCached, UnknownKind) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -55,13 +56,15 @@ class Audit:
 
     Once `verdicts` has ended, `problems` says what could not be read, `objects` how many objects were judged,
     `kinds` of which kinds (configmaps, deployments.apps), and `history` how many ReplicaSets were left out as they only
-    remember a former template. `namespaces`: the Namespaces of the source, once the first verdict is there.
+    remember a former template. `namespaces`: the Namespaces of the source, once the first verdict is there. `judged`:
+    namespace ("" for none) -> how many objects were judged in it, without those that a controller owns.
     """
 
     def __init__(self, source: Source, policies: PolicySet, asked: Asked) -> None:
         self.source = source
         self.objects = self.history = 0
         self.kinds: set[str] = set()
+        self.judged: Counter[str] = Counter()
         self.notes: list[str] = []
         self.namespaces: list[dict[str, Any]] = []
         self._policies = policies.where(lambda policy: bool(policy.bindings))
@@ -118,6 +121,8 @@ class Audit:
             self.history += 1
             return None
         self.objects += 1
+        if workload is None:
+            self.judged[value["metadata"].get("namespace", "")] += 1
         created = planner.created(value, listing.served, pods=listing.first and workload is None)
         decisions = decided(created, listing.created, watched)
         if listing.updated.policies:

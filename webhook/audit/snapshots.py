@@ -107,6 +107,8 @@ class Writing:
 
     def served(self) -> list[Served] | None:
         """See Source."""
+        if self._any:  # it is written already
+            return self._source.served()
         found = self._source.served()
         for problem in self.problems:
             self._line({"problem": problem.message})

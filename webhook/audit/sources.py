@@ -26,7 +26,7 @@ _WRITTEN: Final = frozenset({"create", "update", "patch"})
 
 
 class Served(Struct, frozen=True):
-    """A resource that can be listed. `written`: whether anybody can create or change its objects, so that policies are
+    """A resource that can be listed. `written`: whether anybody can create or change its objects, and policies are
     asked about them. `status`: whether it has a subresource status, so that nobody creates an object with a status."""
 
     resource: Resource
@@ -65,7 +65,9 @@ class Cluster:
         self._served: list[Served] | None = None
 
     def served(self) -> list[Served] | None:
-        """See Source. A group that cannot be asked is a problem."""
+        """See Source. A group that cannot be asked is a problem. The cluster is asked once."""
+        if self._served is not None:
+            return self._served
         found: list[Served] = []
         for path, name in self._versions():
             try:
@@ -138,5 +140,7 @@ def _listable(answer: Object, name: str) -> Iterator[Served]:
         if "/" in each["name"] or "list" not in verbs:
             continue
         resource = Resource(group, version, each["kind"], each["name"], each.get("namespaced") is True)
-        if not is_exempt(GroupVersionResource(group, version, resource.plural)):
-            yield Served(resource, not _WRITTEN.isdisjoint(verbs), resource.plural in status)
+        written = not _WRITTEN.isdisjoint(verbs) and not is_exempt(
+            GroupVersionResource(group, version, resource.plural)
+        )
+        yield Served(resource, written, resource.plural in status)

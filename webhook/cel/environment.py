@@ -18,7 +18,7 @@ from webhook.cel.library.resolution import Functions
 from webhook.cel.program import Program
 from webhook.cel.tree.ast import Expr
 from webhook.cel.tree.errors import CompileError, Issue
-from webhook.cel.tree.stack import LOW, deep_stack, with_room
+from webhook.cel.tree.stack import LOW, deep_stack, is_shallow, with_room
 from webhook.cel.tree.types import Type
 from webhook.lazypatterns import lazily
 from webhook.versions import CROSS_TYPE_COMPARISON, NEWEST, Version, shown
@@ -121,7 +121,8 @@ class Environment:
         except CompileError as error:
             dated = CompileError(error.source, _dated(error, self._version))
             raise explained(dated, self._names()) from None
-        if height <= LOW and sum(map(source.count, "([{?!-")) <= 24:  # what the height does not count
+        # What the height does not count is at most as many levels as there are brackets; else the tree says.
+        if (height <= LOW and sum(map(source.count, "([{?!-")) <= 24) or is_shallow(tree):
             return _built(source, tree, expect, compiling, small=True)
         return with_room(source, tree, lambda: _built(source, tree, expect, compiling, small=False))
 

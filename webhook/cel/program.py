@@ -20,7 +20,7 @@ from webhook.cel.tree.errors import (
     LimitExceeded,
     no_such_overload,
 )
-from webhook.cel.tree.stack import levels, with_levels, with_room
+from webhook.cel.tree.stack import deep_stack, levels, with_levels, with_room
 from webhook.cel.tree.types import Type
 from webhook.paths import Path
 
@@ -163,7 +163,18 @@ class Program:
     bound on the part of the cost that an evaluation in the plain form does not add to the activation's `cost`.
     """
 
-    __slots__ = ("_counted", "_exact", "_levels", "_recording", "fixed_cost", "plain", "source", "tree", "type")
+    __slots__ = (
+        "_counted",
+        "_exact",
+        "_levels",
+        "_recording",
+        "_small",
+        "fixed_cost",
+        "plain",
+        "source",
+        "tree",
+        "type",
+    )
 
     def __init__(self, source: str, tree: Expr, *, small: bool = False) -> None:
         """small: the tree is so low that code for it can be generated on every stack."""
@@ -178,6 +189,7 @@ class Program:
         self._exact: Callable[[Any], Any] | None = None
         self._recording: Callable[[Any], Any] | None = None
         self._levels = 0  # of the tree; 0: not counted yet
+        self._small = small
         large = len(source) > _SHORT and _nodes(tree) > _LARGE
         if large or not small:
             self.prepare()
@@ -310,6 +322,9 @@ class Program:
         variables: those whose trees it follows too, where they are used.
         """
         if not variables:
+            if self._small:
+                with deep_stack(self.source):
+                    return work()
             return with_room(self.source, self.tree, work)
         return with_levels(self.levels + sum([each.levels for each in variables.values()]), work)
 

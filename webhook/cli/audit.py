@@ -3,17 +3,32 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import time
+from collections import Counter
 from contextlib import ExitStack
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from msgspec import Struct
 
+from webhook.cli.auditextras import (
+    GateFile,
+    Logs,
+    Reports,
+    Scored,
+    WriteReports,
+    gate_of,
+    of_logs,
+    reported,
+    scored,
+)
 from webhook.cli.options import (
     FAILED,
+    TREES,
     AsGroups,
     AsUser,
     Authorizations,
@@ -29,6 +44,7 @@ from webhook.cli.options import (
     SettingsFile,
     Verbose,
     VerifyKey,
+    fail_with,
     given,
     refuse,
     trees,
@@ -51,10 +67,14 @@ from webhook.cli.reporting import (
 from webhook.versions import NEWEST_TEXT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from webhook.audit.auditing import Audit
     from webhook.audit.sources import Source
     from webhook.cli.report.audited import Audited
-    from webhook.cli.report.model import Finding
+    from webhook.cli.report.model import Finding, Rule
+    from webhook.cluster.connection import Connection
+    from webhook.documents.document import Problem
     from webhook.policy.policyset import PolicySet
 
 QPS: Final = 20.0
@@ -89,6 +109,18 @@ def audit(
         Path | None,
         typer.Option("--snapshot", metavar="FILE", help="Write what is read to a file, without the values of Secrets."),
     ] = None,
+    native: Annotated[
+        bool,
+        typer.Option("--native", help="Judge by the cluster's own policies too; without --policies, by these alone."),
+    ] = False,
+    assume_bound: Annotated[
+        Action | None,
+        typer.Option(
+            "--assume-bound",
+            help="With --native: take policies that have no binding to be bound everywhere, with this action.",
+            case_sensitive=False,
+        ),
+    ] = None,
     rbac: Annotated[
         bool, typer.Option("--rbac", help="Write the roles that an audit with these policies needs, and audit nothing.")
     ] = False,
@@ -102,6 +134,10 @@ def audit(
     baseline: BaselineFile = "",
     write_baseline: WriteBaseline = False,
     owner_label: OwnerLabel = "",
+    show_scores: Scored = False,
+    gate: GateFile = None,
+    write_reports: WriteReports = None,
+    logs: Logs = None,
     version: KubernetesVersion = NEWEST_TEXT,
     policy_imports: PolicyImports = "",
     verify_key: VerifyKey = None,
@@ -113,8 +149,9 @@ def audit(
 ) -> None:
     """Judge the objects of live clusters by the policies, each as if it were created now: the cluster is only read.
 
-    What is found on Pods and other objects of a controller is told once, of its workload. Exit code: **0** nothing
-    would be denied (warnings do not count, unless `--fail-on` says so), **1** something would, **2** the run itself
+    What is found on Pods and other objects of a controller is told once, of its workload. With `--log`, what policies
+    said of requests is read from the API server's audit log. Exit code: **0** nothing would be denied (warnings do not
+    count, unless `--fail-on` says so), **1** something would, or a score fails its `--gate`, **2** the run itself
     failed: a bad policy, a bad option, a kind that cannot be listed (the rest is judged all the same).
     """
     try:
@@ -122,7 +159,9 @@ def audit(
             output, concise=concise, color=color, only=only, baseline=baseline, write_baseline=write_baseline
         )
         asked = _Asked(
-            policies=trees(policies),
+            policies=() if native and not policies and not os.environ.get(TREES) else trees(policies),
+            native=native,
+            assume_bound=assume_bound,
             kubeconfig=kubeconfig,
             snapshots=tuple(snapshots or ()),
             snapshot=snapshot,
@@ -134,6 +173,10 @@ def audit(
             settings=settings,
             fail_on=fail_on,
             owner_label=owner_label,
+            scores=show_scores,
+            gate=gate,
+            write_reports=write_reports,
+            logs=tuple(logs or ()),
             version=version,
             policy_imports=policy_imports,
             bundles=Bundles(registry_ca, registry_plain_http, verify_key),
@@ -152,11 +195,21 @@ def audit(
     raise typer.Exit(code)
 
 
+class Action(StrEnum):
+    """The action of a binding that is assumed."""
+
+    DENY = "Deny"
+    WARN = "Warn"
+    AUDIT = "Audit"
+
+
 class _Asked(Struct, frozen=True, kw_only=True):
     """The values of the options."""
 
     policies: tuple[str, ...]
     kubeconfig: Path | None
+    native: bool
+    assume_bound: Action | None
     snapshots: tuple[Path, ...]
     snapshot: Path | None
     contexts: tuple[str, ...]
@@ -167,6 +220,10 @@ class _Asked(Struct, frozen=True, kw_only=True):
     settings: Path | None
     fail_on: FailOn
     owner_label: str
+    scores: bool
+    gate: Path | None
+    write_reports: Reports | None
+    logs: tuple[str, ...]
     version: str
     policy_imports: str
     bundles: Bundles
@@ -181,7 +238,7 @@ def _audit(asked: _Asked, how: Reporting) -> int:
     from webhook.audit.snapshots import SnapshotError, Writing
     from webhook.cli.progress import ProgressBar
     from webhook.cli.report.audited import Audited
-    from webhook.cli.report.checked import Checked, rules
+    from webhook.cli.report.checked import Checked
     from webhook.cli.report.model import Report
     from webhook.cli.report.text import counted
     from webhook.offline.background import Background
@@ -189,11 +246,17 @@ def _audit(asked: _Asked, how: Reporting) -> int:
     from webhook.policy.python.raised import tracebacks
 
     fails = failing(asked.fail_on)
+    if asked.logs:
+        return _logged(asked, how, fails)
     try:
         if twice := [each for each in asked.contexts if asked.contexts.count(each) > 1]:
             raise NotGiven(f"--context {twice[0]}: given twice")
         if not 0 <= asked.qps < float("inf"):
             raise NotGiven(f"--qps: expected a number of 0 or more, got {asked.qps:g}")
+        if asked.assume_bound is not None and not asked.native:
+            raise NotGiven("--assume-bound needs --native")
+        _of_one_cluster(asked)
+        gate = gate_of(asked.gate)
         custom = workloads_of(asked.settings)
         run = given(
             asked.policies,
@@ -204,23 +267,24 @@ def _audit(asked: _Asked, how: Reporting) -> int:
             asked.policy_imports,
             asked.bundles,
         )
-        if asked.rbac:
-            return _roles(run.policies)
+        if asked.rbac and not asked.native:
+            return _roles(run.policies, native=False)
         sources = _sources(asked)
     except NotGiven as error:
         if error.policies:
             scope = {"objects": 0, "kinds": 0, "policies": 0}
             return finish(Report(command="audit", problems=error.problems, scope=scope), how, fails, aborted=True)
         return refuse(error, asked.color)
-    policies = run.policies
-    bound = policies.where(lambda policy: bool(policy.bindings))
-    notes, found = [*map(str, policies.notes)], _Found()
+    notes, found = list[str](), _Found()
     gc.freeze()  # the policies live to the end
     try:
         with ExitStack() as written, ProgressBar(sys.stderr) as bar, tracebacks() as raised:
             for source in sources:
                 writing = written.enter_context(source) if isinstance(source, Writing) else None
-                audit = Audit(source, bound, Asked(run.user, run.access, custom))
+                policies = _judging(source, run.policies, asked, notes) if asked.native else run.policies
+                if asked.rbac:
+                    return _roles(policies, native=True) if not source.problems else fail_with(source.problems)
+                audit = Audit(source, policies, Asked(run.user, run.access, custom))
                 made, began = None, time.monotonic()
                 for judged in audit.verdicts():
                     if made is None:
@@ -231,7 +295,7 @@ def _audit(asked: _Asked, how: Reporting) -> int:
                     bar.step("judging", found.objects + audit.objects)
                 if writing is not None:
                     writing.finish()
-                found.add(audit, made)
+                found.add(audit, made, policies)
                 notes += [f"{source.name}: {each}" if len(sources) > 1 else each for each in audit.notes]
                 if cost := source.cost():
                     notes.append(f"{source.name} was read with {cost} in {time.monotonic() - began:,.0f} s")
@@ -243,19 +307,54 @@ def _audit(asked: _Asked, how: Reporting) -> int:
         notes.append(f"{counted(found.history, 'ReplicaSet')} of former templates left out")
     if not run.user.username:
         notes.append("judged as created by nobody in particular; --as and --as-group say who")
-    scope = {"objects": found.objects, "kinds": len(found.kinds), "policies": len(bound.names)}
+    scope = {"objects": found.objects, "kinds": len(found.kinds), "policies": len(found.policies)}
     report = Report(
         command="audit",
         findings=found.findings,
         suppressed=found.suppressed,
-        rules=rules(policies),
+        rules=found.rules,
         problems=[problem for source in sources for problem in source.problems],
-        warnings=policies.warnings,
-        notes=notes,
+        warnings=list(dict.fromkeys(found.warnings)),
+        notes=[*dict.fromkeys(found.notes), *notes],
         scope={**scope, "clusters": len(sources)} if len(sources) > 1 else scope,
         verbose=asked.verbose,
     )
+    if asked.scores or gate is not None:
+        report = scored(report, found.judged, gate)
+    if asked.write_reports is not None:
+        context = asked.contexts[0] if asked.contexts else ""
+        report = reported(report, asked.write_reports, _connection(asked, context), sources[0].name, asked.qps)
     return finish(report, how, fails)
+
+
+def _logged(asked: _Asked, how: Reporting, fails: Callable[[Finding], bool]) -> int:
+    """The audit of the API server's logs. Raises NotGiven."""
+    refused = {
+        "FILE": bool(asked.snapshots),
+        "--kubeconfig": asked.kubeconfig is not None,
+        "--context": bool(asked.contexts),
+        "--snapshot": asked.snapshot is not None,
+        "--rbac": asked.rbac,
+        "--native": asked.native,
+        "--scores": asked.scores,
+        "--gate": asked.gate is not None,
+        "--write-reports": asked.write_reports is not None,
+    }
+    return finish(of_logs(asked.logs, refused, asked.version), how, fails)
+
+
+def _of_one_cluster(asked: _Asked) -> None:
+    """Whether scores and reports are of one cluster. Raises NotGiven if they are not."""
+    if asked.write_reports is not None and asked.snapshots:
+        raise NotGiven("--write-reports: a snapshot is no cluster to write to")
+    if max(len(asked.contexts), len(asked.snapshots)) > 1:
+        for option, was in (
+            ("--scores", asked.scores),
+            ("--gate", asked.gate is not None),
+            ("--write-reports", asked.write_reports is not None),
+        ):
+            if was:
+                raise NotGiven(f"{option}: is of one cluster; audit each by itself")
 
 
 class _Found:
@@ -266,22 +365,53 @@ class _Found:
         self.suppressed: list[Finding] = []
         self.objects = self.folded = self.history = 0
         self.kinds: set[str] = set()
+        self.policies: set[str] = set()
+        self.rules: dict[str, Rule] = {}
+        self.notes: list[str] = []
+        self.warnings: list[Problem] = []
+        self.judged: Counter[str] = Counter()
 
-    def add(self, audit: Audit, made: Audited | None) -> None:
+    def add(self, audit: Audit, made: Audited | None, policies: PolicySet) -> None:
+        from webhook.cli.report.checked import rules
+
+        self.policies |= policies.where(lambda policy: bool(policy.bindings)).names
+        self.rules |= {**rules(policies), **self.rules}
+        self.notes += map(str, policies.notes)
+        self.warnings += policies.warnings
         self.objects += audit.objects
         self.history += audit.history
         self.kinds |= audit.kinds
+        self.judged += audit.judged
         if made is not None:
             self.findings += made.findings()
             self.suppressed += made.suppressed()
             self.folded += made.folded
 
 
-def _roles(policies: PolicySet) -> int:
+def _judging(source: Source, tree: PolicySet, asked: _Asked, notes: list[str]) -> PolicySet:
+    """The policies of the tree with those of the cluster. What is wrong with these are problems of the source."""
+    from webhook.audit.natives import beside, native
+    from webhook.schema import Kinds
+
+    served = source.served()
+    if served is None:
+        return tree
+    kinds = Kinds.builtin(tree.target).with_resources(each.resource for each in served)
+    found = native(source, kinds, tree.target, asked.assume_bound.value if asked.assume_bound is not None else "")
+    source.problems += found.problems
+    notes += found.notes
+    policies, twice = beside(tree, found.policies)
+    if twice:
+        names = ", ".join(twice)
+        notes.append(f"{source.name} has policies of the same names, for which those of --policies stand: {names}")
+    return policies
+
+
+def _roles(policies: PolicySet, *, native: bool) -> int:
     from webhook.audit import roles
     from webhook.cli.streams import put
 
-    return 0 if put([roles.text(policies)]) else FAILED
+    return 0 if put([roles.text(policies, native=native)]) else FAILED
 
 
 def _sources(asked: _Asked) -> list[Source]:
@@ -306,10 +436,14 @@ def _cluster(asked: _Asked, context: str) -> Source:
 
     Raises NotGiven.
     """
-    import os
-
     from webhook.audit.reading import Reader
     from webhook.audit.sources import Cluster
+
+    return Cluster(Reader(_connection(asked, context), asked.qps), context or THE_CLUSTER)
+
+
+def _connection(asked: _Asked, context: str) -> Connection:
+    """A connection of its own to that cluster. Raises NotGiven."""
     from webhook.cluster.connection import ConfigurationError, Connection, configuration, in_cluster
 
     named = asked.kubeconfig is not None or context or os.environ.get("KUBECONFIG")
@@ -317,4 +451,4 @@ def _cluster(asked: _Asked, context: str) -> Source:
         where = configuration("kubeconfig" if named or not in_cluster() else "in-cluster", asked.kubeconfig, context)
     except ConfigurationError as error:
         raise NotGiven(f"no cluster to audit: {error}") from None
-    return Cluster(Reader(Connection(where, 1), asked.qps), context or THE_CLUSTER)
+    return Connection(where, 1)

@@ -134,7 +134,8 @@ def failing(on: FailOn) -> Callable[[Finding], bool]:
 def finish(report: Report, how: Reporting, fails: Callable[[Finding], bool], *, aborted: bool = False) -> int:
     """Write the report, and its problems and notes to stderr. Returns the exit code.
 
-    2: some input could not be used, or the report not be written. 1: `fails` is true of a finding. 0: neither. aborted:
+    2: some input could not be used, or the report not be written. 1: `fails` is true of a finding, or a score fails. 0:
+    neither. aborted:
     nothing was looked at, so that there is no text but the problems.
     """
     from webhook.cli.report import text
@@ -147,7 +148,7 @@ def finish(report: Report, how: Reporting, fails: Callable[[Finding], bool], *, 
     recorded = True
     if how.baseline is not None or how.write:
         report, recorded = _compared(report, how, aborted=aborted)
-    failed = any(map(fails, report.findings))
+    failed = any(map(fails, report.findings)) or (report.scores is not None and report.scores.failed)
     if how.only:
         shown = [each for each in report.findings if each.level in how.only]
         hidden = [each for each in report.findings if each.level not in how.only]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from webhook.server.settings import SETTINGS_FILE, Settings, SettingsError, flag, resolve, size_text, variable
+
+PACKAGES: Final = frozenset({"fastapi", "httptools", "prometheus_client", "starlette", "uvicorn", "uvloop"})
+"""What the extra `server` installs."""
 
 _METAVARS = {
     "policies": "TREE",
@@ -132,6 +135,12 @@ def serve(
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
 
-    from webhook.server.process import run  # imports FastAPI, which takes a second
+    try:
+        from webhook.server.process import run  # imports FastAPI, which takes a second
+    except ModuleNotFoundError as error:
+        if error.name not in PACKAGES:
+            raise
+        typer.echo(f"error: the server is not installed ({error.name}): pip install 'gatewright[server]'", err=True)
+        raise typer.Exit(2) from None
 
     raise typer.Exit(run(resolved))

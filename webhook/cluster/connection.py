@@ -65,8 +65,13 @@ def configuration(where: Where, kubeconfig: Path | None = None, context: str = "
     `kubeconfig` None: the file that KUBECONFIG names, else ~/.kube/config. context: "" for the current one. Raises
     ConfigurationError.
     """
-    from kubernetes import config
-    from kubernetes.client import Configuration
+    try:
+        from kubernetes import config
+        from kubernetes.client import Configuration
+    except ModuleNotFoundError as error:
+        if error.name != "kubernetes":
+            raise
+        raise ConfigurationError("the client of clusters is not installed: pip install 'gatewright[cluster]'") from None
 
     found = Configuration()
     try:
@@ -119,6 +124,16 @@ class Connection:
         """The JSON object that a PATCH with a merge patch (RFC 7386) returns. As `post` otherwise."""
         return self._answered("PATCH", path, [], body, timeout)
 
+    def apply(self, path: str, body: Object, manager: str, timeout: float) -> Object:
+        """The object that a server-side apply makes, which takes fields over from others. manager: of the fields. As
+        `post` otherwise."""
+        query = [("fieldManager", manager), ("force", "true")]
+        return self._answered("PATCH", path, query, body, timeout, "application/apply-patch+yaml")
+
+    def delete(self, path: str, body: Object, timeout: float) -> Object:
+        """What a DELETE with these options answers. As `post` otherwise."""
+        return self._answered("DELETE", path, [], body, timeout)
+
     def watch(self, path: str, query: Query, silence: float) -> Watch:
         """An open watch: the server has responded with 200. silence: seconds without a byte after which it ends.
 
@@ -151,13 +166,17 @@ class Connection:
         for watch in watching:
             watch.cut()
 
-    def _answered(self, method: str, path: str, query: Query, body: Object | None, timeout: float) -> Object:
-        return _object(self._text(method, path, query, body, timeout))
+    def _answered(
+        self, method: str, path: str, query: Query, body: Object | None, timeout: float, content_type: str = ""
+    ) -> Object:
+        return _object(self._text(method, path, query, body, timeout, content_type))
 
-    def _text(self, method: str, path: str, query: Query, body: Object | None, timeout: float) -> bytes:
+    def _text(
+        self, method: str, path: str, query: Query, body: Object | None, timeout: float, content_type: str = ""
+    ) -> bytes:
         from urllib3.exceptions import HTTPError
 
-        response = self._request(method, path, query, body, timeout)
+        response = self._request(method, path, query, body, timeout, content_type)
         if not 200 <= response.status <= 299:
             raise _error(response)
         try:
@@ -166,7 +185,9 @@ class Connection:
             raise Unreachable(_reason(error)) from None
         return text
 
-    def _request(self, method: str, path: str, query: Query, body: Object | None, timeout: float) -> Any:
+    def _request(
+        self, method: str, path: str, query: Query, body: Object | None, timeout: float, content_type: str = ""
+    ) -> Any:
         """The response, with its body not yet read."""
         from kubernetes.client import ApiException
         from kubernetes.config import ConfigException
@@ -174,7 +195,7 @@ class Connection:
 
         headers = {"Accept": "application/json"}
         if method == "PATCH":
-            headers["Content-Type"] = "application/merge-patch+json"
+            headers["Content-Type"] = content_type or "application/merge-patch+json"
         try:
             parameters = self._client.param_serialize(
                 method, path, query_params=query, header_params=headers, body=body, auth_settings=["BearerToken"]

@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from msgspec import Struct
-
 NAMESPACES_KIND: Final = ("v1", "Namespace")
 ACCESS_KIND: Final = ("authorization.k8s.io/v1", "SubjectAccessReview")
 
@@ -37,7 +35,7 @@ class Target(NamedTuple):
 NAMESPACES: Final = Target(*NAMESPACES_KIND)
 
 
-class Lookups(Struct, frozen=True):
+class Lookups(NamedTuple):
     """All lookups of a policy set. `targets`: sorted; none covers another. `access`: whether the authorizer is used."""
 
     targets: tuple[Target, ...] = ()

@@ -13,8 +13,8 @@ from webhook.cluster.manifestsview import ManifestsView
 from webhook.documents.document import Problem
 from webhook.impact.corpus import Batch, Opened, Pair
 from webhook.policy.needed import lookups_of
-from webhook.policy.policyset import Policy
-from webhook.policy.request import CREATE, User
+from webhook.policy.policyset import Policy, is_exempt
+from webhook.policy.request import CREATE, GroupVersionResource, User
 from webhook.schema import Kinds, Resource
 
 if TYPE_CHECKING:
@@ -61,9 +61,10 @@ class Live:
         if found_served is None:
             return Opened(old, new, iter(()))
         served = [each.resource for each in found_served]
+        asked = [each for each in served if not is_exempt(GroupVersionResource(each.group, each.version, each.plural))]
         matches = [policy.match for policies in (old, new) for policy in policies.policies if self._wanted(policy)]
         listed: dict[tuple[str, str], Resource] = {}  # in one version each
-        for resource in served:
+        for resource in asked:
             if any(_is_matched(resource, match) for match in matches):
                 listed.setdefault((resource.group, resource.plural), resource)
         kinds = Kinds.builtin(new.target).with_resources(served)

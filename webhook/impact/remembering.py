@@ -89,6 +89,9 @@ class _Remembering:
     def programs(self) -> Iterator[tuple[Path, Program]]:
         return self._mutator.programs()
 
+    def prepare(self) -> None:
+        self._mutator.prepare()
+
 
 def _is_same(one: Request, other: Request) -> bool:
     if one is other:

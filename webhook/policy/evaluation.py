@@ -5,7 +5,7 @@ A result does not name its policy, binding or param object; webhook.admission.re
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from msgspec import Struct
@@ -124,6 +124,17 @@ class Validator(Protocol):
     def programs(self) -> Iterator[tuple[Path, Program]]:
         """The compiled expressions, each with its place in the policy object; none for Python policies."""
 
+    def prepare(self) -> None:
+        """Do what the first evaluation would do once, so that no review waits for it."""
+
+    @property
+    def sharable(self) -> tuple[tuple[str, bytes], ...]:
+        """Name and key of what other policies may use of an evaluation on the same request: the same key is the same
+        value."""
+
+    def share(self, repeated: Collection[bytes]) -> None:
+        """Share what has one of these keys, and nothing else."""
+
 
 class Mutator(Protocol):
     """Runs a mutating policy."""
@@ -142,3 +153,5 @@ class Mutator(Protocol):
         """The same mutator, of which objects of these kinds have the defaults of their schemas after each mutation."""
 
     def programs(self) -> Iterator[tuple[Path, Program]]: ...
+
+    def prepare(self) -> None: ...

@@ -6,6 +6,7 @@ and bindings that may match, each with the conditions that remain to be checked.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, TypeVar
 
@@ -117,6 +118,7 @@ class PolicySet:
     __slots__ = (
         "_kept",
         "_mutating",
+        "_sharing",
         "_subsets",
         "_validating",
         "notes",
@@ -148,6 +150,7 @@ class PolicySet:
         self.target = target
         self._kept: dict[_Kind, _Candidates] = {}
         self._subsets: dict[FailurePolicy, PolicySet] = {}
+        self._sharing = False
 
     @property
     def validating(self) -> tuple[Policy[Validator], ...]:
@@ -196,8 +199,7 @@ class PolicySet:
         first needed otherwise; the code of a policy without a binding never is."""
         for policy in self.policies:
             if policy.bindings:
-                for _, program in policy.evaluator.programs():
-                    program.prepare()
+                policy.evaluator.prepare()
             for binding in policy.bindings:
                 for condition in binding.conditions.conditions if binding.conditions else ():
                     condition.program.prepare()
@@ -264,6 +266,8 @@ class PolicySet:
             kind = (*kind, request.request_resource, request.request_subresource)  # converted
         kept = self._kept.get(kind)
         if kept is None:
+            if not self._sharing:
+                self._share()
             key, sent = RequestKey.of(request), RequestKey.sent(request)
             kept = _Candidates(_narrow(self._validating, key, sent), _narrow(self._mutating, key, sent))
             if sum(map(len, (*key, *sent))) <= 2 * _KEPT_LENGTH:
@@ -271,6 +275,19 @@ class PolicySet:
                     self._kept.clear()
                 self._kept[kind] = kept
         return kept
+
+    def _share(self) -> None:
+        """Tell the policies which values they have in common on one request. A policy that is evaluated more than once
+        on it, for several bindings or params, has them in common with itself."""
+        times: Counter[bytes] = Counter()
+        for policy in self._validating:
+            evaluations = sum(2 if each.param_ref and each.param_ref.selector else 1 for each in policy.bindings)
+            for _, key in policy.evaluator.sharable:
+                times[key] += evaluations
+        repeated = frozenset(key for key, count in times.items() if count > 1)
+        for policy in self._validating:
+            policy.evaluator.share(repeated)
+        self._sharing = True
 
 
 def _without_cluster(policy: Policy[Evaluator_co]) -> Policy[Evaluator_co]:

@@ -7,41 +7,19 @@ engine needs beside the request.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
 from msgspec import Struct, field
 from msgspec.structs import force_setattr, replace
 
 from webhook.frozen import Guarded
+from webhook.policy.named import GroupVersionKind, GroupVersionResource, JSONObject
 
-JSONObject = dict[str, Any]
+__all__ = ["GroupVersionKind", "GroupVersionResource", "JSONObject", "Request", "User"]
 
 CREATE = "CREATE"
 UPDATE = "UPDATE"
 DELETE = "DELETE"
 CONNECT = "CONNECT"
 OPERATIONS = (CREATE, UPDATE, DELETE, CONNECT)
-
-
-class GroupVersionResource(NamedTuple):
-    """An API resource. The core group is the empty string: ("", "v1", "pods")."""
-
-    group: str
-    version: str
-    resource: str
-
-
-class GroupVersionKind(NamedTuple):
-    """The type of an object. The core group is the empty string: ("", "v1", "Pod")."""
-
-    group: str
-    version: str
-    kind: str
-
-    @property
-    def api_version(self) -> str:
-        """The apiVersion of manifests: "v1", "apps/v1"."""
-        return f"{self.group}/{self.version}" if self.group else self.version
 
 
 class User(Struct, frozen=True):

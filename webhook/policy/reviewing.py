@@ -68,7 +68,8 @@ class Review:
     cluster: for lookups; None without a cluster. namespace: the request's Namespace, looked up on first use. deadline:
     the time by which all evaluations must end; None offline. recording: None to record no traces. answers: the
     authorizer's answers so far; None before the first check. mutated: None before the first mutation in CEL. runs: how
-    the server runs Python policies; None offline.
+    the server runs Python policies; None offline. shared: values that policies have in common, see
+    webhook.policy.cel.sharing; of one object, so that a review of a mutated one begins without.
     """
 
     __slots__ = (
@@ -83,6 +84,7 @@ class Review:
         "recording",
         "request",
         "runs",
+        "shared",
     )
 
     def __init__(
@@ -105,6 +107,7 @@ class Review:
         self._cel: JSONObject | None = None
         self._in_conditions: JSONObject | None = None
         self.mutated: Mutated | None = None
+        self.shared: dict[bytes, Any] = {}
 
     def with_object(self, value: JSONObject | None) -> Review:
         """The same review with a mutated object. The Namespace is not looked up again."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final, get_args
 
+from msgspec.structs import replace
+
 from webhook.cli import testmutants
 from webhook.cli.report.model import (
     Case,
@@ -20,6 +22,7 @@ from webhook.cli.report.model import (
     failed,
     fingerprinted,
 )
+from webhook.cli.report.scores import Environment, Gate, Threshold, Veto, scores
 from webhook.cli.report.writing import pieces
 from webhook.documents.document import Problem
 from webhook.excerpts import Excerpt
@@ -234,6 +237,28 @@ IMPACT: Final = report(
     ),
 )
 
+_SEVERE: Final = {name: replace(each, severity="high") for name, each in RULES.items()}
+SCORED: Final = report(
+    "check",
+    findings=CHECK.findings,
+    rules=_SEVERE,
+    scope={"objects": 3, "files": 2, "policies": 2},
+    scores=scores(
+        CHECK.findings,
+        {"shop": 4, "": 2, "quiet": 1},
+        _SEVERE,
+        Gate(
+            HOSTILE,
+            vetoes=(Veto(HOSTILE, (), (), ("deny",)),),
+            environments=(
+                Environment(("<b>*",), Threshold(HOSTILE, 90)),
+                Environment(("quiet", "shop"), Threshold("production", 80)),
+                Environment(("none",), Threshold(HOSTILE)),
+            ),
+        ),
+    ),
+)
+
 NOTHING: Final = report("check", scope={"objects": 1, "files": 1, "policies": 1}, rules=RULES)
 
 BROKEN: Final = report("check", problems=[Problem("policies/broken.yaml", 2, 1, "not YAML")])
@@ -244,6 +269,7 @@ REPORTS: Final = {
     "lint": LINT,
     "mutants": MUTATED,
     "impact": IMPACT,
+    "scored": SCORED,
     "nothing": NOTHING,
     "broken": BROKEN,
 }

@@ -15,7 +15,7 @@ from tests.e2e.apiserver import Client
 from tests.e2e.controlplane import USERS
 from tests.e2e.differential.cases import Case, Object, Request, merged
 from tests.e2e.differential.verdicts import Verdict
-from webhook.cli.main import app
+from webhook.cli.commands import app
 
 _WHOLE = 4096  # characters of all warnings of a request until which each is sent whole
 _CUT = 256  # characters that are sent of each beyond

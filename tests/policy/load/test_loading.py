@@ -27,6 +27,7 @@ from tests.policy.trees import (
     wrong,
 )
 from webhook.policy.load.loading import PolicyTreeError, load
+from webhook.policy.python import onlyreads
 
 
 class TestATree:
@@ -621,8 +622,44 @@ class TestCode:
         policies.prepare()
         assert condition.program.is_prepared
 
+    def test_of_many_brackets_waits_if_they_are_not_deep(self) -> None:
+        wide = " && ".join(f"(object.metadata.name != '{number}')" for number in range(30))
+        policies = loaded(policy(validations=[{"expression": wide}]), binding())
+        assert not any(program.is_prepared for _, _, program in policies.expressions())
+
     def test_of_large_and_deep_expressions_is_generated_at_once(self) -> None:
         deep = "".join("[" * 30) + "1" + "".join("]" * 30)
         large = " && ".join(["object.metadata.name == 'web'"] * 300)
         policies = loaded(policy(validations=[{"expression": f"size({deep}) == 1"}, {"expression": large}]), binding())
         assert all(program.is_prepared for _, _, program in policies.expressions())
+
+
+READING = "from gatewright import validate\n\n@validate(resources=['v1/pods'])\ndef {}(request):\n    return []\n"
+
+
+class TestWhetherPythonOnlyReads:
+    @pytest.fixture
+    def asked(self, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+        """The files of which it is found out."""
+        texts: list[bytes] = []
+
+        def counted(text: bytes) -> frozenset[int]:
+            texts.append(text)
+            return found(text)
+
+        found = onlyreads.only_reading
+        monkeypatch.setattr(onlyreads, "only_reading", counted)
+        return texts
+
+    def test_is_found_when_it_is_first_needed(self, tmp_path: Path, asked: list[bytes]) -> None:
+        policies = loaded_files(tmp_path, policy_py=READING.format("p"), binding_yaml=dedent(BINDING))
+        assert asked == []
+        assert [verdict(policies).allowed for _ in range(2)] == [True, True]
+        assert asked == [READING.format("p").encode()]
+
+    def test_is_found_before_of_bound_policies_alone(self, tmp_path: Path, asked: list[bytes]) -> None:
+        policies = loaded_files(
+            tmp_path, policy_py=READING.format("p"), other_py=READING.format("unbound"), binding_yaml=dedent(BINDING)
+        )
+        policies.prepare()
+        assert asked == [READING.format("p").encode()]

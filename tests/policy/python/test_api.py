@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 import re
 import subprocess
 import sys
@@ -57,6 +59,40 @@ def type_errors(root: Path, *files: str) -> list[str]:
     assert result.returncode in (0, 1), result.stdout + result.stderr
     lines = [line for line in result.stdout.splitlines() if ": error: " in line]
     return [re.sub(r"^checked_\d+\.py:", "", line) for line in lines]
+
+
+IMPORTED = """
+import sys
+import gatewright
+print(*sorted({"msgspec", "pydantic", "inspect", "dataclasses", "ast"} & sys.modules.keys()))
+user = gatewright.Request(operation="CREATE", resource=gatewright.GroupVersionResource("", "v1", "pods"),
+    kind=gatewright.GroupVersionKind("", "v1", "Pod")).user
+print(isinstance(user, gatewright.User), gatewright.User is gatewright.User)
+"""
+
+
+def test_the_import_imports_nothing_that_takes_long_until_it_is_used(tmp_path: Path) -> None:
+    result = run("-c", IMPORTED, cwd=tmp_path)
+    assert result.stdout.splitlines() == ["", "True True"], result.stderr
+
+
+def test_all_names_are_there() -> None:
+    assert {each: getattr(gatewright, each) for each in gatewright.__all__}
+    with pytest.raises(AttributeError, match="has no attribute 'Users'"):
+        gatewright.Users  # type: ignore[attr-defined]
+
+
+def test_a_violation_is_a_value() -> None:
+    one, other = gatewright.Violation("no", "spec.a"), gatewright.Violation("no", ("spec", "a"), "Invalid")
+    assert one == other == copy.deepcopy(one) == pickle.loads(pickle.dumps(one))
+    assert one != gatewright.Violation("no", "spec.a", "Forbidden")
+    assert one != ("no", ("spec", "a"), "Invalid")
+    assert len({one, other}) == 1
+    assert repr(one) == "Violation(message='no', path=('spec', 'a'), reason='Invalid')"
+    with pytest.raises(AttributeError, match="cannot assign to field 'message'"):
+        one.message = "yes"  # type: ignore[misc]
+    with pytest.raises(AttributeError, match="cannot delete field 'path'"):
+        del one.path
 
 
 class TestThePage:

@@ -27,6 +27,7 @@ from webhook.cel.tree.parsed import Parsed
 from webhook.cel.tree.stack import deep_stack, with_stack
 from webhook.cel.tree.types import Type
 from webhook.cel.value import wellknown
+from webhook.lazypatterns import lazily
 from webhook.versions import NEWEST, OPTIONAL_TYPES, QUOTED_FIELDS, Version
 
 MAX_LENGTH = 100_000
@@ -177,7 +178,7 @@ def _issues(source: str, faults: Sequence[Fault]) -> list[Issue]:
 
 # String literals of every form, and comments, so that their content is not mistaken for code. One that is not closed
 # goes to the end of its line, in three quotes to the end of the text: so no part of the text is read twice.
-LITERAL_OR_COMMENT = re.compile(
+LITERAL_OR_COMMENT = lazily(
     r"""(?P<raw>[rR][bB]?|[bB][rR])"""
     r"""(?:\"{3}(?:[^"]|"(?!""))*+(?:\"{3})?|'{3}(?:[^']|'(?!''))*+(?:'{3})?|"[^"\n]*+"?|'[^'\n]*+'?)"""
     r"""|\"{3}(?:[^\\"]|\\.|"(?!""))*+(?:\"{3})?|'{3}(?:[^\\']|\\.|'(?!''))*+(?:'{3})?"""

@@ -295,6 +295,14 @@ def ordered(a: Metered, function: Callable[..., Any], left: Any, right: Any) -> 
 
 def contains_charged(a: Metered, item: Any, container: Any) -> bool:
     """item in a list."""
+    if type(item) is str and type(container) is list and len(container) <= FEW and len(item) <= costs.COMPARED:
+        a.cost += len(container)  # in libraries nearly all lists are so: names that are exempt, kinds, capabilities
+        if a.cost > a.limit:
+            a.checkpoint()
+        try:
+            return item in container
+        except EvaluationError:  # an opaque value among them
+            return contains(a, item, container)
     a.spend(costs.membership(item, container))
     return contains(a, item, container)
 

@@ -219,6 +219,15 @@ class Metered(dict[str, Any]):
         meter.patterns = suspended.patterns
         self.limit = meter.armed = self.cost - 1
 
+    def worked(self) -> int:
+        """The steps of all expressions so far."""
+        meter = self._meter
+        return _step(self._deadline) - self.limit if meter is None else meter.worked + meter.armed - self.limit
+
+    def made(self) -> int:
+        """The bytes that all expressions have made so far."""
+        return 0 if self._meter is None else self._meter.made
+
     def spend(self, units: int) -> None:
         """Charge cost units."""
         self.cost += units

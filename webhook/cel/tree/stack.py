@@ -83,7 +83,7 @@ def with_room(source: str, tree: Expr, work: Callable[[], T]) -> T:
     if len(source) <= _SHORT:
         return work()
     with deep_stack(source):
-        if _is_shallow(tree) or isinstance(threading.current_thread(), _Roomy):
+        if is_shallow(tree) or isinstance(threading.current_thread(), _Roomy):
             return work()
         return _Roomy(work).done()
 
@@ -110,7 +110,8 @@ def levels(tree: Expr) -> int:
     return sum(1 for _ in _by_level(tree))
 
 
-def _is_shallow(tree: Expr) -> bool:
+def is_shallow(tree: Expr) -> bool:
+    """Whether every stack has room for a tree."""
     return not any(depth > _SHALLOW for depth, _ in enumerate(_by_level(tree), 1))
 
 

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
-from zoneinfo import TZPATH, ZoneInfo, ZoneInfoNotFoundError
 
 from webhook.cel.tree.errors import EvaluationError, cut
 from webhook.cel.value.numbers import INT_MAX, INT_MIN, UINT_MAX, shortest_decimal
@@ -313,6 +312,8 @@ def _zone(name: str) -> tzinfo:
     name = "/".join(part for part in name.split("/") if part != ".")
     if not name:
         raise EvaluationError("is a directory")
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError  # few expressions name a zone
+
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, OSError):
@@ -322,6 +323,8 @@ def _zone(name: str) -> tzinfo:
 
 
 def _not_a_zone(name: str) -> str:
+    from zoneinfo import TZPATH
+
     for folder in map(Path, TZPATH):
         if (folder / name).is_dir():
             return "is a directory"

@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from webhook.admission.decision import SCHEMA
 from webhook.cli.report.changes import unified
 from webhook.cli.report.model import Diff, Finding, Level, Place, Rule, Suppression, anchored
+from webhook.library import metadata
 from webhook.offline.owners import Owners
 from webhook.offline.sources import Sources
 from webhook.paths import ROOT, Path, render
@@ -124,7 +125,10 @@ def rules(policies: PolicySet) -> Mapping[str, Rule]:
     for each in sorted(policies.policies, key=lambda policy: (policy.name, policy.kind != "ValidatingAdmissionPolicy")):
         text = each.description.strip()
         title = " ".join(text.partition("\n\n")[0].split())
-        found.setdefault(each.name, Rule(each.name, each.kind, title, text, "", Place(each.file, each.line)))
+        about, _ = metadata.read(dict(each.annotations))
+        place = Place(each.file, each.line)
+        rule = Rule(each.name, each.kind, title, text, "", place, severity=about.severity, category=about.category)
+        found.setdefault(each.name, rule)
     return found
 
 

@@ -18,10 +18,12 @@ from typing import Any, Final
 import orjson
 from msgspec.structs import replace
 
+from webhook.cli.report import scoreviews
 from webhook.cli.report.itself import version
 from webhook.cli.report.model import Case, Finding, Report, merged
 from webhook.cli.report.naming import object_name
 from webhook.cli.report.plain import lines_of, place_of, problems_of, why_suppressed
+from webhook.cli.report.scores import Scores
 from webhook.cli.report.style import Style
 from webhook.cli.report.text import scope, summary
 from webhook.excerpts import Excerpt
@@ -84,6 +86,7 @@ def _data(report: Report) -> Iterator[str]:
             for level, file, line, _, message in problems_of(report)
         ],
         "notes": [visible(note) for note in report.notes],
+        **({"scores": _scores(report.scores)} if report.scores is not None else {}),
         "diffs": [[visible(line) for line in each.lines] for each in report.diffs],
     }
     yield f'{{"report":{_dumped(fixed)},"findings":['
@@ -92,6 +95,23 @@ def _data(report: Report) -> Iterator[str]:
         yield f"{separator}{_dumped(each)}"
         separator = ",\n"
     yield "]}"
+
+
+def _scores(scores: Scores) -> list[dict[str, Any]]:
+    """The scores as rows of a table: the whole first, then the namespaces, the worst first."""
+    return [
+        {
+            "name": visible(name),
+            "value": each.value,
+            "least": each.threshold.least,
+            "demanded": each.threshold.least is not None or bool(each.threshold.vetoes),
+            "objects": each.objects,
+            "violating": each.violating,
+            "errors": each.errors,
+            "whys": [visible(why) for why in each.whys()],
+        }
+        for name, each in scoreviews.named(scores)
+    ]
 
 
 def _rows(report: Report) -> Iterator[dict[str, Any]]:

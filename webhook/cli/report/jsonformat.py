@@ -67,6 +67,10 @@ def fields(report: Report) -> Iterator[tuple[str, Any]]:
     yield "summary", _summary(report)
     if report.impact is not None:
         yield "impact", _impact(report.impact)
+    if report.scores is not None:
+        from webhook.cli.report import scoreviews  # where it is asked for
+
+        yield "scores", scoreviews.value(report.scores)
     yield "rules", (_rule(each) for each in report.rules.values())
     yield "errors", problems(report.problems)
     yield "warnings", problems(report.warnings)
@@ -252,6 +256,8 @@ def _rule(rule: Rule) -> dict[str, Any]:
         "name": rule.name or None,
         "kind": rule.kind,
         "title": rule.title,
+        "severity": rule.severity or None,
+        "category": rule.category or None,
         "url": rule.url or None,
         "file": rule.place and rule.place.file,
         "line": rule.place and rule.place.line,

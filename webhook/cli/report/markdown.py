@@ -64,6 +64,10 @@ def _blocks(report: Report) -> Iterator[str]:
         yield from (f"- {code(note)}\n" for note in report.notes)
         yield "\n"
     yield from _problems(report)
+    if report.scores is not None:
+        from webhook.cli.report import scoreviews
+
+        yield from scoreviews.blocks(report.scores, code)
     found = [each for _, each in merged(report.findings)]
     if found:
         yield from _table(found, lambda each: each.rule, "rule")
@@ -82,7 +86,11 @@ def _blocks(report: Report) -> Iterator[str]:
 
 
 def _heading(report: Report) -> str:
-    bad = report.problems or any(each.severity == "error" for each in report.findings)
+    bad = (
+        report.problems
+        or any(each.severity == "error" for each in report.findings)
+        or (report.scores is not None and report.scores.failed)
+    )
     mark = "❌" if bad else "⚠️" if report.findings else "✅"
     return f"{mark} gatewright {report.command}"
 

@@ -38,6 +38,7 @@ from webhook.excerpts import Excerpt
 from webhook.lazypatterns import lazily
 
 if TYPE_CHECKING:
+    from webhook.cli.report.scores import Scores
     from webhook.documents.document import Problem
     from webhook.impact.summary import Summary
     from webhook.mutants.running import Mutated
@@ -97,7 +98,8 @@ class Rule(Struct, frozen=True):
 
     `kind`: ValidatingAdmissionPolicy, MutatingAdmissionPolicy, "schema", "lint", "test". `title`: a line of plain text.
     `help`: more text, in Markdown; that of a policy is its author's, and not trusted with markup. `url`: its page.
-    `place`: where it is declared. `name`: words for an id that is a number.
+    `place`: where it is declared. `name`: words for an id that is a number. `severity` and `category`: what a policy
+    says of itself (webhook.library.metadata); "" if it does not.
     """
 
     id: str
@@ -107,6 +109,8 @@ class Rule(Struct, frozen=True):
     url: str = ""
     place: Place | None = None
     name: str = ""
+    severity: str = ""
+    category: str = ""
 
 
 class Suppression(Struct, frozen=True):
@@ -273,6 +277,7 @@ class Report(Struct, frozen=True, kw_only=True):
     untested: Sequence[str] = ()
     mutated: Sequence[Mutated] | None = None
     impact: Summary | None = None
+    scores: Scores | None = None
     hidden: int = 0
     hidden_denied: int = 0
     hidden_failing: int = 0

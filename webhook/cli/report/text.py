@@ -87,6 +87,10 @@ def _lines(report: Report, look: Look) -> Iterator[str]:
         for change in report.diffs:
             yield from (style(DIFF.get(line[:1], ""), line) for line in change.lines)
             yield ""
+    if report.scores is not None:
+        from webhook.cli.report import scoreviews
+
+        yield from scoreviews.lines(report.scores, style)
     yield summary(report, style)
 
 

@@ -65,6 +65,11 @@ class CELMutator(Struct, frozen=True):
         """See Mutator."""
         return iter(self.sources)
 
+    def prepare(self) -> None:
+        """Generate the code of all expressions."""
+        for _, program in self.sources:
+            program.prepare()
+
     @property
     def variables(self) -> Mapping[str, Program]:
         """`variables.NAME` -> program."""
@@ -92,6 +97,10 @@ class CELMutator(Struct, frozen=True):
                 return result
         recorder = recorder_of(recording, self.sources)
         return replace(self._mutated(review, params, recorder), trace=recorder.trace())
+
+    def metered(self, review: Review, params: Any, form: Form) -> MutationResult:
+        """Evaluate in this form of the code: each mutation on an activation of its own, after those of conditions."""
+        return self._mutated(review, params, form)
 
     def _mutated(self, review: Review, params: Any, form: Form) -> MutationResult:
         request = review.request

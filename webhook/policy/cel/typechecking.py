@@ -342,7 +342,10 @@ class Checker:
                 return self.selected(shapes[0], node.args[0], str(node.args[1].value), node.offset, certain=False)
             case "_[_]" | "_[?_]":
                 return self._indexed(shapes[0], node)
-        match node.declared.shape:
+        result = node.declared.shape
+        if result is Shape.MADE:  # as that of nearly all
+            return None
+        match result:
             case Shape.CHOSEN:
                 return _either(shapes[1:])
             case Shape.EITHER | Shape.JOINED:
@@ -408,15 +411,17 @@ class Checker:
 
     def _compare(self, node: Call, shapes: list[Shaped]) -> None:
         """Record an error if the operator has no overload for the types of its operands."""
-        left, right = node.args
         known = next((shape for shape in shapes if isinstance(shape, Known)), None)
+        if known is None:
+            return
+        left, right = node.args
         one = _scalar(left.type, shapes[0])
         if node.function == "@in":
             items = right.type.params[0] if right.type.name == "list" and right.type.params else types.DYN
             other = _scalar(items, _item(shapes[1]))
         else:
             other = _scalar(right.type, shapes[1])
-        if known is None or one is None or other is None:
+        if one is None or other is None:
             return
         place, source = self._current
         if one == other or (node.function in _COMPARISONS and one in NUMBERS and other in NUMBERS):

@@ -7,7 +7,7 @@ messageExpression of a validation that is true, and the matchConditions after a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from webhook.cel.cost.compiling import Compiling
 from webhook.cel.tree.ast import variables_in
 from webhook.cel.tree.types import Type
 from webhook.paths import Path
-from webhook.policy.cel import authorization
+from webhook.policy.cel import authorization, sharing
 from webhook.policy.cel.declared import base_environment
 from webhook.policy.cel.matchconditions import OUT_OF_BUDGET, Condition, Conditions, error_text
 from webhook.policy.cel.paramvalues import ParamValues
@@ -89,6 +89,8 @@ class Annotation(Struct, frozen=True):
 class CELValidator(Struct, frozen=True):
     """The compiled expressions of a policy. variables: `variables.NAME` → program; each sees those declared before it.
 
+    sharable: the variables whose values other policies may use, see webhook.policy.cel.sharing. shared: those of them
+    that others of the same set do use.
     authorizing: the variables that use the authorizer; None if no expression uses it. fixed_cost: an upper bound on the
     cost of evaluating each expression once, without the cost that the activation counts. It takes the code of the
     expressions, so that `_within` finds it when it is first needed.
@@ -103,17 +105,33 @@ class CELValidator(Struct, frozen=True):
     param_values: ParamValues
     authorizing: frozenset[str] | None = None
     fixed_cost: int = COST
+    sharable: tuple[tuple[str, bytes], ...] = ()
+    shared: tuple[tuple[str, bytes], ...] = ()
     shapes: list[Shapes] = field(default_factory=list)  # one, once something failed whose trace may be asked for
 
     def programs(self) -> Iterator[tuple[Path, Program]]:
         """See Validator."""
         return iter(self.sources)
 
+    def prepare(self) -> None:
+        """Generate the code of all expressions."""
+        for _, program in self.sources:
+            program.prepare()
+
+    def share(self, repeated: Collection[bytes]) -> None:
+        """See Validator."""
+        force_setattr(self, "shared", tuple(each for each in self.sharable if each[1] in repeated))
+
     def evaluate(self, review: Review, params: Any) -> Evaluation:
         """See Validator."""
         if review.recording is not None:
             return self._recorded(review, params, review.recording)
         return self._evaluated(review, params, PLAIN)
+
+    def phased(self, review: Review, params: Any, form: Form) -> Evaluation:
+        """Evaluate in phases, as the API server does, without the matchConditions: validations, then the messages of
+        all of them, then audit annotations, each on an activation of its own."""
+        return self._evaluated(review, params, form, by_phases=True)
 
     def _recorded(self, review: Review, params: Any, recording: Recording) -> Evaluation:
         """The evaluation with its trace. If only failures are recorded, the plain form runs, and what failed is
@@ -169,7 +187,24 @@ class CELValidator(Struct, frozen=True):
         known = self.param_values.of(params) if form is PLAIN else None
         if known:
             bindings.update(known)
+        units = steps = 0
+        missing: list[tuple[str, bytes]] | None = None
+        if self.shared and form is PLAIN:
+            shared = review.shared
+            for each in self.shared:
+                kept = shared.get(each[1])
+                if kept is not None:
+                    bindings[each[0]], spent, worked = kept
+                    units += spent
+                    steps += worked
+                elif missing is None:
+                    missing = [each]
+                else:
+                    missing.append(each)
         activation = form.activation(bindings, self.lazy(review), self.variables, review.deadline)
+        if units or steps:
+            activation.cost = units
+            activation.limit -= steps
         evaluate = form.evaluate
         failures: list[Failure] = []
         denied: list[tuple[int, Validation]] = []  # indices in `failures` that need a message
@@ -200,6 +235,8 @@ class CELValidator(Struct, frozen=True):
             return self._evaluated(review, params, form.exactly(), by_phases=True)
         if known is not None and activation.cost < _CHEAP:
             self.param_values.keep(known, activation)
+        if missing:
+            sharing.keep(review.shared, missing, activation, units, steps)
         if not failures and not annotations and not errors and not let_pass:
             return PASSED
         return Evaluation(failures, annotations, errors, let_pass=let_pass)
@@ -383,6 +420,7 @@ class _Compiler:
             tuple(self._sources),
             ParamValues(variables),
             authorizing,
+            sharable=sharing.keys(variables),
         )
         return validator, self._issues
 

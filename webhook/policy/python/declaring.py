@@ -34,11 +34,30 @@ class ParamsError(ValueError):
     """Params that are not valid for the policy's model. The text names the object, the fields and the errors."""
 
 
+class Proof:
+    """Which policies of a file only read, by their lines. Found when it is first asked for: in most runs most files
+    have no policy that is evaluated, and finding it takes longer than importing the file."""
+
+    __slots__ = ("_lines", "_text")
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+        self._lines: frozenset[int] | None = None
+
+    def lines(self) -> frozenset[int]:
+        """The lines of their decorators (webhook.policy.python.onlyreads)."""
+        if self._lines is None:
+            from webhook.policy.python.onlyreads import only_reading
+
+            self._lines = only_reading(self._text)
+        return self._lines
+
+
 class Declaration(Struct, frozen=True):
     """A declared policy, without its bindings.
 
-    `only_reads`: its source proves that it does not change its arguments (webhook.policy.python.onlyreads). `source`:
-    the file's text; None if it was not loaded from a file.
+    `proof`: what proves of it that it does not change its arguments. `source`: the file's text; both are None if it was
+    not loaded from a file.
     """
 
     kind: PolicyKind
@@ -55,8 +74,18 @@ class Declaration(Struct, frozen=True):
     reads: Reads = frozenset()
     annotations: Annotations = ()
     reinvoked: bool = False
-    only_reads: bool = False
+    proof: Proof | None = None
     source: Source | None = None
+
+    @property
+    def only_reads(self) -> bool:
+        """Whether its source proves that it does not change its arguments."""
+        return self.proof is not None and self.line in self.proof.lines()
+
+    def find_whether_it_only_reads(self) -> None:
+        """Look for the proof now, unless that was done."""
+        if self.proof is not None:
+            self.proof.lines()
 
 
 class Declared(Struct, eq=False):

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
-from webhook.policy import request as requests
+from webhook.policy.named import GroupVersionKind, GroupVersionResource, JSONObject
 from webhook.policy.python.reading import Cluster, DeclaredView
 from webhook.policy.readonly import ReadOnlyError, view
-from webhook.policy.request import GroupVersionKind, GroupVersionResource, JSONObject, User
 
 if TYPE_CHECKING:
     from webhook.cluster.view import ClusterView
+    from webhook.policy import request as requests
     from webhook.policy.python.reading import Reads
+    from webhook.policy.request import User
 
 Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
 
@@ -64,6 +65,8 @@ class Request:
         request_subresource: str | None = None,
         cluster: Cluster | None = None,
     ) -> None:
+        from webhook.policy import request as requests  # only unit tests come here, and it imports msgspec
+
         _set(
             self,
             "_sent",
@@ -75,7 +78,7 @@ class Request:
                 name=name,
                 namespace=namespace,
                 options=options,
-                user=user or User(),
+                user=user or requests.User(),
                 uid=uid,
                 dry_run=dry_run,
                 request_resource=request_resource or resource,
@@ -124,7 +127,7 @@ class Request:
             return self._user
         except AttributeError:
             sent = self._sent.user
-            user = User(sent.username, sent.uid, sent.groups, view(sent.extra))
+            user = type(sent)(sent.username, sent.uid, sent.groups, view(sent.extra))
             _set(self, "_user", user)
             return user
 

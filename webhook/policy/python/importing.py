@@ -23,10 +23,9 @@ from msgspec.structs import replace
 from webhook.documents.reader import Problem
 from webhook.policy.python import printing
 from webhook.policy.python.allowed import refused
-from webhook.policy.python.declaring import Declaration, Declared, Source, declaring
+from webhook.policy.python.declaring import Declaration, Declared, Proof, Source, declaring
 from webhook.policy.python.decorators import PolicyDefinitionError
 from webhook.policy.python.forbidding import Forbidding
-from webhook.policy.python.onlyreads import only_reading
 
 
 def declarations(file: str, source: bytes, imports: Collection[str] = ()) -> tuple[list[Declaration], list[Problem]]:
@@ -42,11 +41,11 @@ def declarations(file: str, source: bytes, imports: Collection[str] = ()) -> tup
         faults = [Problem(file, line, None, message) for line, message in refused(tree, imports)]
         if faults:
             return [], faults
-    return declared_in(Source(file, source), tree)
+    return declared_in(Source(file, source))
 
 
-def declared_in(source: Source, tree: ast.Module | None = None) -> tuple[list[Declaration], list[Problem]]:
-    """The policies of the text of a file, and its problems. tree: its syntax tree, if it has been parsed already."""
+def declared_in(source: Source) -> tuple[list[Declaration], list[Problem]]:
+    """The policies of the text of a file, and its problems."""
     file = source.file
     found = Declared(file)
     token = declaring.set(found)
@@ -63,8 +62,8 @@ def declared_in(source: Source, tree: ast.Module | None = None) -> tuple[list[De
         return [], _wrong_decorators(found)
     # Functions that an imported library decorates are not policies of this file.
     own = [declaration for declaration in found.policies if declaration.file == file]
-    reading = only_reading(source.text if tree is None else tree)
-    return [replace(each, only_reads=each.line in reading, source=source) for each in own], []
+    proof = Proof(source.text)
+    return [replace(each, proof=proof, source=source) for each in own], []
 
 
 class _Loader(importlib.abc.InspectLoader):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import nullcontext
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, Final
@@ -56,6 +56,18 @@ class PythonValidator(Struct, frozen=True):
 
     def programs(self) -> Iterator[tuple[Path, Program]]:
         return iter(())
+
+    def prepare(self) -> None:
+        """Find whether the function only reads."""
+        self.declaration.find_whether_it_only_reads()
+
+    @property
+    def sharable(self) -> tuple[tuple[str, bytes], ...]:
+        """See Validator: nothing, as functions have no parts that are known."""
+        return ()
+
+    def share(self, repeated: Collection[bytes]) -> None:
+        """See Validator."""
 
     def evaluate(self, review: Review, params: Any) -> Evaluation:
         """See Validator."""
@@ -119,6 +131,10 @@ class PythonMutator(Struct, frozen=True):
 
     def programs(self) -> Iterator[tuple[Path, Program]]:
         return iter(())
+
+    def prepare(self) -> None:
+        """Find whether the function only reads."""
+        self.declaration.find_whether_it_only_reads()
 
     @property
     def reinvoked(self) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from webhook.policy.selectors import Requirement, Selector
 from webhook.policy.written.names import is_label_value, is_qualified_name
 from webhook.visible import visible
+
+if TYPE_CHECKING:
+    from webhook.policy.selectors import Requirement, Selector
 
 _WITH_VALUES: Final = ("In", "NotIn")
 _WITHOUT: Final = ("Exists", "DoesNotExist")
@@ -29,6 +31,8 @@ def selects(selector: dict[str, Any] | None, labels: dict[str, Any] | None) -> b
 
 
 def _compiled(selector: dict[str, Any]) -> Selector:
+    from webhook.policy.selectors import Selector  # it imports msgspec: not for who only imports `gatewright`
+
     found = []
     for key, value in _object(selector.get("matchLabels"), "matchLabels").items():
         found.append(_requirement(key, "In", [_text(value)], f"matchLabels.{visible(key)}"))
@@ -52,6 +56,8 @@ def _requirement(key: Any, operator: Any, values: list[Any], place: str) -> Requ
     for value in values:
         if not isinstance(value, str) or not is_label_value(value):
             raise ValueError(f"{place}: expected a label value, found {_shown(value)}")
+    from webhook.policy.selectors import Requirement
+
     return Requirement(key, operator, frozenset(values))
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from webhook import paths
 from webhook.paths import Path
@@ -16,7 +15,6 @@ Reason = Literal["Unauthorized", "Forbidden", "Invalid", "RequestEntityTooLarge"
 REASONS: tuple[str, ...] = ("Unauthorized", "Forbidden", "Invalid", "RequestEntityTooLarge")
 
 
-@dataclass(frozen=True, slots=True, init=False)
 class Violation:
     """One reason to refuse a request.
 
@@ -28,9 +26,17 @@ class Violation:
     Raises TypeError or ValueError if an argument is not valid.
     """
 
-    message: str
-    path: Path | None
-    reason: Reason
+    # Written out: the module `dataclasses` takes as long to import as all of `gatewright`.
+    __slots__ = __match_args__ = ("message", "path", "reason")
+
+    if TYPE_CHECKING:  # read-only
+
+        @property
+        def message(self) -> str: ...
+        @property
+        def path(self) -> Path | None: ...
+        @property
+        def reason(self) -> Reason: ...
 
     def __init__(self, message: str, path: str | Path | None = None, reason: Reason | None = None) -> None:
         if not isinstance(message, str):
@@ -45,6 +51,29 @@ class Violation:
         object.__setattr__(self, "message", line[:MAX_MESSAGE])
         object.__setattr__(self, "path", _path(path))
         object.__setattr__(self, "reason", reason or "Invalid")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__qualname__}(message={self.message!r}, path={self.path!r}, reason={self.reason!r})"
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        return self._fields() == other._fields()
+
+    def __hash__(self) -> int:
+        return hash(self._fields())
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"cannot assign to field {name!r}")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"cannot delete field {name!r}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Violation, self._fields()
+
+    def _fields(self) -> tuple[str, Path | None, Reason]:
+        return self.message, self.path, self.reason
 
 
 def _path(path: str | Path | None) -> Path | None:

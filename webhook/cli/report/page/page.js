@@ -268,6 +268,32 @@
       ...report.notes.map((note) => make("li", {}, note)))) : null;
   if (inputs && report.problems.some((each) => each.level === "error")) inputs.open = true;
 
+  // The whole comes first, then the namespaces, the worst first; a score that fails says why.
+  const scoreRow = (each) => make("tr", { class: each.whys.length ? "fails" : null },
+    make("th", { scope: "row" }, each.name || "cluster-scoped"),
+    make("td", {}, make("meter", { min: 0, max: 100, value: each.value, "aria-hidden": "true" }), ` ${each.value.toFixed(1)}`),
+    make("td", {}, each.least === null ? "" : number(each.least)),
+    make("td", {}, number(each.objects)), make("td", {}, number(each.violating)), make("td", {}, number(each.errors)),
+    make("td", {}, !each.whys.length && !each.demanded ? null
+      : make("span", { class: `level l-${each.whys.length ? "deny" : "pass"}` }, each.whys.length ? "fails" : "passes"),
+    ` ${each.whys.join("; ")}`));
+  const scored = report.scores ? (() => {
+    const body = make("tbody");
+    const more = make("button", { type: "button", class: "rest", onclick: () => extend(PAGE) });
+    const extend = (count) => {
+      body.append(...report.scores.slice(body.children.length, body.children.length + count).map(scoreRow));
+      const left = report.scores.length - body.children.length;
+      more.textContent = `Show ${number(Math.min(left, PAGE))} more of ${number(left)}`;
+      if (!left) more.remove();
+    };
+    const table = make("section", { class: "card scores", "aria-label": "Scores" }, make("h2", {}, "Scores"),
+      make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Table of scores" },
+        make("table", {}, make("thead", {}, make("tr", {}, ...["Namespace", "Score", "Least", "Objects", "Violating",
+          "Errors", "Verdict"].map((word) => make("th", { scope: "col" }, word)))), body)), more);
+    extend(11);
+    return table;
+  })() : null;
+
   const mutated = report.diffs.length ? make("details", { class: "card" },
     make("summary", {}, "What mutation changes"), ...report.diffs.map(diffOf)) : null;
 
@@ -281,7 +307,7 @@
   const keys = make("p", { class: "keys" }, make("kbd", {}, "/"), " search  ", make("kbd", {}, "j"), " ",
     make("kbd", {}, "k"), " next, previous  ", make("kbd", {}, "Enter"), " details  ", make("kbd", {}, "Esc"), " show all");
   document.querySelector("header").append(theme);
-  main.replaceChildren(...[inputs, mutated,
+  main.replaceChildren(...[inputs, scored, mutated,
     findings.length ? make("div", { class: "cards" }, ...charts.map((each) => each.card)) : null,
     findings.length ? make("div", { class: "tools" }, search, chips, by) : null,
     findings.length ? make("div", { class: "status" }, make("p", {}, status, " ", reset), keys) : null,

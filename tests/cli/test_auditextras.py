@@ -1,0 +1,236 @@
+"""`gatewright audit` with scores and a gate, with reports written to the cluster, and of audit logs.
+
+tests/e2e/test_clusterreports.py and tests/e2e/test_auditlog.py have a real kube-apiserver.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from tests.audit.clusters import Server, made, policy
+from tests.auditlog.logs import FAILURE, event
+from tests.cli.clusterreports.store import Store
+from tests.cli.running import gatewright
+from tests.cluster.apiserver import Exchange, playing
+from webhook.auditlog.notes import NATIVE
+from webhook.cli.auditextras import Pace
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "docs/report.schema.json").read_text())
+SEVERE = {"annotations": {"gatewright.dev/severity": "high"}}
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[tuple[Path, Store]]:
+    """A folder with a policy and a kubeconfig, and the reports of the cluster to which it leads: of four ConfigMaps in
+    the Namespace shop one is wrong, of two in bank none is, and of the three Pods of a Deployment all are."""
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "short.yaml").write_text(
+        policy("short", "object.metadata.name.size() < 6", "too long", on="configmaps,pods", **SEVERE)
+    )
+    web = made("Deployment", "web", "yard")
+    cluster = Server(
+        [
+            *(made("ConfigMap", name) for name in ("a", "b", "c", "too-long")),
+            *(made("ConfigMap", name, "bank") for name in ("a", "b")),
+            web,
+            *(made("Pod", f"web-{number}-x", "yard", owner=web) for number in range(3)),
+        ]
+    )
+    reports = Store()
+
+    def answer(exchange: Exchange) -> None:
+        named = any(each in exchange.path for each in ("openreports", "wgpolicy", "clusterroles"))
+        if named or (exchange.method, exchange.path) in reports.refused:
+            reports.answer(exchange)
+        else:
+            cluster(exchange)
+
+    with playing(answer) as (url, _):
+        kubeconfig = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "it",
+            "clusters": [{"name": "it", "cluster": {"server": url}}],
+            "users": [{"name": "it", "user": {"token": "a-token"}}],
+            "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+        }
+        (tmp_path / "kubeconfig").write_text(json.dumps(kubeconfig))
+        yield tmp_path, reports
+
+
+def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return gatewright("audit", "--kubeconfig", "kubeconfig", "--qps", "0", *options, cwd=folder)
+
+
+def test_scores_of_what_is_there(here: tuple[Path, Store]) -> None:
+    done = run(here[0], "--scores", "-o", "json")
+    report = json.loads(done.stdout)
+    jsonschema.validate(report, SCHEMA)
+    scores = {each["namespace"]: (each["score"], each["objects"]) for each in report["scores"]["namespaces"]}
+    # The Pods are the Deployment's, and count as one.
+    assert scores == {"yard": (60.0, 1), "shop": (90.0, 4), "bank": (100.0, 2)}
+    assert report["scores"]["cluster"]["score"] == 88.5
+    assert "scores" not in json.loads(run(here[0], "-o", "json").stdout)
+
+
+def test_a_gate_decides_the_exit_code(here: tuple[Path, Store]) -> None:
+    gate = here[0] / "gate.yaml"
+    gate.write_text("environments: [{name: production, namespaces: [shop], score: 90}]")
+    done = run(here[0], "--gate", "gate.yaml", "--fail-on", "never")
+    assert done.returncode == 0, done.stderr
+    assert "scores, of 100 (gate: gate.yaml)" in done.stdout
+    gate.write_text("environments: [{name: production, namespaces: [shop], score: 91}]")
+    done = run(here[0], "--gate", "gate.yaml", "--fail-on", "never")
+    assert done.returncode == 1
+    assert "1 of 4 violating  fails: below 91 (production)" in done.stdout
+
+
+def test_a_gate_that_cannot_be_used(here: tuple[Path, Store]) -> None:
+    (here[0] / "gate.yaml").write_text("environments: x")
+    done = run(here[0], "--gate", "gate.yaml")
+    assert done.returncode == 2
+    assert "gate.yaml:1" in done.stderr and "environments: expected a list" in done.stderr
+    assert not done.stdout
+
+
+def test_reports_are_written_once(here: tuple[Path, Store]) -> None:
+    folder, store = here
+    done = run(folder, "--write-reports", "auto", "--scores")
+    assert done.returncode == 1, done.stderr
+    assert "note: openreports.io/v1alpha1: 2 reports written, 0 unchanged, 0 deleted" in done.stderr
+    before = json.dumps(store.objects)
+    assert set(store.objects) == {
+        f"/apis/openreports.io/v1alpha1/namespaces/{each}/reports/gatewright-audit" for each in ("shop", "yard")
+    }
+    result = store.objects["/apis/openreports.io/v1alpha1/namespaces/yard/reports/gatewright-audit"]
+    assert [each["resources"][0]["name"] for each in result["results"]] == ["web"]
+    assert result["results"][0]["severity"] == "high"
+    assert result["metadata"]["annotations"] == {"gatewright.dev/score": "60.0"}
+    done = run(folder, "--write-reports", "openreports", "--scores")
+    assert "0 reports written, 2 unchanged, 0 deleted" in done.stderr
+    assert json.dumps(store.objects) == before
+
+
+def test_an_audit_that_saw_not_everything_deletes_nothing(here: tuple[Path, Store]) -> None:
+    folder, store = here
+    run(folder, "--write-reports", "auto")
+    gone = "/apis/openreports.io/v1alpha1/namespaces/gone/reports/gatewright-audit"
+    store.objects[gone] = {**next(iter(store.objects.values()))}
+    store.objects[gone]["metadata"] = {**store.objects[gone]["metadata"], "namespace": "gone"}
+    store.refused[("GET", "/api/v1/pods")] = (403, "pods is forbidden")
+    done = run(folder, "--write-reports", "auto")
+    assert done.returncode == 2
+    assert gone in store.objects
+    shop = store.objects["/apis/openreports.io/v1alpha1/namespaces/shop/reports/gatewright-audit"]
+    assert shop["metadata"]["annotations"] == {"gatewright.dev/incomplete": "true"}
+    store.refused.clear()
+    done = run(folder, "--write-reports", "auto")
+    assert "1 report written, 1 unchanged, 1 deleted" in done.stderr
+    assert gone not in store.objects
+
+
+@pytest.mark.parametrize("wanted", ["both", "policyreport"])
+def test_definitions_that_are_missing_are_told_and_the_formats_written(here: tuple[Path, Store], wanted: str) -> None:
+    done = run(here[0], "--write-reports", wanted, "-o", "json")
+    assert done.returncode == 2
+    report = json.loads(done.stdout)
+    assert len(report["findings"]) == 2
+    (error,) = report["errors"]
+    assert error["message"].startswith("--write-reports: the cluster does not serve wgpolicyk8s.io/v1alpha2: install")
+    assert not here[1].objects
+
+
+def test_reports_that_must_not_be_written_fail_the_run(here: tuple[Path, Store]) -> None:
+    folder, store = here
+    path = "/apis/openreports.io/v1alpha1/namespaces/shop/reports/gatewright-audit"
+    store.refused[("PATCH", path)] = (403, "may not")
+    done = run(folder, "--write-reports", "auto")
+    assert done.returncode == 2
+    assert "Report shop/gatewright-audit cannot be written: 403: may not" in done.stderr
+    assert "1 report written" in done.stderr
+
+
+def logs(folder: Path) -> Path:
+    value = json.dumps([FAILURE])
+    file = folder / "audit.log"
+    file.write_text(json.dumps(event({f"{NATIVE}/validation_failure": value})) + "\n")
+    return file
+
+
+def test_an_audit_log(tmp_path: Path) -> None:
+    file = logs(tmp_path)
+    packed = tmp_path / "audit-1.log.gz"
+    packed.write_bytes(gzip.compress(file.read_bytes()))
+    done = gatewright("audit", "--log", "audit.log", "--log", "audit-1.log.gz", "-o", "json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    jsonschema.validate(report, SCHEMA)
+    (one,) = report["findings"]
+    assert (one["file"], one["line"], one["level"], one["policy"]) == ("audit-1.log.gz", 1, "audit", "replicas")
+    assert one["asides"][0].startswith("said 2 times")
+    assert report["summary"]["events"] == 2
+
+
+def test_a_torn_log_fails_the_run_and_is_read(tmp_path: Path) -> None:
+    file = logs(tmp_path)
+    with file.open("a") as more:
+        more.write('{"kind": "Ev')
+    done = gatewright("audit", "--log", "audit.log", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "error: audit.log:2: no event of an audit log: torn: the file ends within it" in done.stderr
+    assert "audit.log:1: audit replicas" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--scores"], "--scores"),
+        (["--kubeconfig", "x", "--gate", "y"], "--kubeconfig, --gate"),
+        (["--context", "x", "--write-reports", "auto"], "--context, --write-reports"),
+    ],
+)
+def test_what_a_log_cannot_say(tmp_path: Path, options: list[str], named: str) -> None:
+    done = gatewright("audit", "--log", "audit.log", *options, cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"--log: expected no {named}: a log says what was asked, not what there is" in done.stderr
+
+
+def test_requests_are_paced(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "sleep", slept.append)
+    pace = Pace(4)
+    for _ in range(3):
+        pace.wait()
+    assert slept == [0.25, 0.5]
+    any_number: Any = Pace(0)
+    for _ in range(3):
+        any_number.wait()
+    assert slept == [0.25, 0.5]
+
+
+@pytest.mark.parametrize("option", [["--scores"], ["--write-reports", "auto"]])
+def test_scores_and_reports_are_of_one_cluster(here: tuple[Path, Store], option: list[str]) -> None:
+    done = run(here[0], "--context", "it", "--context", "other", *option)
+    assert done.returncode == 2
+    assert f"{option[0]}: is of one cluster; audit each by itself" in done.stderr
+
+
+def test_a_snapshot_has_scores_and_no_reports(here: tuple[Path, Store]) -> None:
+    folder, _ = here
+    live = json.loads(run(folder, "--snapshot", "it.snapshot", "--scores", "-o", "json").stdout)
+    done = gatewright("audit", "it.snapshot", "--scores", "-o", "json", cwd=folder)
+    assert json.loads(done.stdout)["scores"] == live["scores"]
+    done = gatewright("audit", "it.snapshot", "--write-reports", "auto", cwd=folder)
+    assert done.returncode == 2
+    assert "--write-reports: a snapshot is no cluster to write to" in done.stderr

@@ -1,0 +1,140 @@
+"""What `audit` does besides listing findings: scores and their gate, report objects in the cluster, audit logs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from msgspec.structs import replace
+
+from webhook.cli.options import NotGiven
+
+if TYPE_CHECKING:
+    from webhook.cli.report.model import Report
+    from webhook.cli.report.scores import Gate
+    from webhook.cluster.connection import Connection
+
+
+class Reports(StrEnum):
+    """Which report objects are written; auto: the first of them that the cluster serves."""
+
+    AUTO = "auto"
+    OPENREPORTS = "openreports"
+    POLICYREPORT = "policyreport"
+    BOTH = "both"
+
+
+Scored = Annotated[bool, typer.Option("--scores", help="Show a score for each namespace and for all objects.")]
+
+GateFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--gate", metavar="FILE", help="What is demanded of scores, by environment; exit with 1 if one of them fails."
+    ),
+]
+
+WriteReports = Annotated[
+    Reports | None,
+    typer.Option(
+        "--write-reports",
+        help="Write what is found to the cluster as Reports of openreports.io, or PolicyReports of wgpolicyk8s.io.",
+    ),
+]
+
+Logs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--log",
+        metavar="FILE",
+        help="Read audit logs of the API server, plain or gzip, in place of a cluster: what policies said under Audit, "
+        "and what they denied; may be repeated.",
+    ),
+]
+
+
+def gate_of(file: Path | None) -> Gate | None:
+    """The gate of `--gate`. Raises NotGiven."""
+    if file is None:
+        return None
+    from webhook.cli import gatefile
+
+    gate, problems = gatefile.read(file)
+    if problems:
+        raise NotGiven("--gate: the file cannot be used", problems=problems)
+    return gate
+
+
+def scored(report: Report, judged: Mapping[str, int], gate: Gate | None) -> Report:
+    """The report with its scores. judged: namespace -> how many of its objects were judged."""
+    from webhook.cli.report.scores import scores
+
+    return replace(report, scores=scores(report.findings, judged, report.rules, gate))
+
+
+def reported(report: Report, wanted: Reports, connection: Connection, source: str, qps: float) -> Report:
+    """Write the reports to the cluster. Returns the report with what came of that among its notes and problems.
+
+    source: what the cluster is called. qps: the most requests in a second, 0 for any.
+    """
+    from webhook.cli.clusterreports import writing
+    from webhook.cli.clusterreports.results import contents
+    from webhook.cli.report.model import fingerprinted
+    from webhook.cluster.connection import APIError, Unreachable
+    from webhook.documents.document import Problem
+
+    notes, wrong = list(report.notes), list[str]()
+    incomplete = bool(report.problems)
+    found = contents(
+        list(fingerprinted(report.findings)),
+        list(fingerprinted(report.suppressed)),
+        report.rules,
+        scores=report.scores,
+        incomplete=incomplete,
+    )
+    try:
+        for dialect in writing.chosen(connection, wanted.value):
+            done = writing.write(
+                connection,
+                found,
+                dialect,
+                now=writing.seconds_now(),
+                delete=not incomplete,
+                pause=Pace(qps).wait,
+            )
+            notes += [done.said(), *done.notes]
+            wrong += done.failures
+    except (writing.ReportsError, APIError, Unreachable) as error:
+        wrong.append(f"--write-reports: {error}")
+    problems = [*report.problems, *(Problem(source, None, None, text) for text in wrong)]
+    return replace(report, notes=notes, problems=problems)
+
+
+class Pace:
+    """At most `qps` requests in a second; 0 for any."""
+
+    def __init__(self, qps: float) -> None:
+        self._interval = 1 / qps if qps > 0 else 0.0
+        self._due = 0.0
+
+    def wait(self) -> None:
+        """Wait until the next request is due."""
+        now = time.monotonic()
+        if now < self._due:
+            time.sleep(self._due - now)
+        self._due = max(now, self._due) + self._interval
+
+
+def of_logs(files: Sequence[str], refused: Mapping[str, bool], version: str) -> Report:
+    """The report of audit logs. refused: options that need a cluster, and whether they were given. Raises NotGiven."""
+    from webhook.cli.report import logged
+    from webhook.schema import Kinds
+    from webhook.versions import parse_version
+
+    given = [name for name, was in refused.items() if was]
+    if given:
+        raise NotGiven(f"--log: expected no {', '.join(given)}: a log says what was asked, not what there is")
+    return logged.report(files, Kinds.builtin(parse_version(version)))

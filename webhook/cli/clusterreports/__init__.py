@@ -1,0 +1,1 @@
+"""Findings as report objects in a cluster: OpenReports and PolicyReports, which other tools read."""

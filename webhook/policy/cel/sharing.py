@@ -1,0 +1,70 @@
+"""Values of composited variables that policies share on one request.
+
+Many policies begin with the same variables: the Pod's spec by the kind of the object, all containers of it. Where two
+policies declare a variable by the same expression, and by the same expressions of the variables that it uses, its value
+on one object is the same: the first policy that evaluates it leaves it to the others. What depends on the params or
+uses the authorizer is not shared. Errors are not kept, and neither is what was expensive or large, so that a review
+holds little, and each policy is charged what the evaluation cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any, Final, NamedTuple
+
+from webhook.cel import Activation, Program
+from webhook.cel.tree.ast import Const, Expr, Ident, Select, variables_in
+
+ROOTS: Final = frozenset({"object", "oldObject", "request", "namespaceObject"})
+"""The variables that have one value for all policies on one request."""
+
+_MOST: Final = 1_000  # values of one review
+_UNITS: Final = 10_000  # that the evaluation of the policy may have cost, in cost units, and in steps
+_BYTES: Final = 1 << 16  # that it may have made
+
+
+class Kept(NamedTuple):
+    """A value, and the most that the evaluation of its variable can have cost, in cost units and in steps of work."""
+
+    value: Any
+    units: int
+    steps: int
+
+
+Shared = dict[bytes, Kept]
+"""The values that the policies of one request share, by the key of the variable."""
+
+
+def keys(variables: Mapping[str, Program]) -> tuple[tuple[str, bytes], ...]:
+    """`variables.NAME` and key of each variable whose value is worth sharing. The key is made of its expression, and of
+    the keys of the variables that it uses."""
+    found: dict[str, bytes] = {}
+    for name, program in variables.items():
+        others = variables_in(program.tree) - ROOTS
+        if others <= found.keys():  # those that are not among them depend on the params or the authorizer
+            source = program.source.encode(errors="surrogatepass")
+            key = sha256(b"%d " % len(source) + source)
+            for other in sorted(others):
+                key.update(other.encode() + found[other])
+            found[name] = key.digest()
+    return tuple((name, key) for name, key in found.items() if _takes_more_than_sharing(variables[name].tree))
+
+
+def _takes_more_than_sharing(node: Expr) -> bool:
+    """Whether the expression is more than the way to a field, which is found as quickly as a value that is shared."""
+    while isinstance(node, Select):
+        node = node.operand
+    return not isinstance(node, Ident | Const)
+
+
+def keep(shared: Shared, missing: list[tuple[str, bytes]], activation: Activation, units: int, steps: int) -> None:
+    """Add the values of these variables that an evaluation computed, if it was cheap. units, steps: what was charged
+    for shared values before it began."""
+    units = activation.cost - units
+    steps = activation.worked() - steps
+    if units > _UNITS or steps > _UNITS or activation.made() > _BYTES or len(shared) >= _MOST:
+        return
+    for name, key in missing:
+        if name in activation:
+            shared[key] = Kept(activation[name], units, steps)
