@@ -236,10 +236,11 @@ def test_an_interrupted_run_leaves_no_process_behind(tmp_path: Path, tree: Path)
     assert (code, said, left) == (130, b"", [])
 
 
-def test_there_is_at_least_one_process(tmp_path: Path, tree: Path) -> None:
-    run = gatewright("check", ".", "--policies", tree, "--jobs", "0", cwd=tmp_path)
+@pytest.mark.parametrize("jobs", ["0", "-1", "two", "257", "\N{ARABIC-INDIC DIGIT TWO}", "9" * 5000])
+def test_a_number_of_processes_is_expected(tmp_path: Path, tree: Path, jobs: str) -> None:
+    run = gatewright("check", ".", "--policies", tree, "--jobs", jobs, cwd=tmp_path)
     assert run.returncode == 2
-    assert "--jobs" in run.stderr
+    assert "--jobs: expected a number from 1 to 256" in run.stderr
 
 
 def test_few_documents_are_not_worth_a_process() -> None:

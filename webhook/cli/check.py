@@ -79,8 +79,18 @@ _RUN: Final = ("webhook.cli.report.model", "webhook.offline.inputs", "webhook.of
 _PART: Final = 16
 """Documents that a process checks before it reports."""
 
+_MOST: Final = 256
+"""Processes that --jobs may ask for."""
+
 _WORTH: Final = 100
 """Documents that are worth another process, unless --jobs says how many there are."""
+
+
+def _number_of(jobs: str) -> int | None:
+    """What --jobs says; None if it is not given. Raises NotGiven."""
+    if jobs and not (jobs.isascii() and jobs.isdigit() and len(jobs) <= 3 and 0 < int(jobs) <= _MOST):
+        raise NotGiven(f"--jobs: expected a number from 1 to {_MOST}, got {jobs!r}")
+    return int(jobs) if jobs else None
 
 
 def processes(jobs: int | None, documents: int) -> int:
@@ -141,11 +151,9 @@ def check(
         ),
     ] = False,
     jobs: Annotated[
-        int | None,
-        typer.Option(
-            "--jobs", metavar="N", min=1, help="Check in N processes at once; by default in one for each core."
-        ),
-    ] = None,
+        str,  # typer reads numbers with pydantic, which takes longer to import than a small run takes
+        typer.Option("--jobs", metavar="N", help="Check in N processes at once; as many as there are cores."),
+    ] = "",
     watch: Watch = False,
     verbose: Verbose = False,
     color: Colors = Color.AUTO,
@@ -195,7 +203,7 @@ def check(
             explain=explain,
             as_written=as_written,
             verbose=verbose,
-            jobs=jobs,
+            jobs=_number_of(jobs),
             color=color,
         )
     except NotGiven as error:
