@@ -403,7 +403,8 @@ def on_terminal(tree: Path, arguments: Sequence[str], **variables: str) -> str:
 
 
 def test_a_reader_that_goes_away_is_no_error(tree: Path) -> None:
-    (tree / "in.yaml").write_text("---\n".join([DEPLOYMENT] * 200))
+    many = [DEPLOYMENT.replace("name: web, namespace", f"name: web-{each}, namespace") for each in range(200)]
+    (tree / "in.yaml").write_text("---\n".join(many))
     assert len(gatewright(tree, "check", "in.yaml").stdout) > 5 * PIPE
     reading, writing = os.pipe()
     fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, PIPE)  # so that it writes more than the pipe holds

@@ -1,6 +1,6 @@
 from webhook.documents.reader import parse
 from webhook.offline.requests import Options, Plan, plan
-from webhook.offline.updates import compared, counted
+from webhook.offline.updates import compared, counted, defined_twice
 
 CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: {namespace}}}\ndata: {{a: {data}}}\n"
 DEPLOYMENT = """\
@@ -66,3 +66,15 @@ def test_an_object_is_the_same_in_another_version_and_not_in_another_namespace()
 def test_of_two_objects_of_one_name_the_second_is_created() -> None:
     requests = compared(planned(config("a"), config("a", "c")).requests, before(config("a", "old")))
     assert [each.request.operation for each in requests] == ["UPDATE", "CREATE"]
+
+
+def test_an_object_that_a_file_defines_twice_is_named_with_both_lines() -> None:
+    deployment = DEPLOYMENT.replace("REPLICAS", "2")
+    generated = "apiVersion: v1\nkind: ConfigMap\nmetadata: {generateName: a-}\n"
+    found = planned(config("a"), config("b"), deployment, config("a", "other"), generated, generated, deployment)
+    assert [str(each) for each in defined_twice(found.requests)] == [
+        "new.yaml:16:1: ConfigMap default/a is also defined at new.yaml:1; a cluster keeps what is applied last",
+        "new.yaml:29:1: Deployment default/web is also defined at new.yaml:11; a cluster keeps what is applied last",
+    ]
+    apart = [*planned(config("a")).requests, *planned(config("a"), file="other.yaml").requests]
+    assert list(defined_twice([*apart, *planned(config("a", namespace="team"), file="other.yaml").requests])) == []

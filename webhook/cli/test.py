@@ -208,7 +208,11 @@ def _test(
 
 def _by_params(results: Sequence[Result], policies: PolicySet) -> Iterator[str]:
     """A line on each policy of which cases failed that depend on the params of the tree, which somebody may change."""
-    with_params = {policy.name for policy in policies.policies if policy.param_kind is not None}
+    kinds = {(value.get("apiVersion"), value.get("kind")) for value in policies.objects}
+    kind_of = {policy.name: policy.param_kind for policy in policies.policies}
+    with_params = {
+        name for name, kind in kind_of.items() if kind is not None and (kind.api_version, kind.kind) in kinds
+    }
     failed = Counter(each.planned.policy for each in results if not each.passed and each.planned.case.params is None)
     for name in sorted(failed.keys() & with_params):
         count = failed[name]

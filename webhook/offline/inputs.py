@@ -18,7 +18,7 @@ from webhook.offline import manifests
 from webhook.offline.leftout import LeftOut
 from webhook.offline.leftout import notes as notes_on
 from webhook.offline.requests import Options, Plan, PlannedRequest, plan
-from webhook.offline.updates import compared, counted
+from webhook.offline.updates import compared, counted, defined_twice
 from webhook.policy.request import DELETE
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def asked(
         planned,
         planned.defaulting(policies),
         [*problems, *planned.problems],
-        [*read.warnings, *(sides.warnings if sides is not None else ())],
+        [*read.warnings, *(sides.warnings if sides is not None else defined_twice(planned.requests))],
         notes,
         read.left_out,
         empty,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from webhook.apiserver import completion
 from webhook.offline.requests import Plan, PlannedRequest, options_of
+from webhook.paths import ROOT
 from webhook.policy.request import CREATE, DELETE, UPDATE
+
+if TYPE_CHECKING:
+    from webhook.documents.document import Problem
 
 Key = tuple[str, str, str, str]
 """Group, kind, namespace and name: what makes an object the same in another version of its API."""
@@ -59,6 +63,24 @@ def counted(requests: Iterable[PlannedRequest]) -> str:
     operations = [each.request.operation for each in requests if not each.of_template and not each.prefix]
     names = ((CREATE, "created"), (UPDATE, "updated"), (DELETE, "deleted"))
     return ", ".join(f"{operations.count(operation):,} {what}" for operation, what in names)
+
+
+def defined_twice(requests: Iterable[PlannedRequest]) -> Iterator[Problem]:
+    """A warning for each object that stands further up in the same file, or in what one tool rendered, already.
+
+    Of several files, each may be for a cluster of its own.
+    """
+    first: dict[tuple[str, Key], PlannedRequest] = {}
+    for planned in requests:
+        if planned.of_template or planned.prefix or not planned.request.name:
+            continue
+        document = planned.document
+        before = first.setdefault((document.stream, key_of(planned)), planned)
+        if before is not planned:
+            name = "/".join(filter(None, (planned.identity.namespace, planned.identity.name)))
+            where = f"{document.stream}:{before.document.line}"
+            text = f"{planned.identity.kind} {name} is also defined at {where}; a cluster keeps what is applied last"
+            yield document.problem(ROOT, text)
 
 
 def key_of(planned: PlannedRequest) -> Key:
