@@ -16,14 +16,14 @@ _MISSING: Final = object()
 class Asked:
     """Answers which parts an object has: ABSENT, TEXT or OTHER, by path. Each is looked up once.
 
-    `answers`: all that was asked. `by_shape`: whether the search asked no more than that of values: neither how they
+    `searched`: the object. `answers`: all that was asked. `by_shape`: whether the search asked no more than that of values: neither how they
     are ordered, nor which of them are equal. See webhook.cel.why.shapes.
     """
 
-    __slots__ = ("answers", "by_shape", "value")
+    __slots__ = ("answers", "by_shape", "searched")
 
     def __init__(self, value: Any) -> None:
-        self.value = value
+        self.searched = value
         self.answers: dict[Path, int] = {}
         self.by_shape = True
 
@@ -31,7 +31,7 @@ class Asked:
         """What stands at a path."""
         known = self.answers.get(path)
         if known is None:
-            known = self.answers[path] = kind(self.value, path)
+            known = self.answers[path] = kind(self.searched, path)
         return known
 
     def is_present(self, path: Path) -> bool:

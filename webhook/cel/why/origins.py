@@ -123,7 +123,7 @@ class Origins:
         outer = self.of(node.range, frame)
         if value is _UNKNOWN and isinstance(outer, At):
             self.asked.by_shape = False
-            value = lookup(self.asked.value, outer.path)
+            value = lookup(self.asked.searched, outer.path)
         element: Origin = None
         key: Origin = None
         if isinstance(value, list) and at < len(value):
