@@ -16,8 +16,8 @@ _MISSING: Final = object()
 class Asked:
     """Answers which parts an object has: ABSENT, TEXT or OTHER, by path. Each is looked up once.
 
-    `searched`: the object. `answers`: all that was asked. `by_shape`: whether the search asked no more than that of values: neither how they
-    are ordered, nor which of them are equal. See webhook.cel.why.shapes.
+    `searched`: the object. `answers`: all that was asked. `by_shape`: whether the search asked no more than that of
+    values: neither how they are ordered, nor which of them are equal. See webhook.cel.why.shapes.
     """
 
     __slots__ = ("answers", "by_shape", "searched")
