@@ -169,3 +169,100 @@ def test_a_kind_without_a_schema_is_judged_as_it_is(tmp_path: Path) -> None:
     said = policy("said", expression, matchConstraints={"resourceRules": [rule]})
     found, _ = audited(Server([widget], kinds=widgets), loaded(tmp_path, said))
     assert told(found) == ["Widget w: no"]
+
+
+def test_namespaces_have_the_labels_of_the_cluster_and_params_are_those_of_the_tree(tmp_path: Path) -> None:
+    bound = {"paramRef": {"name": "limits", "namespace": "rules", "parameterNotFoundAction": "Deny"}}
+    limited = policy(
+        "limited",
+        "namespaceObject.metadata.labels.strict == 'no' || object.metadata.name.size() < int(params.data.most)",
+        "limited",
+        paramKind={"apiVersion": "v1", "kind": "ConfigMap"},
+        binding=bound,
+    )
+    labels = {"shop": "yes", "rules": "no", "lax": "no"}
+    namespaces = [
+        {**made("Namespace", name), "metadata": {"name": name, "labels": {"strict": label}}}
+        for name, label in labels.items()
+    ]
+    limits = made("ConfigMap", "limits", "rules", data={"most": "99"})
+    server = Server([*namespaces, limits, made("ConfigMap", "long-name"), made("ConfigMap", "long-name", "lax")])
+    tree = f"""
+apiVersion: v1
+kind: ConfigMap
+metadata: {{name: limits, namespace: rules}}
+data: {{most: "4"}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {{name: shop, labels: {{strict: "no"}}}}
+---
+{limited}"""
+    found, _ = audited(server, loaded(tmp_path, tree))
+    assert [(each.verdict.identity.namespace, each.verdict.identity.name) for each in found] == [("shop", "long-name")]
+
+
+def versions(*named: str, group: str = "batch") -> Any:
+    """What answers in place of the versions of a group: one that is preferred, and older ones."""
+
+    def answer(exchange: Exchange) -> bool:
+        served = [{"groupVersion": f"{group}/{each}"} for each in named]
+        exchange.json({"groups": [{"name": group, "versions": served, "preferredVersion": served[0]}]})
+        return True
+
+    return answer
+
+
+def resources(*verbs: str, kind: str = "Job", plural: str = "jobs") -> Any:
+    def answer(exchange: Exchange) -> bool:
+        exchange.json({"resources": [{"name": plural, "kind": kind, "namespaced": True, "verbs": list(verbs)}]})
+        return True
+
+    return answer
+
+
+def items(*names: str) -> Any:
+    def answer(exchange: Exchange) -> bool:
+        exchange.json({"metadata": {}, "items": [{"metadata": {"name": name, "namespace": "shop"}} for name in names]})
+        return True
+
+    return answer
+
+
+def of_version(name: str, version: str) -> str:
+    rule = {"apiGroups": ["batch"], "apiVersions": [version], "operations": ["CREATE"], "resources": ["jobs"]}
+    said = [{"expression": "false", "messageExpression": f"'{name} of ' + request.resource.version"}]
+    return policy(name, "false", matchConstraints={"resourceRules": [rule], "matchPolicy": "Exact"}, validations=said)
+
+
+def test_each_policy_judges_an_object_in_one_version(tmp_path: Path) -> None:
+    server = Server(
+        [],
+        {
+            "/apis": versions("v2", "v1"),
+            "/apis/batch/v2": resources("list", "create"),
+            "/apis/batch/v1": resources("list", "create"),
+            "/apis/batch/v2/jobs": items("nightly"),
+            "/apis/batch/v1/jobs": items("nightly"),
+        },
+    )
+    found, _ = audited(server, loaded(tmp_path, of_version("any", "*"), of_version("old", "v1")))
+    assert told(found) == ["Job nightly: any of v2", "Job nightly: old of v1"]
+
+
+def test_what_nobody_can_create_is_not_read(tmp_path: Path) -> None:
+    broken = {"/apis": versions("v1"), "/apis/batch/v1": resources("list", "get"), "/apis/batch/v1/jobs": items("a")}
+    found, audit = audited(Server([], broken), loaded(tmp_path, of_version("any", "*")))
+    assert not found and not audit.kinds
+    assert audit.notes == ["here serves no kind that a policy is about"]
+
+
+def test_events_that_two_groups_serve_are_read_once(tmp_path: Path) -> None:
+    server = Server([], kinds={"events": ("v1", "Event", True)})
+    server.broken["/apis"] = versions("v1", group="events.k8s.io")
+    server.broken["/apis/events.k8s.io/v1"] = resources("list", "create", kind="Event", plural="events")
+    server.broken["/api/v1/events"] = items("seen")
+    server.broken["/apis/events.k8s.io/v1/events"] = items("seen")
+    rule = {"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["CREATE"], "resources": ["events"]}
+    found, _ = audited(server, loaded(tmp_path, policy("p", "false", matchConstraints={"resourceRules": [rule]})))
+    assert told(found) == ["Event seen: no"]
