@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from webhook.cli.options import NO_SETTINGS
 from webhook.server.settings import Settings, SettingsError, flag, resolve, size_text, variable
 
 
@@ -25,6 +26,7 @@ def test_a_flag_goes_before_a_variable_and_a_variable_before_the_file(tmp_path: 
     settings = resolve({"port": "3"}, {"GATEWRIGHT_PORT": "4", "GATEWRIGHT_PLAIN_PORT": "5"}, file)
     assert (settings.port, settings.plain_port, settings.max_body) == (3, 5, 1 << 20)
     assert resolve({}, {"GATEWRIGHT_SETTINGS": str(file)}).port == 1
+    assert resolve({}, {NO_SETTINGS: "1"}, file).port == 1  # which is of the settings of a repository
 
 
 @pytest.mark.parametrize(

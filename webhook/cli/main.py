@@ -11,8 +11,8 @@ from webhook.cli.streams import ensure
 
 def main() -> None:
     """The entry point. Wrong usage exits with 2, as do all failures of the run itself."""
-    # Importing makes many objects that stay. By Python's thresholds, looking for garbage among them again and again
-    # takes a tenth of a short run. The server sets thresholds of its own.
+    # Importing makes many objects that stay. By Python's thresholds, garbage would be looked for among them again and
+    # again. The server sets thresholds of its own.
     gc.set_threshold(100_000, 20, 100)
     ensure()
     # pydantic would read the metadata of every package that is installed, to find plugins of its own.

@@ -24,6 +24,9 @@ PREFIX = "GATEWRIGHT_"
 SETTINGS_FILE = "GATEWRIGHT_SETTINGS"
 """The environment variable that names the settings file, like `--settings`."""
 
+_NO_SETTING = frozenset({SETTINGS_FILE, "GATEWRIGHT_NO_SETTINGS"})
+"""Variables that say where settings are, to the server or to all commands (NO_SETTINGS of webhook.cli.options)."""
+
 _MAX_FILE = 1 << 20  # bytes of the settings file
 _SIZE = re.compile(r"(?P<number>[0-9]{1,15})(?P<unit>Ki|Mi|Gi)?")
 _UNITS = {None: 1, "Ki": 1 << 10, "Mi": 1 << 20, "Gi": 1 << 30}
@@ -324,7 +327,7 @@ def resolve(flags: Mapping[str, Any], environ: Mapping[str, str], file: Path | N
 
     known = {variable(name): name for name in Settings.model_fields}
     for key, text in environ.items():
-        if not key.startswith(PREFIX) or key == SETTINGS_FILE:
+        if not key.startswith(PREFIX) or key in _NO_SETTING:
             continue
         if _SERVICE_LINK.fullmatch(key) and (key not in known or re.match(r"\w+://", text)):
             continue
