@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
+from tests.amounts import amount
 from tests.policy.trees import binding, config_map, loaded, pod, policy, request
 from webhook.cluster.manifestsview import ManifestsView
+from webhook.offline.cases import policytest
+from webhook.policy.cel.validating import CELValidator
 from webhook.policy.evaluation import Evaluation
-from webhook.policy.policyset import PolicySet
+from webhook.policy.load.loading import load
+from webhook.policy.matching import RequestKey
+from webhook.policy.policyset import Binding, PolicySet
 from webhook.policy.reviewing import Review
 
 CONTAINERS = "object.spec.containers + object.spec.?initContainers.orValue([])"
@@ -114,8 +122,13 @@ def test_each_policy_is_charged_what_the_shared_value_cost() -> None:
         *declaring("b", "size(variables.all) > 0", variables=variables),
     )
     review, _ = evaluated(policies, pod(containers=[{"name": "x"}] * 100))
-    (shared,) = review.shared.values()
+    ((key, shared),) = review.shared.items()
     assert shared.units > 100
+    # Beyond the budget, the form decides that counts exactly and shares nothing, so that the wrong value is not seen.
+    for units, is_seen in ((shared.units, True), (10_000_001, False)):
+        marked = Review(review.request, review.cluster, lambda name: None)
+        marked.shared = {key: shared._replace(value=[], units=units)}
+        assert (found([policies.validating[1].evaluator.evaluate(marked, None)]) != [[]]) is is_seen
 
 
 def test_a_mutated_object_has_values_of_its_own() -> None:
@@ -128,3 +141,38 @@ def test_a_mutated_object_has_values_of_its_own() -> None:
     other = review.with_object(pod("longer"))
     assert not other.shared
     assert not review.renewed().shared
+
+
+LIBRARY = Path(__file__).parents[3] / "policies"
+
+
+def test_a_verdict_of_the_library_does_not_depend_on_what_others_have_evaluated() -> None:
+    """On requests of all the library's cases: each policy after all others, in both orders, and each by itself."""
+    tree = load(LIBRARY)
+    planned, problems = policytest.plan([str(LIBRARY)], tree)
+    assert problems == []
+    bound = Binding("ValidatingAdmissionPolicyBinding", "b", "p", ("Deny",), None, None, "", 1)
+    policies = PolicySet(
+        [
+            replace(each, bindings=(bound,))
+            for each in tree.validating
+            if isinstance(each.evaluator, CELValidator) and each.param_kind is None
+        ],
+        (),
+        objects=tree.objects,
+    )
+    view = ManifestsView(tree.objects)
+    used = different = 0
+    for case in planned[:: amount(1, 25)]:
+        sent = case.request
+        key = RequestKey.of(sent)
+        matched = [each.evaluator for each in policies.validating if any(rule.covers(key) for rule in each.match.rules)]
+        policies.validators_for(sent)
+        alone = [each.evaluate(Review(sent, view, lambda name: None), None) for each in matched]
+        for order in (1, -1):
+            review = Review(sent, view, lambda name: None)
+            assert [each.evaluate(review, None) for each in matched[::order]] == alone[::order]
+            used += len(review.shared)
+        different += any(each.failures for each in alone)
+    assert used > 100
+    assert different > 10

@@ -25,11 +25,13 @@ _BYTES: Final = 1 << 16  # that it may have made
 
 
 class Kept(NamedTuple):
-    """A value, and the most that the evaluation of its variable can have cost, in cost units and in steps of work."""
+    """A value, and the most that the evaluation of its variable can have cost, in cost units.
+
+    Steps of work are not charged again: they are bounded for each expression, and a variable is one of its own.
+    """
 
     value: Any
     units: int
-    steps: int
 
 
 Shared = dict[bytes, Kept]
@@ -58,13 +60,12 @@ def _takes_more_than_sharing(node: Expr) -> bool:
     return not isinstance(node, Ident | Const)
 
 
-def keep(shared: Shared, missing: list[tuple[str, bytes]], activation: Activation, units: int, steps: int) -> None:
-    """Add the values of these variables that an evaluation computed, if it was cheap. units, steps: what was charged
-    for shared values before it began."""
-    units = activation.cost - units
-    steps = activation.worked() - steps
-    if units > _UNITS or steps > _UNITS or activation.made() > _BYTES or len(shared) >= _MOST:
+def keep(shared: Shared, missing: list[tuple[str, bytes]], activation: Activation, charged: int) -> None:
+    """Add the values of these variables that an evaluation computed, if it was cheap. charged: cost units for shared
+    values, before it began."""
+    units = activation.cost - charged
+    if units > _UNITS or activation.worked() > _UNITS or activation.made() > _BYTES or len(shared) >= _MOST:
         return
     for name, key in missing:
         if name in activation:
-            shared[key] = Kept(activation[name], units, steps)
+            shared[key] = Kept(activation[name], units)

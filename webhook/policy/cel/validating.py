@@ -187,24 +187,22 @@ class CELValidator(Struct, frozen=True):
         known = self.param_values.of(params) if form is PLAIN else None
         if known:
             bindings.update(known)
-        units = steps = 0
+        charged = 0
         missing: list[tuple[str, bytes]] | None = None
         if self.shared and form is PLAIN:
             shared = review.shared
             for each in self.shared:
                 kept = shared.get(each[1])
                 if kept is not None:
-                    bindings[each[0]], spent, worked = kept
-                    units += spent
-                    steps += worked
+                    bindings[each[0]], units = kept
+                    charged += units
                 elif missing is None:
                     missing = [each]
                 else:
                     missing.append(each)
         activation = form.activation(bindings, self.lazy(review), self.variables, review.deadline)
-        if units or steps:
-            activation.cost = units
-            activation.limit -= steps
+        if charged:
+            activation.cost = charged
         evaluate = form.evaluate
         failures: list[Failure] = []
         denied: list[tuple[int, Validation]] = []  # indices in `failures` that need a message
@@ -236,7 +234,7 @@ class CELValidator(Struct, frozen=True):
         if known is not None and activation.cost < _CHEAP:
             self.param_values.keep(known, activation)
         if missing:
-            sharing.keep(review.shared, missing, activation, units, steps)
+            sharing.keep(review.shared, missing, activation, charged)
         if not failures and not annotations and not errors and not let_pass:
             return PASSED
         return Evaluation(failures, annotations, errors, let_pass=let_pass)
