@@ -87,6 +87,7 @@ cli/report/linted: cli/test_lint
 cli/report/impacted: cli/test_impact
 cli/report/impactmarkdown: cli/test_impact
 cli/report/impacttext: cli/test_impact
+cli/inputs: cli/test_check
 cli/report/benchjson: cli/test_bench
 cli/report/benchtext: cli/test_bench
 cli/report/replayjson: cli/test_replay

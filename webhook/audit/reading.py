@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from webhook.cluster.connection import APIError, Unreachable
 from webhook.cluster.discovery import collection
+from webhook.cluster.pacing import Pace
 
 if TYPE_CHECKING:
     from webhook.cluster.connection import Connection, Query
@@ -60,15 +61,13 @@ class Reader:
         self.server = connection.server
         self.calls = self.repeated = self.bytes = 0
         self._connection = connection
-        self._interval = 1 / qps if qps > 0 else 0.0
         self._sleep = sleep
-        self._clock = clock
-        self._due = 0.0
+        self._pace = Pace(qps, sleep=sleep, clock=clock)
         self._answered = False
 
     def get(self, path: str) -> Object:
         """What a GET returns, such as a list of resources. Asked once. Raises APIError, Unreachable."""
-        self._pace()
+        self._call()
         answer = self._connection.get(path)
         self._answered = True
         return answer
@@ -110,7 +109,7 @@ class Reader:
     def _patiently(self, path: str, query: Query) -> tuple[Object, int]:
         """A page, asked for again while the server is busy or away. The very first request of all is asked once."""
         for attempt in range(ATTEMPTS):
-            self._pace()
+            self._call()
             try:
                 answer = self._connection.sized(path, query, _TIMEOUT)
             except (APIError, Unreachable) as error:
@@ -127,12 +126,9 @@ class Reader:
             return answer
         raise AssertionError  # pragma: no cover  # the last attempt returns or raises
 
-    def _pace(self) -> None:
+    def _call(self) -> None:
         self.calls += 1
-        now = self._clock()
-        if self._interval and now < self._due:
-            self._sleep(self._due - now)
-        self._due = max(now, self._due) + self._interval
+        self._pace.wait()
 
 
 class _Behind:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from msgspec import Struct
 
-from webhook.cli.auditextras import (
+from webhook.cli.auditresults import (
     GateFile,
     Logs,
     Reports,

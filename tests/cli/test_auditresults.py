@@ -8,10 +8,8 @@ from __future__ import annotations
 import gzip
 import json
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import jsonschema
 import pytest
@@ -22,7 +20,6 @@ from tests.cli.clusterreports.store import Store
 from tests.cli.running import gatewright
 from tests.cluster.apiserver import Exchange, playing
 from webhook.auditlog.notes import NATIVE
-from webhook.cli.auditextras import Pace
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/report.schema.json").read_text())
 SEVERE = {"annotations": {"gatewright.dev/severity": "high"}}
@@ -202,21 +199,6 @@ def test_what_a_log_cannot_say(tmp_path: Path, options: list[str], named: str) -
     done = gatewright("audit", "--log", "audit.log", *options, cwd=tmp_path)
     assert done.returncode == 2
     assert f"--log: expected no {named}: a log says what was asked, not what there is" in done.stderr
-
-
-def test_requests_are_paced(monkeypatch: pytest.MonkeyPatch) -> None:
-    slept: list[float] = []
-    now = 100.0
-    monkeypatch.setattr(time, "monotonic", lambda: now)
-    monkeypatch.setattr(time, "sleep", slept.append)
-    pace = Pace(4)
-    for _ in range(3):
-        pace.wait()
-    assert slept == [0.25, 0.5]
-    any_number: Any = Pace(0)
-    for _ in range(3):
-        any_number.wait()
-    assert slept == [0.25, 0.5]
 
 
 @pytest.mark.parametrize("option", [["--scores"], ["--write-reports", "auto"]])

@@ -1,8 +1,7 @@
-"""What `audit` does besides listing findings: scores and their gate, report objects in the cluster, audit logs."""
+"""What `audit` makes of findings besides listing them: scores, a gate, reports in the cluster; what audit logs say."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -84,6 +83,7 @@ def reported(report: Report, wanted: Reports, connection: Connection, source: st
     from webhook.cli.clusterreports.results import contents
     from webhook.cli.report.model import fingerprinted
     from webhook.cluster.connection import APIError, Unreachable
+    from webhook.cluster.pacing import Pace
     from webhook.documents.document import Problem
 
     notes, wrong = list(report.notes), list[str]()
@@ -111,21 +111,6 @@ def reported(report: Report, wanted: Reports, connection: Connection, source: st
         wrong.append(f"--write-reports: {error}")
     problems = [*report.problems, *(Problem(source, None, None, text) for text in wrong)]
     return replace(report, notes=notes, problems=problems)
-
-
-class Pace:
-    """At most `qps` requests in a second; 0 for any."""
-
-    def __init__(self, qps: float) -> None:
-        self._interval = 1 / qps if qps > 0 else 0.0
-        self._due = 0.0
-
-    def wait(self) -> None:
-        """Wait until the next request is due."""
-        now = time.monotonic()
-        if now < self._due:
-            time.sleep(self._due - now)
-        self._due = max(now, self._due) + self._interval
 
 
 def of_logs(files: Sequence[str], refused: Mapping[str, bool], version: str) -> Report:
