@@ -147,7 +147,8 @@ def audit(
     verbose: Verbose = False,
     color: Colors = Color.AUTO,
 ) -> None:
-    """Judge the objects of live clusters by the policies, each as if it were created now: the cluster is only read.
+    """Judge the objects of live clusters by the policies, each as if it were created now. The cluster is only read,
+    unless `--write-reports` says otherwise.
 
     What is found on Pods and other objects of a controller is told once, of its workload. With `--log`, what policies
     said of requests is read from the API server's audit log. Exit code: **0** nothing would be denied (warnings do not

@@ -152,7 +152,7 @@ def check(
     ] = False,
     jobs: Annotated[
         str,  # typer reads numbers with pydantic, which takes longer to import than a small run takes
-        typer.Option("--jobs", metavar="N", help="Check in N processes at once; as many as there are cores."),
+        typer.Option("--jobs", metavar="N", help="Check in N processes at once. [default: one a core]"),
     ] = "",
     watch: Watch = False,
     verbose: Verbose = False,
