@@ -93,6 +93,7 @@ SIDEBAR = {
             bundles
             uninstall
             rbac
+            audit
             sizing
             sight
             monitoring
