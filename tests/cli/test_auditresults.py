@@ -117,6 +117,21 @@ def test_reports_are_written_once(here: tuple[Path, Store]) -> None:
     assert json.dumps(store.objects) == before
 
 
+def test_metrics_are_written_and_what_cannot_be_fails_the_run(here: tuple[Path, Store]) -> None:
+    folder, _ = here
+    done = run(folder, "--metrics", "audit.prom", "--scores")
+    assert done.returncode == 1, done.stderr
+    written = (folder / "audit.prom").read_text()
+    assert 'findings{policy="short",namespace="yard",severity="high",result="fail"} 1\n' in written
+    assert 'gatewright_audit_objects{namespace="bank"} 2\n' in written
+    assert 'gatewright_audit_score{namespace="yard"} 60.0\n' in written
+    assert "gatewright_audit_complete 1\n" in written
+    done = run(folder, "--metrics", "missing/audit.prom", "-o", "json")
+    assert done.returncode == 2
+    (problem,) = json.loads(done.stdout)["errors"]
+    assert problem["message"] == "--metrics: cannot be written: No such file or directory"
+
+
 def test_shards_write_the_reports_of_one_audit_and_leave_those_of_others(here: tuple[Path, Store]) -> None:
     folder, store = here
     run(folder, "--write-reports", "auto", "--scores")

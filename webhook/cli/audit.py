@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from msgspec import Struct
 
+from webhook.cli.auditmetrics import Metrics, measured
 from webhook.cli.auditresults import (
     GateFile,
     Logs,
@@ -139,6 +140,7 @@ def audit(
     show_scores: Scored = False,
     gate: GateFile = None,
     write_reports: WriteReports = None,
+    metrics: Metrics = None,
     shard: OneShard = "",
     shards: Shards = 0,
     logs: Logs = None,
@@ -181,6 +183,7 @@ def audit(
             scores=show_scores,
             gate=gate,
             write_reports=write_reports,
+            metrics=metrics,
             shard=shard_of(shard, shards),
             logs=tuple(logs or ()),
             version=version,
@@ -229,6 +232,7 @@ class _Asked(Struct, frozen=True, kw_only=True):
     scores: bool
     gate: Path | None
     write_reports: Reports | None
+    metrics: Path | None
     shard: Shard
     logs: tuple[str, ...]
     version: str
@@ -284,7 +288,7 @@ def _audit(asked: _Asked, how: Reporting) -> int:
             scope = {"objects": 0, "kinds": 0, "policies": 0}
             return finish(Report(command="audit", problems=error.problems, scope=scope), how, fails, aborted=True)
         return refuse(error, asked.color)
-    notes, found = list[str](), _Found()
+    notes, found, started = list[str](), _Found(), time.monotonic()
     gc.freeze()  # the policies live to the end
     try:
         with ExitStack() as written, ProgressBar(sys.stderr) as bar, tracebacks() as raised:
@@ -336,6 +340,9 @@ def _audit(asked: _Asked, how: Reporting) -> int:
         context = asked.contexts[0] if asked.contexts else ""
         connection = _connection(asked, context)
         report = reported(report, asked.write_reports, connection, sources[0].name, asked.qps, asked.shard)
+    if asked.metrics is not None:
+        seconds = time.monotonic() - started
+        report = measured(report, asked.metrics, found.judged, now=time.time(), seconds=seconds, shard=asked.shard)
     return finish(report, how, fails)
 
 
@@ -351,6 +358,7 @@ def _logged(asked: _Asked, how: Reporting, fails: Callable[[Finding], bool]) -> 
         "--scores": asked.scores,
         "--gate": asked.gate is not None,
         "--write-reports": asked.write_reports is not None,
+        "--metrics": asked.metrics is not None,
         "--shard": asked.shard.number > 1,
     }
     return finish(of_logs(asked.logs, refused, asked.version), how, fails)
@@ -365,6 +373,7 @@ def _of_one_cluster(asked: _Asked) -> None:
             ("--scores", asked.scores),
             ("--gate", asked.gate is not None),
             ("--write-reports", asked.write_reports is not None),
+            ("--metrics", asked.metrics is not None),
         ):
             if was:
                 raise NotGiven(f"{option}: is of one cluster; audit each by itself")

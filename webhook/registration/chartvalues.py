@@ -35,7 +35,8 @@ def text(
 
     `shipped`: each policy tree, and what of it goes to the cluster. `roles`: RBAC objects. `files`: whether the
     policies are part of the values (then there must be one tree); without, the server takes them from elsewhere.
-    `audit`: RBAC objects of audits. `command`: the command line that the header names. Raises ShippingError if a file is not UTF-8.
+    `audit`: RBAC objects of audits. `command`: the command line that the header names. Raises ShippingError if a file
+    is not UTF-8.
     """
     values: dict[str, Any] = {
         "service": "/".join(options.service),
