@@ -2,25 +2,45 @@
 // A finding: rule, levels (those under which it stands; "pass" of a case that passed), place, file, message, object,
 // path, namespace, owner, operation, binding, change, excerpt [line, text, column, end], asides, diff, fix, suppressed.
 // Fields that are empty are missing. Everything is shown as text: nothing here makes markup of it.
-(() => {
-  const { report, findings } = JSON.parse(document.getElementById("report").textContent);
-  const main = document.getElementById("main");
+
+const make = (tag, properties = {}, ...children) => {
+  const element = document.createElement(tag);
+  for (const [key, value] of Object.entries(properties)) {
+    if (key === "class") element.className = value;
+    else if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+    else if (value !== undefined && value !== null) element.setAttribute(key, value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+};
+const number = (count) => count.toLocaleString("en");
+
+// The button that changes between light and dark colours.
+const themeButton = () => {
+  const dark = () => (document.documentElement.dataset.theme
+    ? document.documentElement.dataset.theme === "dark"
+    : matchMedia("(prefers-color-scheme: dark)").matches);
+  const button = make("button", { type: "button", class: "chip theme", onclick: () => {
+    document.documentElement.dataset.theme = dark() ? "light" : "dark";
+    name();
+  } });
+  const name = () => {
+    button.textContent = dark() ? "Light" : "Dark";
+    button.setAttribute("aria-label", dark() ? "Light colours" : "Dark colours");
+  };
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", name);
+  name();
+  return button;
+};
+
+// Shows findings in an element. before: what was chosen when they were shown last; see what is returned: `state`, and
+// `end`, which ends listening to the keyboard.
+const showFindings = (report, findings, main, before = {}) => {
   const PAGE = 50;
   const ORDER = ["deny", "error", "warn", "warning", "audit", "note", "pass", "none"];
   const WORDS = { pass: "passed", none: "suppressed" };
-  const state = { text: "", level: "", rule: "", namespace: "", owner: "", by: "rule", shown: {} };
+  const state = { text: "", level: "", rule: "", namespace: "", owner: "", by: "rule", shown: {}, ...before };
 
-  const make = (tag, properties = {}, ...children) => {
-    const element = document.createElement(tag);
-    for (const [key, value] of Object.entries(properties)) {
-      if (key === "class") element.className = value;
-      else if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
-      else if (value !== undefined && value !== null) element.setAttribute(key, value);
-    }
-    element.append(...children.filter((child) => child !== null && child !== undefined));
-    return element;
-  };
-  const number = (count) => count.toLocaleString("en");
   const levelOf = (each) => (each.suppressed ? "none" : each.levels.reduce(
     (one, other) => (ORDER.indexOf(other) < ORDER.indexOf(one) ? other : one)));
   const FIELDS = {
@@ -199,7 +219,8 @@
     ...(findings.some((each) => each.namespace) ? [["namespace", "namespace"]] : []),
     ...(findings.some((each) => each.change) ? [["change", "change"]] : []),
     ...(charts.some((each) => each.field === "owner") ? [["owner", "owner"]] : [])];
-  if (findings.some((each) => each.change)) state.by = "change";
+  if (!before.by && findings.some((each) => each.change)) state.by = "change";
+  search.value = state.text;
 
   const clear = () => {
     Object.assign(state, { text: "", level: "", rule: "", namespace: "", owner: "", shown: {} });
@@ -238,21 +259,6 @@
       `${number(sorted.length - 100)} more groups: search, or choose in the charts.`));
     if (!found.length) list.append(make("p", { class: "empty" },
       findings.length ? "Nothing matches. Press Escape to show all." : "Nothing was found."));
-  };
-
-  const theme = make("button", { type: "button", class: "chip theme", onclick: () => {
-    const dark = document.documentElement.dataset.theme
-      ? document.documentElement.dataset.theme === "dark"
-      : matchMedia("(prefers-color-scheme: dark)").matches;
-    document.documentElement.dataset.theme = dark ? "light" : "dark";
-    nameTheme();
-  } });
-  const nameTheme = () => {
-    const dark = document.documentElement.dataset.theme
-      ? document.documentElement.dataset.theme === "dark"
-      : matchMedia("(prefers-color-scheme: dark)").matches;
-    theme.textContent = dark ? "Light" : "Dark";
-    theme.setAttribute("aria-label", dark ? "Light colours" : "Dark colours");
   };
 
   const inputs = report.problems.length || report.notes.length ? make("details", { class: "card" },
@@ -306,7 +312,6 @@
   });
   const keys = make("p", { class: "keys" }, make("kbd", {}, "/"), " search  ", make("kbd", {}, "j"), " ",
     make("kbd", {}, "k"), " next, previous  ", make("kbd", {}, "Enter"), " details  ", make("kbd", {}, "Esc"), " show all");
-  document.querySelector("header").append(theme);
   main.replaceChildren(...[inputs, scored, mutated,
     findings.length ? make("div", { class: "cards" }, ...charts.map((each) => each.card)) : null,
     findings.length ? make("div", { class: "tools" }, search, chips, by) : null,
@@ -315,9 +320,10 @@
 
   // ---------------------------------------------------------------------------------------------------- the keyboard
 
-  document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || !findings.length) return;
+  const onKey = (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || !findings.length || !main.checkVisibility()) return;
     const typing = event.target === search;
+    if (!typing && event.target.closest("input, textarea, select")) return;
     if (event.key === "Escape") {
       clear();
       search.blur();
@@ -332,8 +338,8 @@
       const next = heads[event.key === "k" ? Math.max(at - 1, 0) : Math.min(at + 1, heads.length - 1)];
       next?.focus();
     }
-  });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", nameTheme);
-  nameTheme();
+  };
+  document.addEventListener("keydown", onKey);
   show();
-})();
+  return { state, end: () => document.removeEventListener("keydown", onKey) };
+};
