@@ -39,7 +39,7 @@ const showFindings = (report, findings, main, before = {}) => {
   const PAGE = 50;
   const ORDER = ["deny", "error", "warn", "warning", "audit", "note", "pass", "none"];
   const WORDS = { pass: "passed", none: "suppressed" };
-  const state = { text: "", level: "", rule: "", namespace: "", owner: "", by: "rule", shown: {}, ...before };
+  const state = { text: "", level: "", rule: "", namespace: "", owner: "", severity: "", by: "rule", shown: {}, ...before };
 
   const levelOf = (each) => (each.suppressed ? "none" : each.levels.reduce(
     (one, other) => (ORDER.indexOf(other) < ORDER.indexOf(one) ? other : one)));
@@ -50,8 +50,9 @@ const showFindings = (report, findings, main, before = {}) => {
     level: levelOf,
     file: (each) => each.file,
     change: (each) => each.change || "",
+    severity: (each) => report.rules[each.rule]?.severity || "",
   };
-  const NOTHING = { namespace: "cluster-scoped", owner: "no owner", change: "unchanged" };
+  const NOTHING = { namespace: "cluster-scoped", owner: "no owner", change: "unchanged", severity: "no severity" };
   const named = (field, value) => value || NOTHING[field] || "none";
 
   for (const each of findings) {
@@ -64,7 +65,7 @@ const showFindings = (report, findings, main, before = {}) => {
 
   const matches = (each, without = "") =>
     (without === "level" || !state.level || each.level === state.level) &&
-    ["rule", "namespace", "owner"].every(
+    ["rule", "namespace", "owner", "severity"].every(
       (field) => field === without || state[field] === "" || FIELDS[field](each) === state[field].slice(1)) &&
     state.text.split(/\s+/).every((word) => each.words.includes(word));
 
@@ -88,8 +89,9 @@ const showFindings = (report, findings, main, before = {}) => {
 
   // --------------------------------------------------------------------------------------------------- the charts
 
-  const TITLES = { rule: report.command === "lint" ? "By rule" : "By policy", namespace: "By namespace", owner: "By owner" };
-  const charts = ["rule", "namespace", "owner"].filter((field) => {
+  const TITLES = { rule: report.command === "lint" ? "By rule" : "By policy", namespace: "By namespace", owner: "By owner",
+    severity: "By severity" };
+  const charts = ["rule", "namespace", "owner", "severity"].filter((field) => {
     const values = new Set(findings.map(FIELDS[field]));
     if (field === "rule") return values.size > 0;
     if (field === "owner" && findings.every((each) => (each.owner || "") === (each.namespace || ""))) return false;
@@ -142,6 +144,7 @@ const showFindings = (report, findings, main, before = {}) => {
     const add = (name, value) => value && list.append(make("dt", {}, name), make("dd", {}, value));
     const more = rule && (rule.kind === "lint" ? rule.name : rule.kind);
     add(rule && rule.kind === "lint" ? "rule" : "policy", more ? `${each.rule} (${more})` : each.rule);
+    add("severity", rule && rule.severity);
     add("binding", each.binding);
     add("request", each.operation);
     add("field", each.path);
@@ -215,15 +218,17 @@ const showFindings = (report, findings, main, before = {}) => {
   const status = make("p", { role: "status", "aria-live": "polite" });
   const reset = make("button", { type: "button", class: "link", onclick: () => clear() }, "show all");
   const list = make("div", { class: "list" });
-  const ways = [["rule", report.command === "lint" ? "rule" : "policy"], ["file", "file"],
+  const ways = [["rule", report.command === "lint" ? "rule" : "policy"], 
+    ...(findings.some((each) => each.file) ? [["file", "file"]] : []),
     ...(findings.some((each) => each.namespace) ? [["namespace", "namespace"]] : []),
     ...(findings.some((each) => each.change) ? [["change", "change"]] : []),
-    ...(charts.some((each) => each.field === "owner") ? [["owner", "owner"]] : [])];
+    ...(charts.some((each) => each.field === "owner") ? [["owner", "owner"]] : []),
+    ...(charts.some((each) => each.field === "severity") ? [["severity", "severity"]] : [])];
   if (!before.by && findings.some((each) => each.change)) state.by = "change";
   search.value = state.text;
 
   const clear = () => {
-    Object.assign(state, { text: "", level: "", rule: "", namespace: "", owner: "", shown: {} });
+    Object.assign(state, { text: "", level: "", rule: "", namespace: "", owner: "", severity: "", shown: {} });
     search.value = "";
     show();
   };

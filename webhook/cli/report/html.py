@@ -61,6 +61,7 @@ def _data(report: Report) -> Iterator[str]:
                 "name": visible(each.name),
                 "kind": visible(each.kind),
                 "url": _web(each.url),
+                "severity": visible(each.severity),
             }
             for each in report.rules.values()
         },
