@@ -158,6 +158,5 @@ class Outbox:
 
 def shown(found: Found) -> dict[str, Any]:
     """A finding as a JSON value, without control characters."""
-    return {
-        name: visible(value) if isinstance(value, str) else value for name, value in msgspec.structs.asdict(found).items()
-    }
+    fields = msgspec.structs.asdict(found)
+    return {name: visible(value) if isinstance(value, str) else value for name, value in fields.items()}

@@ -288,8 +288,8 @@ class Settings(BaseModel):
     )
     page: bool = Field(
         False,
-        description="Serve a page for people at /page on the plain port, to clients on the loopback interface: policies,"
-        " verdicts over time, what was found of late, exceptions.",
+        description="Serve a page for people at /page on the plain port, to clients on the loopback interface:"
+        " policies, verdicts over time, what was found of late, exceptions.",
     )
     debug: bool = Field(
         False,

@@ -109,7 +109,7 @@ def _rows(report: Report) -> Iterator[dict[str, Any]]:
 
 
 def _row(finding: Finding, levels: list[Any]) -> dict[str, Any]:
-    """The fields of a finding that are not empty, under short names; page.js says what each is."""
+    """The fields of a finding that are not empty, under short names; findings.js says what each is."""
     made: dict[str, Any] = {
         "rule": visible(finding.rule),
         "levels": levels,
