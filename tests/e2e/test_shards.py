@@ -12,6 +12,7 @@ from tempfile import TemporaryFile
 from typing import Any
 
 import pytest
+import yaml
 
 from tests import forking
 from tests.audit.clusters import policy
@@ -19,6 +20,7 @@ from tests.cli.clusterreports.definitions import definitions
 from tests.cli.running import gatewright
 from tests.e2e.controlplane import ADMIN, ControlPlane
 from tests.e2e.objects import namespace
+from tests.manifests.kustomize import ROOT
 from tests.server.running import wait_for
 from webhook.cli.clusterreports.dialects import OPENREPORTS
 
@@ -143,3 +145,34 @@ def test_two_audits_at_once_leave_the_reports_of_one(cluster: ControlPlane, fold
     for _ in range(2):
         at_once(folder, *shards, OPTIONS, index=index)
         assert reports(cluster) == of_one
+
+
+def test_the_cronjob_has_the_rights_that_it_needs(cluster: ControlPlane, tmp_path: Path) -> None:
+    """With the policies that ship, by its own command and service account."""
+    component = ROOT / "manifests" / "components" / "audit"
+    cluster.apply(namespace("gatewright-system"))
+    for file in ("serviceaccount", "rbac", "reports", "networkpolicy", "cronjob"):
+        cluster.kubectl("apply", "--validate=strict", "--filename", str(component / f"{file}.yaml"))
+    token = cluster.kubectl("create", "token", "gatewright-audit", "--namespace", "gatewright-system").stdout.strip()
+    (tmp_path / "kubeconfig").write_bytes(cluster.kubeconfig("its-own", token).read_bytes())
+    spec = yaml.safe_load((component / "cronjob.yaml").read_text())["spec"]["jobTemplate"]["spec"]
+    (container,) = spec["template"]["spec"]["containers"]
+    env = {**os.environ, "JOB_COMPLETION_INDEX": "0", "GATEWRIGHT_POLICIES": str(ROOT / "policies")}
+    user = "system:serviceaccount:gatewright-system:gatewright-audit"
+
+    def may(verb: str, resource: str) -> bool:
+        asked = cluster.kubectl("auth", "can-i", verb, resource, "--as", user, "--all-namespaces", check=False)
+        return asked.stdout.strip() == "yes"
+
+    assert wait_for(lambda: may("list", "pods") and may("patch", "reports.openreports.io"), seconds=30)
+    done = gatewright(*container["args"], "--kubeconfig", "kubeconfig", cwd=tmp_path, env=env)
+    assert done.returncode == 0, done.stderr
+    assert "openreports.io/v1alpha1: " in done.stderr
+    (owner,) = (
+        cluster.client()
+        .get(f"/apis/{OPENREPORTS.api_version}/namespaces/{TEAMS[0]}/reports/gatewright-audit")
+        .body["metadata"]["ownerReferences"]
+    )
+    assert (owner["kind"], owner["name"]) == ("ClusterRole", "gatewright-reports")
+    for verb, resource in (("create", "pods"), ("watch", "secrets"), ("get", "secrets"), ("delete", "configmaps")):
+        assert not may(verb, resource), f"{verb} {resource}"
