@@ -147,10 +147,13 @@ def test_two_audits_at_once_leave_the_reports_of_one(cluster: ControlPlane, fold
         assert reports(cluster) == of_one
 
 
-def test_the_cronjob_has_the_rights_that_it_needs(cluster: ControlPlane, tmp_path: Path) -> None:
+def test_the_cronjob_has_the_rights_that_it_needs(cluster: ControlPlane, folder: Path, tmp_path: Path) -> None:
     """With the policies that ship, by its own command and service account."""
     component = ROOT / "manifests" / "components" / "audit"
-    cluster.apply(namespace("gatewright-system"))
+    mounting = pods(TEAMS[0])
+    mounting["metadata"]["name"] = "mounting"
+    mounting["spec"]["template"]["spec"]["volumes"] = [{"name": "logs", "hostPath": {"path": "/var/log"}}]
+    cluster.apply(namespace("gatewright-system"), mounting)
     for file in ("serviceaccount", "rbac", "reports", "networkpolicy", "cronjob"):
         cluster.kubectl("apply", "--validate=strict", "--filename", str(component / f"{file}.yaml"))
     token = cluster.kubectl("create", "token", "gatewright-audit", "--namespace", "gatewright-system").stdout.strip()
@@ -168,11 +171,10 @@ def test_the_cronjob_has_the_rights_that_it_needs(cluster: ControlPlane, tmp_pat
     done = gatewright(*container["args"], "--kubeconfig", "kubeconfig", cwd=tmp_path, env=env)
     assert done.returncode == 0, done.stderr
     assert "openreports.io/v1alpha1: " in done.stderr
-    (owner,) = (
-        cluster.client()
-        .get(f"/apis/{OPENREPORTS.api_version}/namespaces/{TEAMS[0]}/reports/gatewright-audit")
-        .body["metadata"]["ownerReferences"]
-    )
+    path = f"/apis/{OPENREPORTS.api_version}/namespaces/{TEAMS[0]}/reports/gatewright-audit"
+    there = cluster.client().get(path).body
+    assert "no-host-path" in {each["policy"] for each in there["results"]}
+    (owner,) = there["metadata"]["ownerReferences"]
     assert (owner["kind"], owner["name"]) == ("ClusterRole", "gatewright-reports")
     for verb, resource in (("create", "pods"), ("watch", "secrets"), ("get", "secrets"), ("delete", "configmaps")):
         assert not may(verb, resource), f"{verb} {resource}"
