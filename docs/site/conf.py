@@ -66,6 +66,7 @@ SIDEBAR = {
             The server <docs/serve>
             Recorded reviews <docs/recording>
             What already runs <docs/audit>
+            Roll out by evidence <docs/rollout>
         Work on Gatewright
             Contributing <CONTRIBUTING>
             Architecture <docs/architecture>
