@@ -26,11 +26,13 @@ def workload(kind: str, api_version: str = "apps/v1", **spec: Any) -> dict[str, 
         (workload("CronJob", "batch/v1", jobTemplate={"spec": {"template": TEMPLATE}}), {"app": "web"}),
         (workload("CronJob", "batch/v1", jobTemplate=[]), {}),
         (workload("Other", "example.com/v1"), {}),
+        ({"spec": {"selector": {"matchLabels": {"a": "b"}}}}, {}),
+        (None, {}),
         ({"apiVersion": "v1", "kind": "Pod", "metadata": {"labels": {"a": "b"}}}, {}),
         (workload("Deployment", selector={"matchLabels": {"tier": 7}}, template="wrong"), {}),
     ],
 )
-def test_labels_of_a_workload(value: dict[str, Any], labels: dict[str, str]) -> None:
+def test_labels_of_a_workload(value: Any, labels: dict[str, str]) -> None:
     assert of_workload(value) == labels
 
 

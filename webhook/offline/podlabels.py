@@ -34,14 +34,16 @@ PASSING: Final = frozenset(
 _SELECTS: Final = ("spec", "selector", "matchLabels")
 
 
-def of_workload(workload: Mapping[str, Any]) -> dict[str, str]:
+def of_workload(workload: Any) -> dict[str, str]:
     """Those that a workload selects its Pods by, else those that its template gives them; none if it is no workload."""
+    if not {"apiVersion", "kind"} <= _texts(workload).keys():
+        return {}
     job = (workload.get("apiVersion"), workload.get("kind")) == ("batch/v1", "Job")
     if job and (name := _texts(workload.get("metadata")).get("name")):
         return {_JOB_NAME: name}
     if selected := _lasting(lookup(workload, _SELECTS)):  # of a ReplicaSet, these have the hash of its template
         return selected
-    template = template_of(dict(workload))
+    template = template_of(workload)
     return _lasting(lookup(template, ("metadata", "labels"))) if template is not None else {}
 
 
