@@ -92,6 +92,7 @@ SIDEBAR = {
             bundles
             uninstall
             rbac
+            audit
             sizing
             sight
             monitoring
