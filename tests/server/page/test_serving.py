@@ -281,7 +281,7 @@ def test_texts_are_readable_and_nothing_is_wider_than_the_window(scheme: str, br
     with opened(browser, shown, color_scheme=scheme, viewport={"width": 360, "height": 700}) as tab:
         for name in ("Overview", "Policies", "Findings", "Exceptions"):
             tab.get_by_role("tab", name=name).click()
-            tab.wait_for_function("document.querySelector('[role=tabpanel]:not([hidden])').children.length > 0")
+            tab.locator("[role=tabpanel]:visible > *").first.wait_for()
             ratio, where = tab.evaluate(CONTRAST)
             assert ratio >= 4.5, where  # WCAG 2, AA
             assert tab.evaluate("document.documentElement.scrollWidth") <= 360, name
