@@ -1,12 +1,14 @@
 """What the playground of the server's page evaluates: policies in CEL on an object, explained, with what they cost.
 
-It runs in a process of its own, which webhook.server.page.trying starts and bounds: `python -m webhook.cli.playground`
-reads one JSON object from stdin, and writes one to stdout.
+It runs in a process of its own, which webhook.server.page.trying starts: `python -m webhook.cli.playground SECONDS`, of
+processor time, reads one JSON object from stdin, and writes one to stdout.
 
 Asked: {"policy", "object", "old", "operation", "namespace", "user", "groups", "version"}, all texts but the list
-`groups`. `policy` and `object` are YAML or JSON of one or several documents; so is `old`, which makes an update. Answered:
-{"problems": [{"where": "policy", "object" or "old", "line", "column", "message"}], "notes": [text], "denied": whether the
-request is, "costs": [{"policy", "object", "cost", "share"}], "policies": as in webhook.cli.report.explainjson}.
+`groups`. `policy` and `object` are YAML or JSON of one or several documents; so is `old`, which makes an update.
+
+Answered: {"problems": [{"where": "policy", "object" or "old", "line", "column", "message"}], "notes": [text], "denied":
+whether the request is, "costs": [{"policy", "object", "cost", "share"}], "policies": as in
+webhook.cli.report.explainjson}.
 """
 
 from __future__ import annotations
@@ -39,9 +41,6 @@ from webhook.policy.request import DELETE
 from webhook.versions import parse_version
 from webhook.visible import encodable, visible
 
-SECONDS: Final = 5
-"""Seconds of processor time that an evaluation may take."""
-
 MEMORY: Final = 256 << 20
 """Bytes that it may take."""
 
@@ -56,7 +55,7 @@ _NICE = 19
 Answer = dict[str, Any]
 
 
-class _Refused(Exception):  # noqa: N818  # it is what the answer says, and no error of the program
+class _Refused(Exception):
     """What was asked cannot be evaluated."""
 
     def __init__(self, where: str, problems: Iterable[Problem]) -> None:
@@ -140,9 +139,6 @@ def _loaded(asked: Answer, notes: list[str]) -> PolicySet:
             policies = load_tree(Tree(("policy",), tuple(files), (), "playground"), version)
     except PolicyTreeError as error:
         raise _Refused("policy", error.problems) from None
-    if not policies.policies:
-        message = "no policy in it; expected a ValidatingAdmissionPolicy or a MutatingAdmissionPolicy"
-        raise _Refused("policy", [Problem(_FILE, None, None, message)])
     return policies
 
 
@@ -175,20 +171,20 @@ def _planned(where: str, text: str, options: Options, policies: PolicySet) -> Pl
 
 def main() -> None:
     """The work of the process."""
-    limit()
+    limit(int(sys.argv[1]))
     asked = orjson.loads(sys.stdin.buffer.read())
     sys.stdout.buffer.write(orjson.dumps(encodable(answer(asked))))
     sys.stdout.buffer.flush()
 
 
-def limit() -> None:
-    """Let this process take little: the lowest priority, bounded time and memory, no files."""
+def limit(seconds: int) -> None:
+    """Let this process take little: the lowest priority, so many seconds of processor time, MEMORY, no files."""
     os.nice(_NICE)
     ended_first()
     most = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize() + MEMORY
     for what, bound in (
         (resource.RLIMIT_DATA, most),
-        (resource.RLIMIT_CPU, SECONDS),
+        (resource.RLIMIT_CPU, seconds),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
     ):

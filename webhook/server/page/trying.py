@@ -20,6 +20,9 @@ from msgspec import Struct
 PATIENCE: Final = 30.0
 """Seconds that an evaluation may take, of which few are its own: at the lowest priority, reviews come first."""
 
+SECONDS: Final = 5
+"""Seconds of processor time that it may take."""
+
 MOST_ANSWERED: Final = 2 << 20
 """Bytes of an answer."""
 
@@ -50,8 +53,9 @@ class CannotTry(Exception):
 class Trying:
     """Evaluates for one client at a time. version: the Kubernetes version of the server's policies."""
 
-    def __init__(self, version: str, patience: float = PATIENCE) -> None:
+    def __init__(self, version: str, patience: float = PATIENCE, seconds: int = SECONDS) -> None:
         self._version = version
+        self._seconds = seconds
         self._patience = patience
         self._lock = asyncio.Lock()
 
@@ -68,7 +72,7 @@ class Trying:
 
     async def _run(self, asked: bytes) -> bytes:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", _MODULE),
+            *(sys.executable, "-P", "-m", _MODULE, str(self._seconds)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
@@ -87,7 +91,7 @@ class Trying:
         if code == 0:
             return answer
         if -code in (signal.SIGXCPU, signal.SIGKILL):
-            raise CannotTry(422, "it took more processor time than the playground allows")
+            raise CannotTry(422, f"it took more than {self._seconds} s of processor time")
         raise CannotTry(422, "it took more memory than the playground allows, or ended the process")
 
 
