@@ -33,7 +33,7 @@ def tried(sent: bytes, **how: Any) -> Any:
 def test_one_at_a_time() -> None:
     async def both() -> list[Any]:
         one = Trying("1.34")
-        return await asyncio.gather(one.evaluated(body()), one.evaluated(body()), return_exceptions=True)
+        return [*await asyncio.gather(one.evaluated(body()), one.evaluated(body()), return_exceptions=True)]
 
     first, second = asyncio.run(both())
     assert json.loads(first)["denied"] is True
