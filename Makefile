@@ -56,6 +56,7 @@ tables: $(READY)  ## write the tables of kinds, types and defaults of all Kubern
 
 manifests: $(READY)  ## write everything that ships the policies anew: registration, RBAC, the lists of policies and params
 	$(BIN)/gatewright manifests policies --no-ca --all --write manifests/base
+	$(BIN)/gatewright audit --policies policies --rbac > manifests/components/audit/rbac.yaml
 
 mutants: $(READY)  ## is every condition, bound and rule of the library's policies shown by a case of their tests? Minutes
 	$(BIN)/gatewright --no-settings test --policies policies --mutate

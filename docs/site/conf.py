@@ -91,6 +91,7 @@ SIDEBAR = {
             bundles
             uninstall
             rbac
+            audit
             sizing
             sight
             monitoring
