@@ -68,6 +68,7 @@ SIDEBAR = {
             The page <docs/page>
             Recorded reviews <docs/recording>
             What already runs <docs/audit>
+            Roll out by evidence <docs/rollout>
         Work on Gatewright
             Contributing <CONTRIBUTING>
             Architecture <docs/architecture>

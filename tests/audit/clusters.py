@@ -5,6 +5,7 @@ What a real API server does is tested in tests/e2e/test_audit.py.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -124,8 +125,6 @@ def policy(name: str, expression: str, message: str = "no", *, on: str = "config
 
     more: `operations`, `annotations`, other fields of its spec.
     """
-    import json
-
     operations = more.pop("operations", ["CREATE"])
     rule = {
         "apiGroups": ["", "apps", "batch"],
@@ -185,3 +184,19 @@ def told(found: Sequence[Judged]) -> list[str]:
         for each in found
         for located in each.verdict.findings
     ]
+
+
+def kubeconfig(folder: Path, url: str, **more: str) -> Path:
+    """A kubeconfig with the context `it`, which is the current one. more: URLs by further contexts."""
+    path = folder / "kubeconfig"
+    servers = {"it": url, **more}
+    value = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "it",
+        "clusters": [{"name": name, "cluster": {"server": each}} for name, each in servers.items()],
+        "users": [{"name": "it", "user": {"token": "a-token"}}],
+        "contexts": [{"name": name, "context": {"cluster": name, "user": "it"}} for name in servers],
+    }
+    path.write_text(json.dumps(value))
+    return path

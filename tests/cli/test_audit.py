@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 import yaml
 
-from tests.audit.clusters import Object, Server, made, policy
+from tests.audit.clusters import Object, Server, kubeconfig, made, policy
 from tests.cli.running import gatewright
 from tests.cluster.apiserver import Exchange, playing
 from webhook.cli.report.writing import FORMATS
@@ -22,22 +22,6 @@ from webhook.cli.report.writing import FORMATS
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/report.schema.json").read_text())
 SHORT = policy("short", "object.metadata.name.size() < 6", "too long")
 BAD = policy("images", "object.spec.containers.all(c, c.image != 'bad')", "bad image", on="pods")
-
-
-def kubeconfig(folder: Path, url: str, **more: str) -> Path:
-    """A kubeconfig with the context `it`, which is the current one. more: URLs by further contexts."""
-    path = folder / "kubeconfig"
-    servers = {"it": url, **more}
-    value = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "it",
-        "clusters": [{"name": name, "cluster": {"server": each}} for name, each in servers.items()],
-        "users": [{"name": "it", "user": {"token": "a-token"}}],
-        "contexts": [{"name": name, "context": {"cluster": name, "user": "it"}} for name in servers],
-    }
-    path.write_text(json.dumps(value))
-    return path
 
 
 def objects() -> list[Object]:

@@ -183,6 +183,8 @@ def test_the_json_report(tree: Path) -> None:
         "message": "no hostPath",
         "path": "spec.template.spec.volumes[0].hostPath",
         "error": False,
+        "validation": None,
+        "podLabels": {"app": "web"},
         "lookedFor": None,
     }
     counts = {"deny": 2, "warn": 0, "audit": 0, "excepted": 0, "known": 0, "silenced": 0, "hidden": 0, "errors": 0}

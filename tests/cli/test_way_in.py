@@ -218,6 +218,7 @@ def test_an_unknown_field_has_its_line_and_the_nearest_name(tree: Tree) -> None:
         "message": 'unknown field "spec.volumes[0].hostpath"; did you mean hostPath?',
         "path": "spec.volumes[0].hostpath",
         "error": False,
+        "validation": None,
         "lookedFor": None,
     }
     code, text = tree.check(validating("true"), manifest)

@@ -67,6 +67,10 @@ cel/why/origins: cel/why/test_witness
 cel/why/privacy: cli/test_secrets_hidden
 cel/why/ranking: cel/why/test_witness
 cli/clusterreports/dialects: cli/clusterreports/test_writing
+cli/rollout/baseline: cli/test_exceptions
+cli/rollout/reports: cli/test_exceptions
+cli/rollout/standing: cli/test_exceptions
+cli/rollout/standingtext: cli/test_exceptions
 cli/options: cli/test_check
 cli/report/celvalues: cli/test_explain
 cli/report/cobertura: cli/test_coverage

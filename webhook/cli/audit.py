@@ -331,6 +331,7 @@ def _audit(asked: _Asked, how: Reporting) -> int:
         problems=[problem for source in sources for problem in source.problems],
         warnings=list(dict.fromkeys(found.warnings)),
         notes=[*dict.fromkeys(found.notes), *notes],
+        exceptions_used=found.used,
         scope={**scope, "clusters": len(sources)} if len(sources) > 1 else scope,
         verbose=asked.verbose,
     )
@@ -403,6 +404,7 @@ class _Found:
         self.notes: list[str] = []
         self.warnings: list[Problem] = []
         self.judged: Counter[str] = Counter()
+        self.used: Counter[str] = Counter()
 
     def add(self, audit: Audit, made: Audited | None, policies: PolicySet) -> None:
         from webhook.cli.report.checked import rules
@@ -418,6 +420,7 @@ class _Found:
         if made is not None:
             self.findings += made.findings()
             self.suppressed += made.suppressed()
+            self.used += made.used
             self.folded += made.folded
 
 

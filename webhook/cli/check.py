@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from itertools import chain, count
 from pathlib import Path
@@ -277,7 +278,7 @@ def _check(
             [*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True, access_rules=run.access
         )
         findings, suppressed, changed, checked, in_files = list[Finding](), list[Finding](), list[Diff](), 0, set[str]()
-        let_pass = LetPass()
+        let_pass, used = LetPass(), Counter[str]()
         with tracebacks() as raised:
             owning = owners(owner_label, [*policies.objects, *planned.objects])
             made = Checked(Background(policies, raised), owning, verbose)
@@ -301,6 +302,7 @@ def _check(
                     findings += each.findings
                     suppressed += each.suppressed
                     changed += each.diffs
+                    used.update(each.used)
                     in_files.add(each.file)
                     checked += 1
                     bar.step("checking", checked, len(planned.objects))
@@ -334,6 +336,7 @@ def _check(
         notes=[*notes, *streams(findings)],
         left_out=found.left_out,
         diffs=changed,
+        exceptions_used=used,
         elsewhere=found.elsewhere,
         scope={"objects": checked, "files": len(in_files), "policies": len(policies.bound_names)},
         verbose=verbose,

@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "bundle": ("webhook.cli.bundle", "Pack a policy tree into an OCI artifact."),
     "check": ("webhook.cli.check", "Check manifests as if they were applied."),
     "convert": ("webhook.cli.convert", "Convert policies of Kyverno and Gatekeeper into standard ones."),
+    "exceptions": ("webhook.cli.exceptions", "Write and list exceptions, with owner and expiry."),
     "explain": ("webhook.cli.explain", "Show how a policy comes to its verdict on manifests."),
     "impact": ("webhook.cli.impact", "Show what a change of policies changes, and for whom."),
     "lint": ("webhook.cli.lint", "Look for what is probably wrong with policies."),

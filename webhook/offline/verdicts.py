@@ -91,7 +91,8 @@ class Change(Struct, frozen=True):
 class Verdict(Struct, frozen=True):
     """The verdict on one document: its findings in the order of the file, and the changes that mutation makes.
 
-    `excepted`: the findings that exceptions cover, each with its exception. They are not in `findings`.
+    `excepted`: the findings that exceptions cover, each with its exception. They are not in `findings`. `used`: the
+    names of all exceptions that cover something, those of what is told once of a workload and its Pod too.
     """
 
     document: Document
@@ -99,6 +100,7 @@ class Verdict(Struct, frozen=True):
     findings: tuple[Located, ...]
     changes: tuple[Change, ...]
     excepted: tuple[tuple[Located, PolicyException], ...] = ()
+    used: frozenset[str] = frozenset()
 
 
 class Decided(Struct, frozen=True):
@@ -150,7 +152,8 @@ def verdict_of(first: PlannedRequest, decisions: Iterable[Decided]) -> Verdict:
             excepted.add(located)
         changes += each.changes
     pairs = tuple((located, exceptions[id(located)]) for located in excepted.in_order())
-    return Verdict(first.document, first.identity, findings.in_order(), tuple(changes), pairs)
+    used = frozenset(each.name for each in exceptions.values())
+    return Verdict(first.document, first.identity, findings.in_order(), tuple(changes), pairs, used)
 
 
 def decided(

@@ -23,7 +23,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from msgspec import Struct
 
@@ -35,6 +35,9 @@ from webhook.policy.selectors import Selector
 from webhook.policy.written import model, policykinds, refusals
 from webhook.policy.written.model import Fault
 from webhook.policy.written.names import is_subdomain
+
+OWNER: Final = "gatewright.dev/owner"
+"""The annotation that says whose the excepted objects are."""
 
 
 class ExceptedPolicyModel(model.Model, frozen=True):
@@ -70,7 +73,8 @@ class PolicyExceptionModel(model.Model, frozen=True):
 
 
 class PolicyException(Struct, frozen=True):
-    """An exception. `expires`: seconds since the epoch. `resources`: (group, resource, subresource).
+    """An exception. `expires`: seconds since the epoch. `resources`: (group, resource, subresource). `owner`: whose the
+    objects are, "" if it does not say.
 
     A criterion that is None matches everything.
     """
@@ -89,6 +93,7 @@ class PolicyException(Struct, frozen=True):
     users: frozenset[str] | None
     file: str
     line: int
+    owner: str = ""
 
     def covers(self, request: Request) -> bool:
         """Whether the exception applies to the request, regardless of its expiry."""
@@ -241,6 +246,7 @@ def compiled(exception: PolicyExceptionModel, selector: Selector | None, file: s
         users=_set(spec.users),
         file=file,
         line=line,
+        owner=exception.metadata.annotations.get(OWNER, "").strip(),
     )
 
 

@@ -293,9 +293,11 @@ class Serving(Struct, frozen=True):
             return None
         from webhook.server.page.course import Course  # only servers with the page need it
         from webhook.server.page.serving import Page
+        from webhook.server.page.trying import Trying
 
         self.state.seen = Seen()
-        return Page(self.state, collected, Course(verdicts), self.state.seen)
+        trying = Trying(self.settings.kubernetes_version) if self.settings.playground else None
+        return Page(self.state, collected, Course(verdicts), self.state.seen, trying)
 
     def _installer(self, cluster: LiveCluster | None) -> Installer:
         settings = self.settings

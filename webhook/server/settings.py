@@ -291,6 +291,11 @@ class Settings(BaseModel):
         description="Serve a page for people at /page on the plain port, to clients on the loopback interface:"
         " policies, verdicts over time, what was found of late, exceptions.",
     )
+    playground: bool = Field(
+        False,
+        description="Have a playground on the page, which evaluates policies in CEL that people write, in a process of"
+        " its own. Needs --page.",
+    )
     debug: bool = Field(
         False,
         description="Serve stacks, a profile and memory figures at /debug on the plain port, to clients on the loopback"
@@ -367,6 +372,8 @@ def resolve(flags: Mapping[str, Any], environ: Mapping[str, str], file: Path | N
                 f"{flag('record_disk')} is {size_text(settings.record_disk)}, less than two files of"
                 f" {flag('record_rotate')} ({size_text(settings.record_rotate)}) for each of {settings.workers} workers"
             )
+        if settings.playground and not settings.page:
+            errors.append(f"{sources['playground']} is set without {flag('page')}, which it is a part of")
         if settings.port == settings.plain_port != 0:
             errors.append(f"{flag('port')} and {flag('plain_port')} are both {settings.port}; expected two ports")
     if errors:

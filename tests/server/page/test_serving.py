@@ -76,7 +76,7 @@ OPENED = ("/page", "/page/state", "/page/findings")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server with the page that has answered some reviews; tests must not send it others."""
     tree = write_policies(tmp_path_factory.mktemp("shown") / "policies", TREE)
-    running = launch("--policies", str(tree), "--page")
+    running = launch("--policies", str(tree), "--page", "--playground")
     send(running)
     yield running
     end(running)
@@ -167,6 +167,29 @@ def test_findings_hold_nothing_of_a_secret(start: Callable[..., Running], polici
     assert "c2VjcmV0" not in json.dumps(found)
     state = asked(server, "/page/state").json
     assert state["verdicts"] == {"deny": 2}
+
+
+def test_what_is_evaluated_is_sent_by_the_page_itself(shown: Running, server: Running) -> None:
+    body = json.dumps({"policy": "", "object": ""}).encode()
+
+    def sent(to: Running, body: bytes, **headers: str) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", to.plain_port, timeout=60)
+        try:
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request("POST", "/page/evaluate", body, named)
+            answer = connection.getresponse()
+            return Answer(answer.status, {}, answer.read())
+        finally:
+            connection.close()
+
+    assert sent(server, body, content_type="application/json").status == 404
+    assert sent(shown, body, content_type="text/plain").status == 415
+    assert sent(shown, body, content_type="application/json", sec_fetch_site="cross-site").status == 403
+    assert sent(shown, body, content_type="application/json", host="evil.example").status == 403
+    assert sent(shown, b"{}", content_type="application/json").status == 400
+    assert sent(shown, b" " * ((64 << 10) + 1), content_type="application/json").status == 413
+    answer = sent(shown, body, content_type="application/json")
+    assert (answer.status, answer.json["problems"][0]["message"]) == (200, "it has no policies")
 
 
 def test_half_characters_are_sent_all_the_same() -> None:
@@ -264,24 +287,84 @@ def test_the_keyboard_goes_from_tab_to_tab(browser: Browser, shown: Running) -> 
         tab.get_by_role("tab", name="Overview").focus()
         ways = (
             ("ArrowRight", "Policies"),
-            ("End", "Exceptions"),
+            ("End", "Playground"),
             ("ArrowRight", "Overview"),
-            ("ArrowLeft", "Exceptions"),
+            ("ArrowLeft", "Playground"),
         )
         for key, name in ways:
             tab.keyboard.press(key)
             assert tab.locator("[role=tab]:focus").inner_text().startswith(name)
             assert tab.locator("[role=tabpanel]:visible").count() == 1
-        assert tab.url.endswith("#exceptions")
-        assert tab.locator("[role=tabpanel]:visible").get_attribute("aria-labelledby") == "tab-exceptions"
+        assert tab.url.endswith("#playground")
+        assert tab.locator("[role=tabpanel]:visible").get_attribute("aria-labelledby") == "tab-playground"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_texts_are_readable_and_nothing_is_wider_than_the_window(scheme: str, browser: Browser, shown: Running) -> None:
     with opened(browser, shown, color_scheme=scheme, viewport={"width": 360, "height": 700}) as tab:
-        for name in ("Overview", "Policies", "Findings", "Exceptions"):
+        for name in ("Overview", "Policies", "Findings", "Exceptions", "Playground"):
             tab.get_by_role("tab", name=name).click()
-            tab.wait_for_function("document.querySelector('[role=tabpanel]:not([hidden])').children.length > 0")
+            tab.locator("[role=tabpanel]:visible > *:visible").first.wait_for()
             ratio, where = tab.evaluate(CONTRAST)
             assert ratio >= 4.5, where  # WCAG 2, AA
             assert tab.evaluate("document.documentElement.scrollWidth") <= 360, name
+
+
+def evaluated(tab: Tab) -> str:
+    """What the playground says, once it has evaluated."""
+    status = tab.locator(".playground [role=status]").filter(has_text=re.compile("^(Denied|Allowed|Not evaluated)"))
+    status.wait_for(timeout=60_000)
+    return status.inner_text()
+
+
+def test_the_playground_evaluates_and_explains(browser: Browser, shown: Running) -> None:
+    with opened(browser, shown, "#playground") as tab:
+        panel = tab.locator("#panel-playground")
+        panel.get_by_role("button", name="Evaluate").click()
+        assert evaluated(tab) == "Denied"
+        results = panel.locator(".results")
+        assert "no-latest: CREATE Pod default/web" in results.inner_text()
+        assert "images name a version, never latest object, line 8, spec.containers[0].image" in results.inner_text()
+        assert re.search("Cost: [0-9]+ units, [0-9.]+ % of the API server's budget", results.inner_text())
+        assert "object.spec.containers.all(c, !c.image.endsWith(':latest')) = false" in results.inner_text()
+        assert 'c.image = "nginx:latest"' not in results.inner_text()
+        panel.get_by_text("!c.image.endsWith(':latest')", exact=True).first.click()
+        panel.get_by_text("c.image.endsWith(':latest')", exact=True).first.click()
+        panel.get_by_text('= "nginx:latest"').wait_for()
+
+
+def test_the_playground_shows_where_a_policy_is_wrong_and_hostile_texts_as_texts(
+    browser: Browser, shown: Running
+) -> None:
+    with opened(browser, shown, "#playground") as tab:
+        policy = tab.get_by_label("Policy", exact=True)
+        right = policy.input_value()
+        policy.fill(right.replace("endsWith", "endWith"))
+        tab.keyboard.press("Control+Enter")
+        assert evaluated(tab) == "Not evaluated: 1 problem"
+        assert "did you mean 'endsWith'?" in tab.locator(".results").inner_text()
+        assert "endWith" in policy.evaluate("field => field.value.slice(field.selectionStart, field.selectionEnd)")
+        policy.fill(right.replace("images name", f"{HOSTILE} images name"))
+        tab.keyboard.press("Control+Enter")
+        assert evaluated(tab) == "Denied"
+        assert HOSTILE in tab.locator(".results").inner_text()
+        assert tab.locator("#panel-playground img").count() == 0
+
+
+def test_the_playground_is_shared_as_a_fragment_and_evaluates_nothing_by_itself(
+    browser: Browser, shown: Running
+) -> None:
+    with opened(browser, shown, "#playground") as tab:
+        tab.get_by_label("Object", exact=True).fill("kind: Bœf <img>")
+        tab.get_by_label("Operation").select_option("DELETE")
+        tab.get_by_label("User").fill("ann")
+        tab.get_by_role("button", name="Share as a link").click()
+        tab.locator(".playground [role=status]").filter(has_text="It holds everything above.").wait_for()
+        fragment = tab.url.partition("#")[2]
+    with opened(browser, shown, f"#{fragment}") as tab:
+        assert tab.get_by_label("Object", exact=True).input_value() == "kind: Bœf <img>"
+        assert tab.get_by_label("Operation").input_value() == "DELETE"
+        assert tab.get_by_label("User").input_value() == "ann"
+        assert tab.locator(".playground [role=status]").inner_text() == ""
+    with opened(browser, shown, "#playground=%%%") as tab:
+        assert "no-latest" in tab.get_by_label("Policy", exact=True).input_value()

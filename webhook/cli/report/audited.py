@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from msgspec.structs import replace
 from webhook.audit.folding import Folding, Told
 from webhook.cli.report.checked import Checked
 from webhook.cli.report.model import Finding, Place
+from webhook.offline import podlabels
 
 if TYPE_CHECKING:
     from webhook.audit.auditing import Judged
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 class Audited:
     """Makes findings of verdicts on stored objects, and keeps them. cluster: its name. user: who creates the objects.
 
-    `folded`: the findings on objects of controllers that were told of their workloads already.
+    `folded`: the findings on objects of controllers that were told of their workloads already. `used`: of how many
+    objects each exception covered something.
     """
 
     def __init__(self, checked: Checked, cluster: str, user: User) -> None:
@@ -31,6 +34,7 @@ class Audited:
         self._folding, self._excepted = Folding(), Folding()
         self._findings: list[tuple[Finding, Told]] = []
         self._suppressed: list[tuple[Finding, Told]] = []
+        self.used: Counter[str] = Counter()
 
     @property
     def folded(self) -> int:
@@ -39,8 +43,13 @@ class Audited:
     def add(self, judged: Judged) -> None:
         """Keep what is found on an object, and nothing else of it."""
         verdict, workload = judged.verdict, judged.workload
+        self.used.update(verdict.used)
         of = workload or verdict.identity
         member = verdict.identity if workload is not None else None
+
+        document = verdict.document
+        is_pod = member is not None and member.kind == "Pod"
+        labels = podlabels.of_pod(document.value, of.name) if is_pod else None
 
         def made(finding: Finding) -> Finding:
             return replace(
@@ -51,9 +60,9 @@ class Audited:
                 object=of,
                 cluster=self._cluster,
                 user=self._user,
+                pod_labels=labels if labels is not None else finding.pod_labels,
             )
 
-        document = verdict.document
         for located, told in self._folding.new(verdict.findings, of, member):
             self._findings.append((made(self._checked.finding(located, document)), told))
         exceptions = {id(located): exception for located, exception in verdict.excepted}

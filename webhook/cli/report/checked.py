@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Struct, field
 
-from webhook.admission.decision import SCHEMA
+from webhook.admission.decision import SCHEMA, VALIDATING
 from webhook.cli.report.changes import unified
 from webhook.cli.report.model import Diff, Finding, Level, Place, Rule, Suppression, anchored
 from webhook.library import metadata
+from webhook.offline import podlabels
 from webhook.offline.owners import Owners
 from webhook.offline.sources import Sources
 from webhook.paths import ROOT, Path, render
 
 if TYPE_CHECKING:
+    from webhook.admission.decision import Finding as Failed
     from webhook.documents.document import Document
     from webhook.offline.background import Background
     from webhook.offline.verdicts import Change, Located, Verdict
@@ -24,12 +26,13 @@ if TYPE_CHECKING:
 
 
 class Judged(Struct, frozen=True):
-    """What a document came to, for reports: of findings and mutations only what they show."""
+    """What a document came to, for reports: of findings and mutations only what they show. `used`: exceptions."""
 
     file: str
     findings: tuple[Finding, ...]
     suppressed: tuple[Finding, ...]
     diffs: tuple[Diff, ...]
+    used: frozenset[str] = frozenset()
 
 
 class Checked(Struct, frozen=True):
@@ -47,7 +50,9 @@ class Checked(Struct, frozen=True):
     def judged(self, verdict: Verdict, diffs: bool = False) -> Judged:
         """The verdict on a document. diffs: with what mutation changes."""
         changed = tuple(map(diff, verdict.changes)) if diffs else ()
-        return Judged(verdict.document.file, tuple(self.findings(verdict)), tuple(self.suppressed(verdict)), changed)
+        return Judged(
+            verdict.document.file, tuple(self.findings(verdict)), tuple(self.suppressed(verdict)), changed, verdict.used
+        )
 
     def findings(self, verdict: Verdict) -> Iterator[Finding]:
         """What counts, in the order of the file."""
@@ -95,6 +100,9 @@ class Checked(Struct, frozen=True):
             looked_for=looked_for,
             traceback=traceback,
             explained=located if located.explained is not None else None,
+            validation=_validation(found),
+            pod_labels=podlabels.of_workload(document.value) if found.policy else {},
+            generated=_is_generated(document.value),
         )
 
     def places(self, document: Document, path: Path) -> tuple[Place, Place | None]:
@@ -109,6 +117,17 @@ class Checked(Struct, frozen=True):
         source = self.sources.find(document, path)
         at = source.position
         return (Place(source.file, at.line, at.column) if at is not None else Place(source.file)), place
+
+
+def _validation(found: Failed) -> int | None:
+    """The number of the validation that failed, as an exception names it."""
+    numbered = found.kind == VALIDATING and found.evaluated is not None and not found.error
+    return found.index if numbered and found.expression is not None else None
+
+
+def _is_generated(value: Any) -> bool:
+    metadata = value.get("metadata") if isinstance(value, dict) else None
+    return isinstance(metadata, dict) and not metadata.get("name") and bool(metadata.get("generateName"))
 
 
 def diff(change: Change) -> Diff:

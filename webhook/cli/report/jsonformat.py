@@ -56,6 +56,8 @@ def fields(report: Report) -> Iterator[tuple[str, Any]]:
     yield "command", report.command
     yield "findings", (_finding(each, report) for each in report.findings)
     yield "excepted", (_excepted(each, report) for each in _of(report, "exception"))
+    if report.exceptions_used:
+        yield "exceptionsUsed", dict(sorted(report.exceptions_used.items()))
     yield "known", (_finding(each, report) for each in _of(report, "baseline"))
     yield "silenced", (_silenced(each, report) for each in _of(report, "comment"))
     if report.mutated is not None:
@@ -154,6 +156,7 @@ def _finding(finding: Finding, report: Report) -> dict[str, Any]:
         "message": finding.message,
         "path": finding.path or None,
         "error": finding.error,
+        "validation": finding.validation,
         "lookedFor": looked_for(finding.looked_for),
         "asides": list(finding.asides),
         "fingerprint": finding.fingerprint,
@@ -162,6 +165,10 @@ def _finding(finding: Finding, report: Report) -> dict[str, Any]:
         made["cluster"] = finding.cluster
     if finding.user is not None:
         made["user"] = {"name": finding.user.username, "groups": list(finding.user.groups)}
+    if finding.pod_labels:
+        made["podLabels"] = dict(finding.pod_labels)
+    if finding.generated:
+        made["generatedName"] = True
     if finding.change:
         made["change"] = finding.change
     if finding.diff:

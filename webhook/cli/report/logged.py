@@ -82,6 +82,7 @@ def report(files: Iterable[str], kinds: Kinds) -> Report:
         command="audit",
         findings=findings,
         suppressed=suppressed,
+        exceptions_used=Counter(each.suppression.by for each in suppressed if each.suppression is not None),
         rules={name: Rule(name, KIND) for name in names},
         problems=[problem for log in logs for problem in log.problems],
         notes=notes,

@@ -151,7 +151,9 @@ class Finding(Struct, frozen=True, kw_only=True):
     `policy` and `binding` ("" if there are none), `action` and `reason` as the API server writes them, `error`: whether
     the policy could not be evaluated, so that this is no violation. `looked_for`: the params that were not found.
     `explained`: the finding as it was located, if its explanation is shown. `cluster`: where the object is stored, ""
-    for manifests; `user`: who was taken to create it there, None for manifests.
+    for manifests; `user`: who was taken to create it there, None for manifests. `validation`: its number in a policy in
+    CEL, from 0; None of others. `pod_labels`: of a workload, the labels by which its Pods are known. `generated`:
+    whether the API server makes up the name of the object.
 
     `fingerprint`: the same for the same finding in another run, although lines have moved (`fingerprinted` sets it).
     `asides`: more lines, shown below. `traceback`: of a policy in Python, if asked for. `diff`: a unified diff's lines.
@@ -185,6 +187,9 @@ class Finding(Struct, frozen=True, kw_only=True):
     explained: Located | None = None
     cluster: str = ""
     user: User | None = None
+    validation: int | None = None
+    pod_labels: Mapping[str, str] = {}
+    generated: bool = False
 
     @property
     def severity(self) -> Severity:
@@ -257,6 +262,7 @@ class Report(Struct, frozen=True, kw_only=True):
     `untested`: policies without tests. `mutated`: what became of mutants; None if none were made. `impact`: what two
     policy trees were compared for, and what cannot be said; None for other commands. `hidden`: how many findings are
     left out on demand, `hidden_denied` and `hidden_failing` those among them that deny, and that fail the run.
+    `exceptions_used`: on how many objects each exception covered something.
     `elsewhere`: of files of another revision than the work tree's, the name in this report, `REVISION:PATH` -> the path
     from the current folder, for formats whose readers look for the file there. `advice`: a line of the text, for
     people, on what to do next. `verbose`, `shows_diffs`,
@@ -281,6 +287,7 @@ class Report(Struct, frozen=True, kw_only=True):
     hidden: int = 0
     hidden_denied: int = 0
     hidden_failing: int = 0
+    exceptions_used: Mapping[str, int] = {}
     elsewhere: Mapping[str, str] = {}
     advice: str = ""
     verbose: bool = False

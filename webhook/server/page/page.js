@@ -175,6 +175,15 @@
       : [make("p", { class: "empty" }, "There are no exceptions.")]));
   };
 
+  // ------------------------------------------------------------------------------------------------- playground
+
+  const addPlayground = () => {
+    if (panels.has("playground")) return;
+    const added = addTab("playground", "Playground");
+    main.append(added.panel);
+    added.panel.append(playground());
+  };
+
   // ------------------------------------------------------------------------------------------------- the newest
 
   const look = async () => {
@@ -189,6 +198,7 @@
     title.textContent = `${plural(state.policies.length, "policy", "policies")}, ${number(denied)} of them deny`;
     said.textContent = `Revision ${state.revision}, ${state.at.slice(11, 19)} UTC${state.notShown ? `; ${number(state.notShown)} more policies or exceptions are not shown` : ""}`;
     said.className = "";
+    if (state.playground) addPlayground();
     panels.get("policies").count.textContent = number(state.policies.length);
     panels.get("exceptions").count.textContent = number(state.exceptions.length);
     showOverview();

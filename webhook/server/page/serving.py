@@ -14,6 +14,7 @@ from typing import Any, Final
 import orjson
 from fastapi import FastAPI, Response
 from prometheus_client.metrics_core import Metric
+from starlette.exceptions import HTTPException
 from starlette.requests import Request as HTTPRequest
 
 from webhook.pages.assets import asset, content_policy
@@ -21,6 +22,7 @@ from webhook.server.app import shown_refused
 from webhook.server.local import admit_page
 from webhook.server.page.course import Course
 from webhook.server.page.standing import Counts, bounded, standing
+from webhook.server.page.trying import CannotTry, Trying
 from webhook.server.seen import Seen
 from webhook.server.sharing import Shared
 from webhook.server.state import State
@@ -37,15 +39,22 @@ _HEADERS: Final = {
 
 
 class Page:
-    """The page and what it shows. counted: the metrics of all processes. seen: findings of late."""
+    """The page and what it shows. counted: the metrics of all processes. seen: findings of late.
+    trying: the playground; None if it is not switched on."""
 
     def __init__(
-        self, state: State, counted: Callable[[], Awaitable[Iterable[Metric]]], course: Course, seen: Seen
+        self,
+        state: State,
+        counted: Callable[[], Awaitable[Iterable[Metric]]],
+        course: Course,
+        seen: Seen,
+        trying: Trying | None = None,
     ) -> None:
         self._state = state
         self._counted = counted
         self.course = course
         self._seen = seen
+        self._trying = trying
 
     def add_to(self, app: FastAPI) -> None:
         """Add the page to the application of the plain port."""
@@ -69,6 +78,20 @@ class Page:
             admit_page(request, _WHAT)
             return Response(await findings_now(), media_type="application/json", headers=_HEADERS)
 
+        if (trying := self._trying) is not None:
+
+            @app.post("/page/evaluate")
+            async def evaluate(request: HTTPRequest) -> Response:
+                admit_page(request, _WHAT)
+                # What a page of another site may send unasked is never of this type.
+                if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
+                    raise HTTPException(415, "content-type: expected application/json")
+                try:
+                    answer = await trying.evaluated(await request.body())
+                except CannotTry as error:
+                    raise HTTPException(error.status, str(error)) from None
+                return Response(answer, media_type="application/json", headers=_HEADERS)
+
     async def _standing(self) -> bytes:
         counts = Counts(await self._counted())
         state = self._state
@@ -77,6 +100,7 @@ class Page:
             {
                 "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
                 "revision": policies.revision,
+                "playground": self._trying is not None,
                 "notReady": state.not_ready(),
                 "notice": bounded(state.notice),
                 "refused": bounded(shown_refused(state.refused)) if state.refused is not None else None,
@@ -104,7 +128,7 @@ def document() -> tuple[str, str]:
     folder = Path(__file__).parent
     style = asset("shared.css") + (folder / "page.css").read_text("utf-8")
     script = asset("findings.js") + "".join(
-        (folder / name).read_text("utf-8") for name in ("chart.js", "tables.js", "page.js")
+        (folder / name).read_text("utf-8") for name in ("chart.js", "tables.js", "playground.js", "page.js")
     )
     policy = content_policy(style, script, "connect-src 'self'")
     return (

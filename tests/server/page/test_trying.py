@@ -1,0 +1,68 @@
+"""What the playground may take: one at a time, little time, and what it is sent and answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from webhook.server.page import trying
+from webhook.server.page.trying import CannotTry, Trying
+
+CONTAINERS = [{"name": "c", "image": "i"}]
+POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": CONTAINERS}}
+
+
+def policy(expression: str) -> str:
+    rules = [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}]
+    spec = {"matchConstraints": {"resourceRules": rules}, "validations": [{"expression": expression}]}
+    head = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy"}
+    return json.dumps({**head, "metadata": {"name": "p"}, "spec": spec})
+
+
+def body(expression: str = "false", **changes: Any) -> bytes:
+    return json.dumps({"policy": policy(expression), "object": json.dumps(POD), **changes}).encode()
+
+
+def tried(sent: bytes, **how: Any) -> Any:
+    return json.loads(asyncio.run(Trying("1.34", **how).evaluated(sent)))
+
+
+def test_one_at_a_time() -> None:
+    async def both() -> list[Any]:
+        one = Trying("1.34")
+        return [*await asyncio.gather(one.evaluated(body()), one.evaluated(body()), return_exceptions=True)]
+
+    first, second = asyncio.run(both())
+    assert json.loads(first)["denied"] is True
+    assert isinstance(second, CannotTry)
+    assert second.status == 429
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"[]", b"{", b"[" * 10_000, body(operation="CONNECT"), body(more=1), body(groups="g"), b"\xff"]
+)
+def test_anything_else_is_refused(sent: bytes) -> None:
+    with pytest.raises(CannotTry, match="not what the playground sends") as refused:
+        tried(sent)
+    assert refused.value.status == 400
+
+
+def test_it_ends_after_its_time() -> None:
+    with pytest.raises(CannotTry, match=r"it took longer than 0\.01 s"):
+        tried(body(), patience=0.01)
+
+
+def test_it_ends_after_its_processor_time() -> None:
+    dear = "[1,2,3,4,5,6,7,8,9].all(a, " * 5 + "a > 0" + ")" * 5
+    many = "\n---\n".join(json.dumps({**POD, "metadata": {"name": f"p-{number}"}}) for number in range(20))
+    with pytest.raises(CannotTry, match="it took more than 1 s of processor time"):
+        tried(body(dear, object=many), seconds=1)
+
+
+def test_an_answer_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trying, "MOST_ANSWERED", 100)
+    with pytest.raises(CannotTry, match="its explanation is too long"):
+        tried(body())

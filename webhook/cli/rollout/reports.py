@@ -1,0 +1,97 @@
+"""Reads the JSON reports that `check` and `audit` have written (webhook.cli.report.jsonformat)."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+
+from webhook.documents.files import reason
+
+MAX_SIZE: Final = 512 << 20
+"""Bytes of a report: some 400,000 findings."""
+
+COMMANDS: Final = ("check", "audit")
+
+
+class ReportError(ValueError):
+    """A file that is no report of these commands; the text says what was expected."""
+
+
+class Object(Struct, frozen=True, rename="camel"):
+    """The object that a finding is about. `namespace`: "" if it is cluster-scoped."""
+
+    api_version: str
+    kind: str
+    namespace: str
+    name: str
+
+
+class Finding(Struct, frozen=True, rename="camel", kw_only=True):
+    """A finding, as far as exceptions and roll-outs need it: see webhook.cli.report.model.Finding."""
+
+    object: Object | None
+    owner: str
+    operation: str
+    kind: str
+    policy: str
+    binding: str
+    level: str
+    message: str
+    error: bool
+    validation: int | None
+    pod_labels: dict[str, str] = {}
+    generated_name: bool = False
+
+
+class _Wrong(Struct, frozen=True):
+    message: str
+
+
+class Saved(Struct, frozen=True, rename="camel", kw_only=True):
+    """A report. `errors`: what could not be read when it was written, so that it may not tell of everything.
+
+    `exceptions_used`: on how many objects each exception covered something.
+    """
+
+    command: str
+    findings: list[Finding]
+    summary: dict[str, Any]
+    errors: list[_Wrong]
+    exceptions_used: dict[str, int] = {}
+
+    @property
+    def of_log(self) -> bool:
+        """Whether it tells of requests in audit logs, and not of objects that there are."""
+        return "events" in self.summary
+
+
+def read(file: str) -> Saved:
+    """The report in a file; of `-`, the one on stdin. Raises ReportError."""
+    shown = "stdin" if file == "-" else file
+    try:
+        content = _content(file)
+    except OSError as error:
+        raise ReportError(f"{shown}: {reason(error)}") from None
+    if len(content) > MAX_SIZE:
+        raise ReportError(f"{shown}: more than {MAX_SIZE >> 20} MiB")
+    expected = "expected what `gatewright check -o json` or `gatewright audit -o json` writes"
+    try:
+        found = msgspec.json.decode(content, type=Saved)
+    except msgspec.ValidationError as error:
+        raise ReportError(f"{shown}: {expected}: {error}") from None
+    except msgspec.DecodeError as error:
+        raise ReportError(f"{shown}: {expected}: not JSON: {error}") from None
+    if found.command not in COMMANDS:
+        raise ReportError(f"{shown}: {expected}, got a report of {found.command[:40]!r}")
+    return found
+
+
+def _content(file: str) -> bytes:
+    if file == "-":
+        return sys.stdin.buffer.read(MAX_SIZE + 1) if sys.stdin is not None else b""
+    with Path(file).open("rb") as stream:
+        return stream.read(MAX_SIZE + 1)

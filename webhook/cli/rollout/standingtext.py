@@ -1,0 +1,65 @@
+"""How exceptions stand, as a table for people and as JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from webhook.cli.report.jsonformat import dumped
+from webhook.cli.report.text import counted
+from webhook.cli.rollout.standing import STATES, Standing
+from webhook.visible import visible
+
+_HEAD: Final = ("STATE", "EXPIRES", "USES", "EXCEPTION", "POLICIES", "OWNER", "APPROVED BY", "FILE")
+
+
+def as_text(shown: Sequence[Standing], all_of: Sequence[Standing]) -> Iterator[str]:
+    """One line for each exception that is shown, and a line that counts all."""
+    if shown:
+        rows = [_HEAD, *map(_row, shown)]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
+        for row in rows:
+            yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n"
+    counts = Counter(state for each in all_of for state in each.states)
+    wrong = ", ".join(f"{counts[state]:,} {state}" for state in STATES if counts[state])
+    yield f"{counted(len(all_of), 'exception')}{f': {wrong}' if wrong else ', all in order'}\n"
+
+
+def _row(each: Standing) -> tuple[str, ...]:
+    exception = each.exception
+    return (
+        " ".join(each.states) or "in force",
+        visible(exception.until),
+        "-" if each.uses is None else f"{each.uses:,}",
+        visible(exception.name),
+        visible(",".join(each.policies)),
+        visible(exception.owner) or "-",
+        visible(exception.approved_by),
+        f"{visible(exception.file)}:{exception.line}",
+    )
+
+
+def as_json(shown: Sequence[Standing], all_of: Sequence[Standing]) -> Iterator[str]:
+    """The same as one object: `exceptions`, and in `summary` how many there are of all, and in each state."""
+    counts = Counter(state for each in all_of for state in each.states)
+    summary = {"exceptions": len(all_of)}
+    summary |= {state: counts[state] for state in STATES}
+    yield dumped({"exceptions": [_value(each) for each in shown], "summary": summary}) + "\n"
+
+
+def _value(each: Standing) -> dict[str, Any]:
+    exception = each.exception
+    return {
+        "name": exception.name,
+        "states": list(each.states),
+        "expires": exception.until,
+        "days": each.days,
+        "uses": each.uses,
+        "policies": list(each.policies),
+        "owner": exception.owner or None,
+        "approvedBy": exception.approved_by,
+        "reason": exception.reason,
+        "file": exception.file,
+        "line": exception.line,
+    }

@@ -1,0 +1,109 @@
+"""The playground of the page: what somebody writes is evaluated in a process of its own, which reviews do not notice.
+
+One at a time, at the lowest priority, with bounded bytes, memory and time: see `limit` of webhook.cli.playground. It is
+started by name, as the explanations are a room above. Only policies in CEL are taken, and nothing is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from typing import Any, Final, Literal
+
+import msgspec
+import orjson
+from msgspec import Struct
+
+PATIENCE: Final = 30.0
+"""Seconds that an evaluation may take, of which few are its own: at the lowest priority, reviews come first."""
+
+SECONDS: Final = 5
+"""Seconds of processor time that it may take."""
+
+MOST_ANSWERED: Final = 2 << 20
+"""Bytes of an answer."""
+
+_MODULE = "webhook.cli.playground"
+_CHUNK = 1 << 16
+
+
+class Asked(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to be evaluated. `policy`, `object` and `old` are YAML or JSON. `old`: an update if it is not empty."""
+
+    policy: str
+    object: str
+    old: str = ""
+    operation: Literal["CREATE", "UPDATE", "DELETE"] = "CREATE"
+    namespace: str = ""
+    user: str = ""
+    groups: list[str] = []
+
+
+class CannotTry(Exception):
+    """It cannot be evaluated; the text says why. status: of the response."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Trying:
+    """Evaluates for one client at a time. version: the Kubernetes version of the server's policies."""
+
+    def __init__(self, version: str, patience: float = PATIENCE, seconds: int = SECONDS) -> None:
+        self._version = version
+        self._seconds = seconds
+        self._patience = patience
+        self._lock = asyncio.Lock()
+
+    async def evaluated(self, body: bytes) -> bytes:
+        """The answer as JSON. Raises CannotTry."""
+        try:
+            asked = msgspec.json.decode(body, type=Asked)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise CannotTry(400, f"not what the playground sends: {error}") from None
+        if self._lock.locked():
+            raise CannotTry(429, "another evaluation is running; there is one at a time")
+        async with self._lock:
+            return await self._run(orjson.dumps({**msgspec.to_builtins(asked), "version": self._version}))
+
+    async def _run(self, asked: bytes) -> bytes:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", _MODULE, str(self._seconds)),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            async with asyncio.timeout(self._patience):
+                answer = await _exchanged(process, asked)
+                code = await process.wait()
+        except TimeoutError:
+            raise CannotTry(422, f"it took longer than {self._patience:g} s") from None
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+        if code == 0:
+            return answer
+        if -code in (signal.SIGXCPU, signal.SIGKILL):
+            raise CannotTry(422, f"it took more than {self._seconds} s of processor time")
+        raise CannotTry(422, "it took more memory than the playground allows, or ended the process")
+
+
+async def _exchanged(process: Any, asked: bytes) -> bytes:
+    """What the process answers. Raises CannotTry if that is too much."""
+    with contextlib.suppress(ConnectionError):  # it has ended
+        process.stdin.write(asked)
+        await process.stdin.drain()
+        process.stdin.close()
+    answer = bytearray()
+    while piece := await process.stdout.read(_CHUNK):
+        answer += piece
+        if len(answer) > MOST_ANSWERED:
+            raise CannotTry(422, "its explanation is too long; evaluate fewer policies, or a smaller object")
+    return bytes(answer)
