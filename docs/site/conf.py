@@ -8,6 +8,7 @@ Nothing is fetched, neither while the site is built nor while it is read.
 from __future__ import annotations
 
 import html
+import re
 import shutil
 from typing import Any
 
@@ -75,10 +76,6 @@ SIDEBAR = {
             Changelog <CHANGELOG>
             Security <SECURITY>
         """,
-    "policies/README": """
-        *
-            */README
-        """,
     "docs/lint": """
         *
             lint/*
@@ -98,11 +95,12 @@ SIDEBAR = {
             monitoring
             native
         """,
-    "docs/decisions/README": """
-        *
-            0*
-        """,
 }
+
+
+# The sidebar of each page names all others that it can: with the policies and the decisions, of which other pages have
+# the lists, it would be most of the page and of the time that the site takes.
+LISTED_ELSEWHERE = re.compile(r"policies/.+/README|docs/decisions/\d.*")
 
 
 def add_sidebar(app: Sphinx, page: str, source: list[str]) -> None:
@@ -117,6 +115,12 @@ def add_sidebar(app: Sphinx, page: str, source: list[str]) -> None:
             entries.append(line.strip())
     if entries:
         source[0] += "\n\n" + "\n".join([*entries[1:], "```"]) + "\n"
+
+
+def leave_out_of_sidebar(app: Sphinx, tree: nodes.document) -> None:
+    """Say of the pages that are listed elsewhere that they are meant to be missing in the sidebar."""
+    if LISTED_ELSEWHERE.fullmatch(app.env.docname):
+        app.env.metadata[app.env.docname]["orphan"] = True
 
 
 def show_pictures(app: Sphinx, tree: nodes.document) -> None:
@@ -142,6 +146,7 @@ def name_first_page(app: Sphinx, failure: Exception | None) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("source-read", add_sidebar)
+    app.connect("doctree-read", leave_out_of_sidebar)
     app.connect("doctree-read", show_pictures)
     app.connect("html-page-context", load_mermaid)
     app.connect("build-finished", name_first_page)

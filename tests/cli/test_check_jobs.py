@@ -13,7 +13,7 @@ import yaml
 
 from tests import forking
 from tests.cli.running import gatewright
-from webhook.cli.check import processes
+from webhook.cli.jobsoption import processes
 from webhook.cli.report.writing import FORMATS
 
 POLICIES = """
@@ -244,4 +244,4 @@ def test_a_number_of_processes_is_expected(tmp_path: Path, tree: Path, jobs: str
 
 
 def test_few_documents_are_not_worth_a_process() -> None:
-    assert processes(None, 3) == 1
+    assert processes(None, 0) == 1

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests import forking
+from tests.amounts import amount
 from tests.cli import running
 from tests.mutants.trees import DOCUMENTED, case, pod, policy_test
 
@@ -131,7 +134,10 @@ def test_a_tree_without_tests_fails_the_run(root: Path) -> None:
 
 
 # `make mutants` tries the whole library.
-@pytest.mark.parametrize("policy", ["finalizer-enforcement", "no-host-path", "protocol-whitelist", "replica-bounds"])
+SHIPPED = ("no-host-path", "finalizer-enforcement", "protocol-whitelist", "replica-bounds")
+
+
+@pytest.mark.parametrize("policy", SHIPPED[: amount(4, 1)])
 def test_no_mutant_of_a_shipped_policy_survives_unexplained(policy: str) -> None:
     done = mutate(LIBRARY.parent, f"policies/{policy}", "-o", "json")
     assert done.returncode == 0, done.stdout
@@ -150,3 +156,55 @@ def test_what_the_documentation_shows_is_what_it_prints(tmp_path: Path) -> None:
     (folder / "tests.yaml").write_text(policy_test("one-container", *cases))
     page = (LIBRARY.parent / "docs" / "policies.md").read_text()
     assert f"$ gatewright test --mutate\n{mutate(tmp_path).stdout}```\n" in page
+
+
+SLOW = '''
+from gatewright import Violation, validate
+
+
+@validate(resources=["v1/pods"])
+def slow(request):
+    """Names are short, which takes a while to find out."""
+    if sum(range(1_000_000)) and len(request.object["metadata"]["name"]) > 3:
+        yield Violation("longer than three", path="metadata.name")
+'''
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_several_processes_write_what_one_writes(root: Path, output: str) -> None:
+    write(root, *STRONG)
+    for name, cases in {"weak": STRONG[1:], "wrong": (case("two", "allow", TWO),), "untested": ()}.items():
+        (root / "policies" / f"{name}.yaml").write_text(POLICY.replace("NAME", name))
+        if cases:
+            write(root, *cases, policy=name)
+    (root / "policies" / "slow.py").write_text(SLOW)
+    write(root, case("web", "allow", pod()), case("long", "deny", pod("long")), policy="slow")
+    one, three = (mutate(root, "--output", output, "--jobs", jobs) for jobs in ("1", "3"))
+    assert one.stdout.count("survive")
+    assert (one.returncode, one.stderr) == (1, "")
+    assert (three.returncode, three.stdout, three.stderr) == (one.returncode, one.stdout, one.stderr)
+
+
+def test_a_process_that_dies_is_an_error(root: Path, tmp_path: Path) -> None:
+    (root / "policies" / "slow.py").write_text(SLOW)
+    write(root, *(case(f"{name} is allowed", "allow", pod(name)) for name in ("web", "db", "a", "b")), policy="slow")
+    write(root, *STRONG)
+    with (tmp_path / "stdout").open("w+") as stdout, (tmp_path / "stderr").open("w+") as stderr:
+        run = forking.start(
+            "test", "--mutate", "--jobs", "2", cwd=root, env=os.environ, stdout=stdout.fileno(), stderr=stderr.fileno()
+        )
+        workers = list[int]()
+        while len(workers) < 2 and run.poll() is None:
+            workers = [int(each) for each in Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()]
+        os.kill(workers[1], signal.SIGKILL)  # that of `small` comes first, the other is slow
+        assert run.wait(60) == 2
+        said = Path(stderr.name).read_text()
+    assert "error: a worker process was ended by SIGKILL before its work was done" in said
+    assert "--jobs 1 mutates in one process" in said
+    assert Path(stdout.name).read_text() == ""
+
+
+def test_a_number_of_processes_is_expected(root: Path) -> None:
+    done = mutate(root, "--jobs", "none")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--jobs: expected a number from 1 to 256, got 'none'" in done.stderr

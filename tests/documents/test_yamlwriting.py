@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from tests.amounts import amount
 from tests.goprograms import answers, built
 from webhook.documents.reader import parsed
 from webhook.documents.yamlwriting import Folded, dumped, scalar, stream
@@ -200,10 +201,10 @@ PIECES: Final = (
 def texts() -> list[str]:
     chance = random.Random(54)
     found = [*WORDS, *(word + "\n" for word in WORDS), *(f"{word}\n{word}" for word in WORDS)]
-    while len(found) < 2_200:
+    while len(found) < amount(2_200, 500):
         found.append("".join(chance.choice(PIECES) for _ in range(chance.randint(1, 9))))
     number = "0123456789_.eExobB+-:,"
-    found += ["".join(chance.choice(number) for _ in range(chance.randint(1, 6))) for _ in range(800)]
+    found += ["".join(chance.choice(number) for _ in range(chance.randint(1, 6))) for _ in range(amount(800, 150))]
     return found
 
 
@@ -239,7 +240,7 @@ def test_kubectl_reads_what_was_written(kubectl: Path, tmp_path: Path, wrapped: 
         file = tmp_path / f"{index}.yaml"
         file.write_text(dumped(value, wrapped=wrapped), newline="")
         questions.append({"path": str(file)})
-    assert len(questions) > 2_000
+    assert len(questions) > 500
     for value, answer in zip(VALUES, answers(kubectl, questions), strict=True):
         assert answer["errors"] == [], (value["text"], dumped(value, wrapped=wrapped))
         assert [each["object"] for each in answer["objects"]] == [value], dumped(value, wrapped=wrapped)

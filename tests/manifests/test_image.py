@@ -21,6 +21,7 @@ from tests.manifests import kustomize
 from tests.manifests.kustomize import BASE, ROOT, mounted
 from tests.server.running import environment, wait_for
 from tests.shared import once
+from tests.unmeasured import unmeasured
 
 REQUIREMENT = re.compile(r"^([A-Za-z0-9_.-]+)==(\S+)", re.MULTILINE)
 
@@ -175,7 +176,7 @@ def _link(source: str, target: str) -> None:
 
 def _steps(folder: Path, steps: list[Instruction]) -> None:
     work = folder / "build"
-    variables = {**os.environ, **values(BUILD, "ARG"), **values(BUILD, "ENV"), "VENV": str(folder / "venv")}
+    variables = {**unmeasured(), **values(BUILD, "ARG"), **values(BUILD, "ENV"), "VENV": str(folder / "venv")}
     variables["PIP_NO_COMPILE"] = "1"  # of some thousand modules: that takes most of the time, and is pip's own matter
     for name in ("PIP_NO_CACHE_DIR", "VIRTUAL_ENV", "PYTHONPATH"):  # a cache on this machine is welcome
         variables.pop(name, None)

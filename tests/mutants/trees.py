@@ -47,13 +47,13 @@ def policy_test(policy: str, *cases: str, mutants: str = "") -> str:
     return CASE_HEAD.replace("NAME", policy) + mutants + "cases:\n" + "".join(cases)
 
 
-def mutated(root: Path, *names: str, times: Times = USUAL) -> list[Mutated]:
+def mutated(root: Path, *names: str, times: Times = USUAL, jobs: int = 1) -> list[Mutated]:
     """What became of the mutants of these policies; of all policies if none is named."""
     tree = read_tree(root)
     policies = load_tree(tree)
     planned, problems = policytest.plan([str(root)], policies)
     assert problems == []
-    return list(run(names or sorted(policies.names), planned, policies, tree, times=times))
+    return list(run(names or sorted(policies.names), planned, policies, tree, times=times, jobs=jobs))
 
 
 def lines(outcomes: Sequence[Outcome]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from tests.amounts import amount
 from webhook.admission.record import Evaluated
 from webhook.admission.redaction import Redaction
 from webhook.cel import Program
@@ -115,7 +116,7 @@ def test_every_case_of_the_shipped_policies_is_explained_as_it_is_decided() -> N
     )
     planned, problems = policytest.plan([str(POLICIES)], loaded)
     assert problems == []
-    results = list(runs.run(planned, policies))
+    results = list(runs.run(planned[:: amount(1, 12)], policies))
     assert all(result.passed for result in results)
     assert len(compared) >= 40
     assert any(evaluation.failures for evaluation in compared)

@@ -14,7 +14,7 @@ from tests.policy.trees import binding, loaded
 from webhook.policy.load.loading import PolicyTreeError
 from webhook.policy.policyset import PolicySet
 
-SEED, COUNT = 20261121, amount(1000, 300)
+SEED, COUNT = 20261121, amount(1000, 120)
 
 
 def test_generated_policies_agree(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.amounts import ALL, amount
 from tests.forge.servers import Forge, serving
 from tests.project import scratch
 
@@ -54,7 +55,7 @@ def run(
     )
 
 
-@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("shell", SHELLS[: amount(3, 1)])
 def test_a_merge_request_gets_one_note_and_its_reports(shell: str, repository: Path, forge: Forge) -> None:
     variables = {
         "CI_MERGE_REQUEST_DIFF_BASE_SHA": scratch.enforced(repository, "bare app.yaml"),
@@ -86,7 +87,7 @@ def test_a_branch_without_faults_succeeds_and_writes_no_note(repository: Path, f
     assert not (repository / "gatewright-reports" / "report.md").exists()
 
 
-@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("shell", SHELLS if ALL else SHELLS[-1:])
 def test_paths_are_names_and_no_code(shell: str, repository: Path, forge: Forge) -> None:
     scratch.enforced(repository, "bare app.yaml")
     done = run(repository, forge, shell, GATEWRIGHT_PATHS="deploy/bare app.yaml\ndeploy/web.yaml\n")

@@ -210,7 +210,7 @@ def excluding(excluded: str) -> tuple[Json, list[Json], str]:
 AUTOSCALER = Sent("autoscaling", "v1", "horizontalpodautoscalers", "", "CREATE", "web", "shop", {}, None, {})
 
 
-@settings(PROFILE, max_examples=amount(250, 80))
+@settings(PROFILE, max_examples=amount(250, 40))
 @given(policies(), st.lists(requests(), min_size=1, max_size=12))
 @example([named("v1"), named("v2"), named("v1", "v2"), named("*")], [AUTOSCALER])
 @example([named("v1"), named("*")], [replace(AUTOSCALER, version="v2")])
@@ -248,7 +248,7 @@ def test_each_policy_is_run_where_the_api_server_would_and_once(
                 assert found[policy, binding, version] == 1
 
 
-@settings(PROFILE, max_examples=amount(250, 40))
+@settings(PROFILE, max_examples=amount(250, 20))
 @given(policies())
 def test_what_is_registered_is_found_to_send_what_policies_need(
     given_policies: list[tuple[Json, list[Json], str]],
@@ -258,7 +258,7 @@ def test_what_is_registered_is_found_to_send_what_policies_need(
         assert not list(unsent(configuration["webhooks"], phase, needs(policy_set, phase)))
 
 
-@settings(PROFILE, max_examples=amount(100, 40))
+@settings(PROFILE, max_examples=amount(100, 20))
 @given(policies(), requests())
 def test_a_webhook_is_called_only_where_some_policy_may_match(
     given_policies: list[tuple[Json, list[Json], str]], sent: Sent

@@ -147,7 +147,7 @@ def test_what_changed_policies_look_up_is_listed_before_they_are_in_force(
     ready, also = threading.Event(), threading.Event()
     ready.set()
     with cluster(tmp_path, ready, also) as kubeconfig:
-        server = serve(start, tmp_path, kubeconfig, "--workers", workers, "--reload-timeout", "5")
+        server = serve(start, tmp_path, kubeconfig, "--workers", workers, "--reload-timeout", "10")
         announced(server)
         assert said(server) == "only web"
         write_policies(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from webhook.cli.inputs import SubresourceName, asked_of, excluding, operation_on, rendering_of, sent_to
+from webhook.cli.jobsoption import number_of, processes
 from webhook.cli.options import (
     FAILED,
     MISSING_PATH,
@@ -79,29 +80,8 @@ _RUN: Final = ("webhook.cli.report.model", "webhook.offline.inputs", "webhook.of
 _PART: Final = 16
 """Documents that a process checks before it reports."""
 
-_MOST: Final = 256
-"""Processes that --jobs may ask for."""
-
 _WORTH: Final = 100
 """Documents that are worth another process, unless --jobs says how many there are."""
-
-
-def _number_of(jobs: str) -> int | None:
-    """What --jobs says; None if it is not given. Raises NotGiven."""
-    if jobs and not (jobs.isascii() and jobs.isdigit() and len(jobs) <= 3 and 0 < int(jobs) <= _MOST):
-        raise NotGiven(f"--jobs: expected a number from 1 to {_MOST}, got {jobs!r}")
-    return int(jobs) if jobs else None
-
-
-def processes(jobs: int | None, documents: int) -> int:
-    """How many processes check so many documents. jobs: what --jobs says."""
-    import threading
-
-    from webhook.jobs import cores
-
-    if threading.active_count() > 1:
-        return 1  # a thread that holds a lock would hold it for ever in a process that forks
-    return jobs or max(min(cores(), documents // _WORTH), 1)
 
 
 def check(
@@ -203,7 +183,7 @@ def check(
             explain=explain,
             as_written=as_written,
             verbose=verbose,
-            jobs=_number_of(jobs),
+            jobs=number_of(jobs),
             color=color,
         )
     except NotGiven as error:
@@ -313,7 +293,7 @@ def _check(
             documents = list(by_document(requests))
             parts = [documents[at : at + _PART] for at in range(0, len(documents), _PART)]
             # Explanations hold programs, and a traceback is that of the first exception of the run.
-            work = Jobs(1 if explain or verbose else processes(jobs, len(documents)), judged, ending)
+            work = Jobs(1 if explain or verbose else processes(jobs, len(documents) // _WORTH), judged, ending)
             gc.freeze()
             gc.enable()
             try:

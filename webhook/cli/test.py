@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from webhook.cli import coverage as covering
 from webhook.cli.coverage import CoverageOptions, CoverageText
+from webhook.cli.jobsoption import number_of, processes
 from webhook.cli.options import (
     Color,
     Colors,
@@ -66,6 +67,10 @@ def test(
             help="Change the policies in memory, one thing at a time; name the mutants that no test notices.",
         ),
     ] = False,
+    jobs: Annotated[
+        str,  # typer reads numbers with pydantic, which takes longer to import than a small run takes
+        typer.Option("--jobs", metavar="N", help="With --mutate: N processes at once. [default: one a core]"),
+    ] = "",
     output: Outputs = None,
     concise: Concise = False,
     version: KubernetesVersion = NEWEST_TEXT,
@@ -92,7 +97,11 @@ def test(
 
         watching.each_change([*trees(policies), *(paths or ())], _RUN)
     covered = CoverageOptions(coverage, coverage_html, coverage_json, coverage_markdown, coverage_xml, fail_under)
-    wanted = Wanted(tuple(paths or ()), tuple(run or ()), require_tests, allow_no_tests, mutate, covered)
+    try:
+        count = number_of(jobs)
+    except NotGiven as error:
+        raise typer.Exit(fail(str(error), color)) from None
+    wanted = Wanted(tuple(paths or ()), tuple(run or ()), require_tests, allow_no_tests, mutate, count, covered)
     raise typer.Exit(_test(trees(policies), wanted, output, concise, color, verbose, version, policy_imports))
 
 
@@ -108,6 +117,7 @@ class Wanted(Struct, frozen=True):
     require_tests: bool = False
     allow_no_tests: bool = False
     mutate: bool = False
+    jobs: int | None = None
     coverage: CoverageOptions = CoverageOptions()
 
 
@@ -126,6 +136,7 @@ def _test(
     from webhook.cli.report.model import Report, failed
     from webhook.cli.report.tested import case, lacking
     from webhook.documents.document import Problem
+    from webhook.jobs import WorkerDied
     from webhook.offline.background import Background
     from webhook.offline.cases import policytest, runs, selection
     from webhook.policy import startup
@@ -175,7 +186,10 @@ def _test(
         from webhook.cli import testmutants
 
         names = {each.policy for each in planned} | (set() if chosen else set(untested))
-        report = testmutants.added(report, names, every, policies, tree)
+        try:
+            report = testmutants.added(report, names, every, policies, tree, processes(wanted.jobs, len(names)))
+        except WorkerDied as error:
+            return fail(f"{error}; --jobs 1 mutates in one process", color)
         return finish(report, how, _fails)
 
     try:

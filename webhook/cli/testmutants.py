@@ -21,13 +21,16 @@ if TYPE_CHECKING:
 
 
 def added(
-    report: Report, names: Iterable[str], planned: Sequence[PlannedCase], policies: PolicySet, tree: Tree
+    report: Report, names: Iterable[str], planned: Sequence[PlannedCase], policies: PolicySet, tree: Tree, jobs: int
 ) -> Report:
-    """The report with what becomes of the mutants of the policies of these names. planned: all cases of the tree."""
+    """The report with what becomes of the mutants of the policies of these names.
+
+    planned: all cases of the tree. jobs: how many processes run them. Raises WorkerDied.
+    """
     wanted = sorted(set(names))
     mutated: list[Mutated] = []
     with ProgressBar(sys.stderr) as bar:
-        for each in running.run(wanted, planned, policies, tree, tree.imports):
+        for each in running.run(wanted, planned, policies, tree, tree.imports, jobs=jobs):
             mutated.append(each)
             bar.step("mutating", len(mutated), len(wanted))
     places = {policy.name: Place(policy.file, policy.line) for policy in reversed(policies.policies)}

@@ -10,8 +10,9 @@ from typing import Any, Final
 from msgspec import Struct
 
 from webhook.documents import reader
+from webhook.jobs import Jobs
 from webhook.mutants import celpolicies, pythonpolicies
-from webhook.mutants.mutant import Mutant, Outcome
+from webhook.mutants.mutant import Mutant, Outcome, Status
 from webhook.mutants.pythonpolicies import modules_kept
 from webhook.mutants.stopping import Times, stopping
 from webhook.offline.cases import runs
@@ -56,18 +57,26 @@ def run(
     tree: Tree,
     imports: Sequence[str] = (),
     times: Times = USUAL,
+    jobs: int = 1,
 ) -> Iterator[Mutated]:
     """Mutate the policies of these names, one by one, in order.
 
     planned: all cases of the tree; those of a policy run on its mutants until one notices. tree: what `policies` was
-    loaded from.
+    loaded from. jobs: how many processes divide the policies among them. Raises WorkerDied and, with several
+    processes, WorkFailed.
     """
     cases: dict[str, list[PlannedCase]] = {}
     for each in planned:
         cases.setdefault(each.policy, []).append(each)
     made = _mutants(policies, tree, imports)
-    for name in sorted(set(names)):
-        yield _mutated(name, made.get(name, []), cases, policies, times)
+    wanted = sorted(set(names))
+
+    def work(name: str) -> _Ran:
+        return _ran(name, made.get(name, []), cases, policies, times)
+
+    processes = Jobs(jobs, work, lambda: None)
+    for name, ran in zip(wanted, processes.run(wanted), strict=True):
+        yield _mutated(name, ran, made.get(name, []), cases)
 
 
 def _mutants(policies: PolicySet, tree: Tree, imports: Sequence[str]) -> Mapping[str, list[Mutant]]:
@@ -93,33 +102,54 @@ def _mutants(policies: PolicySet, tree: Tree, imports: Sequence[str]) -> Mapping
     return found
 
 
-def _mutated(
-    name: str, mutants: Sequence[Mutant], cases: Mapping[str, list[PlannedCase]], policies: PolicySet, times: Times
-) -> Mutated:
+class _Ran(Struct, frozen=True, array_like=True):
+    """What a process tells of a policy's mutants, which themselves stay in it: they hold functions.
+
+    `outcomes`: of each the status, the case that noticed it and the reason; None if it is refused.
+    """
+
+    failing: bool
+    outcomes: list[tuple[Status, str, str] | None] = []
+
+
+def _ran(
+    name: str,
+    mutants: Sequence[Mutant],
+    cases: Mapping[str, list[PlannedCase]],
+    policies: PolicySet,
+    times: Times,
+) -> _Ran:
     own = cases.get(name, [])
     limits: dict[int, float] = {}  # by id() of the case
     for each in own:
         begun = time.thread_time()
         if not all(result.passed for result in runs.run([each], policies)):
-            return Mutated(name, (), failing=True)
+            return _Ran(failing=True)
         limits[id(each)] = max(times.case, times.slower * (time.thread_time() - begun))
-    outcomes: list[Outcome] = []
-    refused = 0
+    outcomes: list[tuple[Status, str, str] | None] = []
     order = list(own)  # the case that noticed the last mutant comes first: it often notices the next one
     for mutant in mutants:
         others = [case for _, other in mutant.policies if other != name for case in cases.get(other, ())]
         outcome = _outcome(mutant, [*order, *others], policies, times, limits)
-        if outcome is None:
-            refused += 1
-            continue
         outcomes.append(outcome)
-        if outcome.status == "killed" and (at := _index(order, outcome.by)):
+        if outcome is not None and outcome[0] == "killed" and (at := _index(order, outcome[1])):
             order.insert(0, order.pop(at))
+    return _Ran(failing=False, outcomes=outcomes)
+
+
+def _mutated(name: str, ran: _Ran, mutants: Sequence[Mutant], cases: Mapping[str, list[PlannedCase]]) -> Mutated:
+    if ran.failing:
+        return Mutated(name, (), failing=True)
+    found = zip(mutants, ran.outcomes, strict=True)
+    outcomes = tuple(Outcome(mutant, *outcome) for mutant, outcome in found if outcome is not None)
     known = {each.mutant.id: each for each in outcomes}
     stale = dict.fromkeys(
-        id for case in own for id, _ in case.explained if id not in known or known[id].status == "killed"
+        id
+        for case in cases.get(name, ())
+        for id, _ in case.explained
+        if id not in known or known[id].status == "killed"
     )
-    return Mutated(name, tuple(outcomes), refused, stale=tuple(stale))
+    return Mutated(name, outcomes, ran.outcomes.count(None), stale=tuple(stale))
 
 
 def _index(cases: Sequence[PlannedCase], name: str) -> int:
@@ -128,9 +158,12 @@ def _index(cases: Sequence[PlannedCase], name: str) -> int:
 
 def _outcome(
     mutant: Mutant, cases: Sequence[PlannedCase], policies: PolicySet, times: Times, limits: Mapping[int, float]
-) -> Outcome | None:
-    """What became of a mutant; None if it is refused. One that is explained runs too: it may not survive any more. One
-    that runs forever is killed by the case in which it does. limits: seconds that cases may take, by id()."""
+) -> tuple[Status, str, str] | None:
+    """What became of a mutant, the case that noticed it, and why it is left alone; None if it is refused.
+
+    One that is explained runs too: it may not survive any more. One that runs forever is killed by the case in which
+    it does. limits: seconds that cases may take, by id().
+    """
     with modules_kept():
         changed = None
         with suppress(Stopped), stopping(times.loading):
@@ -138,16 +171,16 @@ def _outcome(
         if changed is None:
             return None
         if not cases:
-            return Outcome(mutant, "untested")
+            return "untested", "", ""
         setups = Setups(_with(policies, changed))
         for case in cases:
             passed = False
             with suppress(Stopped), stopping(limits.get(id(case), times.case)):
                 passed = runs.run_one(setups.of(case), policies).passed
             if not passed:
-                return Outcome(mutant, "killed", case.case.name)
+                return "killed", case.case.name, ""
     reason = next((reason for case in cases for id, reason in case.explained if id == mutant.id), "")
-    return Outcome(mutant, "explained" if reason else "survived", reason=reason)
+    return ("explained" if reason else "survived"), "", reason
 
 
 def _with(policies: PolicySet, changed: Sequence[Policy[Any]]) -> PolicySet:

@@ -160,8 +160,10 @@ def _result(finding: Finding, of: Identity, rule: Rule | None) -> Result:
         "result": outcome,
         "scored": outcome in ("fail", "error"),
         "resources": [{key: visible(text) for key, text in subject.items() if text}],
-        "message": _cut(lines_of(finding.message.strip()), _LONG),
-        "properties": {key: _cut(visible(text), _PROPERTY) for key, text in properties.items() if text},
+        "message": _cut(lines_of(finding.message.strip()[: 2 * _LONG + 2]), _LONG),  # \r\n becomes one character
+        "properties": {
+            key: _cut(visible(text[: _PROPERTY + 1]), _PROPERTY) for key, text in properties.items() if text
+        },
     }
     if rule is not None and rule.category:
         made["category"] = rule.category

@@ -1,0 +1,27 @@
+"""`--jobs`: how many processes divide the work of a command among them."""
+
+from __future__ import annotations
+
+import threading
+from typing import Final
+
+from webhook.cli.options import NotGiven
+
+_MOST: Final = 256
+"""Processes that --jobs may ask for."""
+
+
+def number_of(jobs: str) -> int | None:
+    """What --jobs says; None if it is not given. Raises NotGiven."""
+    if jobs and not (jobs.isascii() and jobs.isdigit() and len(jobs) <= 3 and 0 < int(jobs) <= _MOST):
+        raise NotGiven(f"--jobs: expected a number from 1 to {_MOST}, got {jobs!r}")
+    return int(jobs) if jobs else None
+
+
+def processes(jobs: int | None, worth: int) -> int:
+    """How many processes work. jobs: what --jobs says. worth: how many the work is worth, unless --jobs is given."""
+    from webhook.jobs import cores
+
+    if threading.active_count() > 1:
+        return 1  # a thread that holds a lock would hold it for ever in a process that forks
+    return jobs or max(min(cores(), worth), 1)
