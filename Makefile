@@ -32,8 +32,8 @@ coverage: $(READY)  ## make test, and what it ran of the code; fails below the f
 test-all: $(READY)  ## the tests on every other Python from 3.11 that pyenv or the PATH has
 	bash tests/every_python.sh
 
-e2e: e2e-assets  ## the tests against a real etcd and kube-apiserver, on loopback: 2 to 4 minutes once these are built
-	$(BIN)/python -m pytest tests/e2e
+e2e: e2e-assets  ## the tests against a real etcd and kube-apiserver, on loopback, four modules at a time
+	$(BIN)/python -m pytest --numprocesses=4 --dist=loadfile tests/e2e
 
 e2e-assets: $(READY)  ## build etcd, kube-apiserver and kubectl with Go, unless KUBEBUILDER_ASSETS has them: five minutes
 	$(BIN)/python -m tests.e2e.assets
@@ -56,6 +56,7 @@ tables: $(READY)  ## write the tables of kinds, types and defaults of all Kubern
 
 manifests: $(READY)  ## write everything that ships the policies anew: registration, RBAC, the lists of policies and params
 	$(BIN)/gatewright manifests policies --no-ca --all --write manifests/base
+	$(BIN)/gatewright audit --policies policies --rbac > manifests/components/audit/rbac.yaml
 
 mutants: $(READY)  ## is every condition, bound and rule of the library's policies shown by a case of their tests? Minutes
 	$(BIN)/gatewright --no-settings test --policies policies --mutate

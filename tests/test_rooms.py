@@ -51,7 +51,7 @@ webhook.cel.value
 webhook.cel.tree
 webhook.cluster
 webhook.schema
-webhook.documents webhook.forge webhook.git
+webhook.documents webhook.forge webhook.git webhook.pages
 webhook.excerpts
 webhook.access webhook.frozen webhook.jobs webhook.nearest webhook.paths webhook.versions webhook.visible
 webhook.lazypatterns

@@ -65,6 +65,7 @@ SIDEBAR = {
         Run it in a cluster
             Operations <docs/operations/README>
             The server <docs/serve>
+            The page <docs/page>
             Recorded reviews <docs/recording>
             What already runs <docs/audit>
         Work on Gatewright
@@ -90,6 +91,7 @@ SIDEBAR = {
             bundles
             uninstall
             rbac
+            audit
             sizing
             sight
             monitoring

@@ -13,6 +13,7 @@ from typing import Any
 from tests.cluster.apiserver import Exchange, playing
 from webhook.audit.auditing import Asked, Audit, Judged
 from webhook.audit.reading import Reader
+from webhook.audit.shards import WHOLE, Shard
 from webhook.audit.sources import Cluster
 from webhook.cluster.connection import Connection
 from webhook.policy.load.loading import load_tree
@@ -83,13 +84,15 @@ class Server:
 
     def _list(self, path: str, query: Mapping[str, str]) -> Object:
         version, kind, _ = self.kinds[path.rpartition("/")[2]]
-        found = sorted(
-            (each for each in self.objects if (each["apiVersion"], each["kind"]) == (version, kind)), key=_key
-        )
+        of_kind = [each for each in self.objects if (each["apiVersion"], each["kind"]) == (version, kind)]
+        if "/namespaces/" in path:
+            within = path.split("/")[-2]
+            of_kind = [each for each in of_kind if each["metadata"].get("namespace") == within]
+        found = sorted(of_kind, key=_key)
         begin, limit = int(query.get("continue") or 0), int(query["limit"])
         metadata: Object = {"resourceVersion": "1"}
         if begin + limit < len(found):
-            metadata["continue"] = str(begin + limit)
+            metadata |= {"continue": str(begin + limit), "remainingItemCount": len(found) - begin - limit}
         bare = [{name: value for name, value in each.items() if name not in ("apiVersion", "kind")} for each in found]
         return {
             "kind": f"{kind}List",
@@ -166,10 +169,12 @@ def reading(server: Server, qps: float = 0.0, waits: list[float] | None = None) 
         yield Reader(Connection(where, 1), qps, sleep=slept.append)
 
 
-def audited(server: Server, policies: PolicySet, user: User = NOBODY, largest: int = 500) -> tuple[list[Judged], Audit]:
+def audited(
+    server: Server, policies: PolicySet, user: User = NOBODY, largest: int = 500, shard: Shard = WHOLE
+) -> tuple[list[Judged], Audit]:
     """What an audit of the server says."""
     with reading(server) as reader:
-        audit = Audit(Cluster(reader, "here", largest), policies, Asked(user))
+        audit = Audit(Cluster(reader, "here", largest, shard), policies, Asked(user, shard=shard))
         return list(audit.verdicts()), audit
 
 

@@ -79,10 +79,11 @@ def test_a_controller_that_nobody_has_seen_is_named_by_its_reference(tmp_path: P
     assert said == [("Cluster db", "bad: c0", "found on Pod db-0, Pod db-1")]
 
 
-def test_a_static_pod_is_of_its_node(tmp_path: Path) -> None:
+def test_a_static_pod_is_told_of_itself_and_not_of_its_node(tmp_path: Path) -> None:
     node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1", "uid": "n"}}
-    found, _ = audited(Server([made("Pod", "etcd-n1", owner=node, spec=pod("bad"))]), loaded(tmp_path, BAD))
-    assert [(each.workload.kind, each.workload.namespace) for each in found if each.workload] == [("Node", "")]
+    found, audit = audited(Server([made("Pod", "etcd-n1", owner=node, spec=pod("bad"))]), loaded(tmp_path, BAD))
+    assert [(each.workload, each.verdict.identity.name) for each in found] == [(None, "etcd-n1")]
+    assert audit.judged == {"shop": 1}
 
 
 def test_a_circle_of_controllers_ends(tmp_path: Path) -> None:

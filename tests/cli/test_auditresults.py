@@ -117,6 +117,58 @@ def test_reports_are_written_once(here: tuple[Path, Store]) -> None:
     assert json.dumps(store.objects) == before
 
 
+def test_metrics_are_written_and_what_cannot_be_fails_the_run(here: tuple[Path, Store]) -> None:
+    folder, _ = here
+    done = run(folder, "--metrics", "audit.prom", "--scores")
+    assert done.returncode == 1, done.stderr
+    written = (folder / "audit.prom").read_text()
+    assert 'findings{policy="short",namespace="yard",severity="high",result="fail"} 1\n' in written
+    assert 'gatewright_audit_objects{namespace="bank"} 2\n' in written
+    assert 'gatewright_audit_score{namespace="yard"} 60.0\n' in written
+    assert "gatewright_audit_complete 1\n" in written
+    done = run(folder, "--metrics", "missing/audit.prom", "-o", "json")
+    assert done.returncode == 2
+    (problem,) = json.loads(done.stdout)["errors"]
+    assert problem["message"] == "--metrics: cannot be written: No such file or directory"
+
+
+def test_shards_write_the_reports_of_one_audit_and_leave_those_of_others(here: tuple[Path, Store]) -> None:
+    folder, store = here
+    run(folder, "--write-reports", "auto", "--scores")
+
+    def there() -> dict[str, object]:
+        return {
+            path: (each["summary"], each["metadata"]["annotations"], [{**it, "timestamp": 0} for it in each["results"]])
+            for path, each in store.objects.items()
+        }
+
+    whole = there()
+    store.objects.clear()
+
+    def shards() -> list[str]:
+        options = ("--write-reports", "auto", "--scores")
+        done = [run(folder, *options, "--shard", f"{index}/3") for index in range(3)]
+        return [
+            f"{part} {line.split(': ')[2]}"
+            for part, each in enumerate(done)
+            for line in each.stderr.splitlines()
+            if line.startswith("note: openreports")
+        ]
+
+    # yard is in shard 0, shop in 1, and bank, in which nothing is found, too.
+    assert shards() == [
+        "0 1 report written, 0 unchanged, 0 deleted",
+        "1 1 report written, 0 unchanged, 0 deleted",
+        "2 0 reports written, 0 unchanged, 0 deleted",
+    ]
+    assert there() == whole
+    gone = "/apis/openreports.io/v1alpha1/namespaces/bank/reports/gatewright-audit"
+    store.objects[gone] = {**next(iter(store.objects.values()))}
+    store.objects[gone]["metadata"] = {**store.objects[gone]["metadata"], "namespace": "bank"}
+    assert [each.rpartition(", ")[2] for each in shards()].count("1 deleted") == 1
+    assert there() == whole
+
+
 def test_an_audit_that_saw_not_everything_deletes_nothing(here: tuple[Path, Store]) -> None:
     folder, store = here
     run(folder, "--write-reports", "auto")

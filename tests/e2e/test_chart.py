@@ -55,10 +55,15 @@ def test_the_server_takes_all_of_it(prepared: ControlPlane, variant: str) -> Non
 
 
 def pods_of(variant: str) -> Iterator[dict[str, Any]]:
-    """The Pods that the Deployment's controller would create, and that of `helm test`."""
+    """The Pods that controllers would create for the Deployment and for audits, and that of `helm test`."""
     template = charts.one(VARIANTS[variant], "Deployment")["spec"]["template"]
     metadata = {**template["metadata"], "name": "of-the-deployment", "namespace": NAMESPACE}
     yield {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
+    audit = charts.audit(VARIANTS[variant])
+    if audit is not None:
+        template = audit["jobTemplate"]["spec"]["template"]
+        metadata = {**template["metadata"], "name": "of-the-audit", "namespace": NAMESPACE}
+        yield {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
     yield from (each for each in charts.objects(VARIANTS[variant], tests=True) if each["kind"] == "Pod")
 
 

@@ -57,6 +57,8 @@ VARIANTS: dict[str, Values] = {
     },
     "image": {**ENFORCE, "policies": {"source": "image"}},
     "autoscaling": {**ENFORCE, "autoscaling": {"enabled": True, "queueAge": "20m"}},
+    "audit": {**ENFORCE, "audit": {"enabled": True}},
+    "audit-git": {**ENFORCE, "audit": {"enabled": True, "shards": 4}, "policies": GIT},
     "issuer": {**ENFORCE, "certificates": {"issuer": {"name": "corporate", "kind": "ClusterIssuer"}}},
 }
 
@@ -144,6 +146,12 @@ def one(values: Values, kind: str, name: str = RELEASE) -> Object:
 def pod(values: Values) -> Object:
     spec: Object = one(values, "Deployment")["spec"]["template"]["spec"]
     return spec
+
+
+def audit(values: Values) -> Object | None:
+    """The spec of the Job of audits, if there is one."""
+    found = [each for each in objects(values) if each["kind"] == "CronJob"]
+    return dict(found[0]["spec"]) if found else None
 
 
 def container(values: Values) -> Object:

@@ -89,6 +89,38 @@ def test_with_client_certificates_it_renders_what_the_overlay_does() -> None:
     assert ours == theirs
 
 
+def test_with_an_audit_it_renders_what_the_component_does(tmp_path: Path) -> None:
+    ours = like_kustomize(charts.objects(VARIANTS["audit"]))
+    theirs = like_kustomize(list(yaml.safe_load_all(kustomize.text_with(ENFORCING, "components/audit", tmp_path))))
+    assert ours.keys() == theirs.keys()
+    for each in (ours, theirs):
+        job = each["CronJob", NAMESPACE, "gatewright-audit"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+        (only,) = job["containers"]
+        only["image"] = "gatewright"
+        job["volumes"][0]["configMap"]["name"] = "gatewright-policies"
+    assert ours == theirs
+
+
+def test_an_audit_needs_its_roles() -> None:
+    done = charts.template(VARIANTS["audit"], check=False, without="audit")
+    assert done.returncode == 1
+    assert "audit.enabled: the tree has no roles for it. Write it anew" in done.stderr
+
+
+def test_an_audit_has_the_policies_where_it_looks_for_them() -> None:
+    for variant in ("audit", "audit-git"):
+        audit = charts.audit(VARIANTS[variant])
+        assert audit is not None
+        pod = audit["jobTemplate"]["spec"]["template"]["spec"]
+        server = charts.pod(VARIANTS[variant])
+        (variable,) = (each for each in pod["containers"][0]["env"] if each["name"] == "GATEWRIGHT_POLICIES")
+        assert variable["value"] == charts.environment(VARIANTS[variant])["GATEWRIGHT_POLICIES"]
+        assert pod.get("initContainers") == server.get("initContainers")
+        names = {each["name"] for each in pod["volumes"]}
+        assert {each["name"] for each in pod["containers"][0]["volumeMounts"]} <= names
+        assert [each for each in server["volumes"] if each["name"] in names] == pod["volumes"]
+
+
 # Its own policies, Pod Security and settings.
 
 
@@ -105,7 +137,9 @@ def test_every_pod_is_restricted(variant: str) -> None:
     """As Pod Security's level `restricted`; tests/e2e creates them in such a namespace."""
     pods = [charts.pod(VARIANTS[variant])]
     pods += [each["spec"] for each in charts.objects(VARIANTS[variant], tests=True) if each["kind"] == "Pod"]
-    assert len(pods) == 2
+    audit = charts.audit(VARIANTS[variant])
+    pods += [audit["jobTemplate"]["spec"]["template"]["spec"]] if audit is not None else []
+    assert len(pods) == 2 + variant.startswith("audit")
     for pod in pods:
         assert pod["securityContext"]["runAsNonRoot"] is True
         assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -244,6 +278,26 @@ def metrics(values: Values) -> list[str]:
     return [each["type"] for each in charts.one(values, "HorizontalPodAutoscaler")["spec"]["metrics"]]
 
 
+def in_audit(*path: str) -> Callable[[Values], object]:
+    return lambda values: _at(charts.audit(values), *path)
+
+
+def argument(name: str) -> Callable[[Values], object]:
+    def read(values: Values) -> object:
+        audit = charts.audit(values)
+        args = _at(audit, *_POD, "containers", "0", "args") if audit is not None else ()
+        return next((each for each in args if each.startswith(f"--{name}=")), None)
+
+    return read
+
+
+def divided(values: Values) -> object:
+    job = _at(charts.audit(values), "jobTemplate", "spec")
+    return job["completions"], job["parallelism"], job["completionMode"], argument("shards")(values)
+
+
+_POD = ("jobTemplate", "spec", "template", "spec")
+AUDIT = {"enabled": True}
 AUTO = {"enabled": True}
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 VALIDATING = ["ValidatingWebhookConfiguration"] * 4
@@ -312,6 +366,17 @@ CASES: list[tuple[str, Values, Callable[[Values], object], object]] = [
     ("recording.enabled", {"recording": {"enabled": True}}, read_env("GATEWRIGHT_RECORD"), "/var/recordings"),
     ("recording.size", {"recording": {"enabled": True, "size": "2Gi"}}, volume("recordings"),
      {"name": "recordings", "emptyDir": {"sizeLimit": "2Gi"}}),
+    ("audit.enabled", {"audit": AUDIT}, lambda values: charts.audit(values) is not None, True),
+    ("audit.schedule", {"audit": {**AUDIT, "schedule": "0 * * * *"}}, in_audit("schedule"), "0 * * * *"),
+    ("audit.shards", {"audit": {**AUDIT, "shards": 4}}, divided, (4, 4, "Indexed", "--shards=4")),
+    ("audit.qps", {"audit": {**AUDIT, "qps": 5}}, argument("qps"), "--qps=5"),
+    ("audit.reports", {"audit": {**AUDIT, "reports": "both"}}, argument("write-reports"), "--write-reports=both"),
+    ("audit.deadline", {"audit": {**AUDIT, "deadline": 60}},
+     in_audit("jobTemplate", "spec", "activeDeadlineSeconds"), 60),
+    ("audit.resources.requests", {"audit": {**AUDIT, "resources": {"requests": {"cpu": "1"}}}},
+     in_audit(*_POD, "containers", "0", "resources", "requests", "cpu"), "1"),
+    ("audit.resources.limits", {"audit": {**AUDIT, "resources": {"limits": {"memory": "2Gi"}}}},
+     in_audit(*_POD, "containers", "0", "resources", "limits", "memory"), "2Gi"),
     ("podAnnotations", {"podAnnotations": {"a": "b"}}, annotated, "b"),
     ("autoscaling.enabled", {"autoscaling": AUTO}, in_spec("Deployment", "replicas"), None),
     ("autoscaling.minReplicas", {"autoscaling": {**AUTO, "minReplicas": 3}},
@@ -331,7 +396,7 @@ CASES: list[tuple[str, Values, Callable[[Values], object], object]] = [
      in_spec("NetworkPolicy", "egress", "0", "ports"), [{"port": 16443, "protocol": "TCP"}]),
 ]  # fmt: skip
 
-OF_THE_TREE = {"service", "webhooks.validating", "webhooks.mutating", "objects", "files", "warning"}
+OF_THE_TREE = {"service", "webhooks.validating", "webhooks.mutating", "objects", "audit", "files", "warning"}
 """Values that the generator writes: rendering them is the comparison with kustomize, above."""
 
 

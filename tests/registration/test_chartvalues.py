@@ -56,6 +56,8 @@ def test_webhooks_and_roles_are_those_of_the_other_formats() -> None:
     files = yaml.safe_load((POLICIES / "kustomization.yaml").read_text())["resources"]
     params = [each for file in files for each in yaml.safe_load_all((POLICIES / file).read_text())]
     assert found["objects"] == roles + params
+    audit = (ROOT / "manifests/components/audit/rbac.yaml").read_text()
+    assert found["audit"] == list(yaml.safe_load_all(audit))
 
 
 def test_files_are_those_that_kustomize_ships() -> None:
@@ -70,7 +72,7 @@ def test_files_are_those_that_kustomize_ships() -> None:
 
 def test_without_all_it_leaves_the_policies_to_another_source(tmp_path: Path) -> None:
     found = values("policies")
-    assert found.keys() == {"service", "webhooks", "objects"}
+    assert found.keys() == {"service", "webhooks", "objects", "audit"}
     kinds = [each["kind"] for each in found["objects"]]
     assert kinds[:4] == ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"]
     assert kinds[4:] == ["ConfigMap"] * 9

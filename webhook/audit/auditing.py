@@ -14,6 +14,7 @@ from webhook.audit.listings import Listing, annotation, listings
 from webhook.audit.owners import Workloads, is_history
 from webhook.audit.planning import Planner
 from webhook.audit.reading import NotListed
+from webhook.audit.shards import WHOLE, Shard
 from webhook.audit.sources import named
 from webhook.cluster.lookups import NAMESPACES, Target
 from webhook.cluster.manifestsview import ManifestsView
@@ -43,12 +44,13 @@ class Judged(Struct, frozen=True):
 class Asked(Struct, frozen=True):
     """How objects are judged. `user`: who is taken to create them. `access`: the authorizer's declared answers.
 
-    `custom`: the custom workloads that are known.
+    `custom`: the custom workloads that are known. `shard`: the part of the objects that is judged.
     """
 
     user: User
     access: Sequence[AccessRule] = ()
     custom: CustomWorkloads = NO_MORE
+    shard: Shard = WHOLE
 
 
 class Audit:
@@ -115,7 +117,7 @@ class Audit:
     ) -> Judged | None:
         workload = workloads.above(value)
         workloads.add(value, listing.resource)
-        if not listing.judged:
+        if not listing.judged or not self._asked.shard.has(value["metadata"].get("namespace", "")):
             return None
         if is_history(value, listing.resource):
             self.history += 1

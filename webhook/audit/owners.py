@@ -31,9 +31,12 @@ class Workloads:
             self._above[uid] = {name: reference.get(name) for name in ("apiVersion", "kind", "name", "uid")}
 
     def above(self, value: Mapping[str, Any]) -> Identity | None:
-        """The highest controller above an object that is known; None if it has none."""
+        """The highest controller above an object that is known; None if it has none.
+
+        The Node above a mirror Pod is no workload: what such a Pod is made of stands in a file of the Node.
+        """
         reference = controller(value)
-        if reference is None:
+        if reference is None or (reference.get("apiVersion"), reference.get("kind")) == ("v1", "Node"):
             return None
         for _ in range(_DEEPEST):
             further = self._above.get(str(reference.get("uid")))
@@ -41,10 +44,8 @@ class Workloads:
                 break
             reference = further
         namespace = (value["metadata"] or {}).get("namespace") or ""
-        # The controller of an object is in its namespace, or cluster-scoped, such as the Node of a mirror Pod.
-        within = "" if (reference.get("apiVersion"), reference.get("kind")) == ("v1", "Node") else namespace
         api_version, kind = (str(reference.get(name) or "") for name in ("apiVersion", "kind"))
-        return Identity(api_version, kind, within, str(reference["name"]))
+        return Identity(api_version, kind, namespace, str(reference["name"]))
 
 
 def controller(value: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -47,7 +47,8 @@ class NotListed(Exception):
 class Reader:
     """Reads one API server. qps: requests in a second, 0 for any number.
 
-    `calls`, `repeated`, `bytes`: requests, those of them that were repeated, and what came of lists.
+    `calls`, `repeated`, `bytes`: requests, those of them that were repeated, and what came of lists. `left`: how many
+    objects the list of the last page has behind it; infinity if the API server does not say.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Reader:
     ) -> None:
         self.server = connection.server
         self.calls = self.repeated = self.bytes = 0
+        self.left = 0.0
         self._connection = connection
         self._sleep = sleep
         self._pace = Pace(qps, sleep=sleep, clock=clock)
@@ -97,10 +99,12 @@ class Reader:
             self.bytes += size
             items = answer.get("items") or ()
             kept = behind.new(items)
+            metadata = answer.get("metadata") or {}
+            token = metadata.get("continue") or ""
+            self.left = float(metadata.get("remainingItemCount", "inf")) if token else 0.0
             yield [{"apiVersion": resource.api_version, "kind": resource.kind, **item} for item in kept]
             if behind.disordered:
                 raise NotListed("410: the continue token has expired, and the list is in no order to go on in")
-            token = (answer.get("metadata") or {}).get("continue") or ""
             if not token:
                 return
             if items:

@@ -44,8 +44,8 @@ def text(policies: PolicySet, *, native: bool = False) -> str:
     return "\n".join(head) + "\n" + "---\n".join(map(dumped, roles(policies, native=native)))
 
 
-def roles(policies: PolicySet, *, native: bool = False) -> list[Object]:
-    """The roles, each followed by its binding to ACCOUNT."""
+def roles(policies: PolicySet, *, native: bool = False, account: tuple[str, str] = ACCOUNT) -> list[Object]:
+    """The roles, each followed by its binding to the account."""
     audited = policies.where(lambda policy: bool(policy.bindings) and annotation(policy) != "never")
     listed = dict(_listed(audited))
     if native:
@@ -63,7 +63,7 @@ def roles(policies: PolicySet, *, native: bool = False) -> list[Object]:
         ]
         within = more if namespace else [*everywhere, *more]
         if within:
-            found += _role(namespace, within)
+            found += _role(namespace, within, account)
     return found
 
 
@@ -103,15 +103,15 @@ def _rule(groups: list[str], resources: list[str], names: list[str] | None = Non
     return {**made, "resourceNames": names} if names else made
 
 
-def _role(namespace: str, granted: Iterable[Rule]) -> Iterator[Object]:
+def _role(namespace: str, granted: Iterable[Rule], account: tuple[str, str]) -> Iterator[Object]:
     kind = "Role" if namespace else "ClusterRole"
-    within, account = ACCOUNT
-    metadata: Object = {"name": account, **({"namespace": namespace} if namespace else {})}
+    within, name = account
+    metadata: Object = {"name": name, **({"namespace": namespace} if namespace else {})}
     yield {"apiVersion": f"{RBAC}/v1", "kind": kind, "metadata": metadata, "rules": list(granted)}
     yield {
         "apiVersion": f"{RBAC}/v1",
         "kind": f"{kind}Binding",
         "metadata": metadata,
-        "roleRef": {"apiGroup": RBAC, "kind": kind, "name": account},
-        "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": within}],
+        "roleRef": {"apiGroup": RBAC, "kind": kind, "name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": within}],
     }

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from msgspec import Struct
 
 from webhook.audit.reading import LARGEST, NotListed
+from webhook.audit.shards import WHOLE, Shard
 from webhook.cluster.connection import APIError, Unreachable
+from webhook.cluster.lookups import NAMESPACES, Target
 from webhook.documents.document import Problem
 from webhook.policy.policyset import is_exempt
 from webhook.policy.request import GroupVersionResource
@@ -16,10 +18,13 @@ from webhook.schema import Resource
 
 if TYPE_CHECKING:
     from webhook.audit.reading import Reader
-    from webhook.cluster.lookups import Target
     from webhook.schema import Kinds
 
 Object = dict[str, Any]
+
+A_LIST: Final = 10
+"""Objects that cost the API server as much as one more request: a shard reads the list of a whole kind if what is
+left of it is less than the lists of its own namespaces cost."""
 
 _CORE: Final = "/api/v1"  # which is asked first
 _WRITTEN: Final = frozenset({"create", "update", "patch"})
@@ -55,12 +60,18 @@ class Source(Protocol):
 
 
 class Cluster:
-    """The objects of a live cluster. largest: the most objects of a page."""
+    """The objects of a live cluster. largest: the most objects of a page.
 
-    def __init__(self, reader: Reader, name: str, largest: int = LARGEST) -> None:
+    shard: what is needed of the objects; others may come with them. `namespaces`: the names of the Namespaces, once
+    they were looked up, and None if they could not be.
+    """
+
+    def __init__(self, reader: Reader, name: str, largest: int = LARGEST, shard: Shard = WHOLE) -> None:
         self.name = name
         self.problems: list[Problem] = []
         self.reader = reader
+        self.namespaces: list[str] | None = None
+        self._shard = shard
         self._largest = largest
         self._served: list[Served] | None = None
 
@@ -85,14 +96,33 @@ class Cluster:
 
     def pages(self, resource: Resource) -> Iterator[list[Object]]:
         """See Source."""
-        return self.reader.pages(resource, None, self._largest)
+        whole = self.reader.pages(resource, None, self._largest)
+        if self._shard.number == 1:
+            return whole
+        if resource.namespaced:
+            return self._of_the_shard(resource, whole)
+        return whole if self._shard.has("") or _may_control(resource) else iter(())
+
+    def _of_the_shard(self, resource: Resource, whole: Iterator[list[Object]]) -> Iterator[list[Object]]:
+        """The list of the whole kind, or those of the shard's namespaces, whichever costs the API server less."""
+        first = next(whole)
+        own = None if self.namespaces is None else [each for each in self.namespaces if self._shard.has(each)]
+        if own is None or self.reader.left <= A_LIST * len(own):
+            yield first
+            yield from whole
+            return
+        for name in own:
+            yield from self.reader.pages(resource, Target(resource.api_version, resource.kind, name), self._largest)
 
     def looked_up(self, target: Target, kinds: Kinds) -> list[Object]:
         """See Source."""
         resource = kinds.for_kind(target.api_version, target.kind)
         if resource is None or all(each.resource != resource for each in self._served or ()):
             return []
-        return [value for page in self.reader.pages(resource, target, self._largest) for value in page]
+        found = [value for page in self.reader.pages(resource, target, self._largest) for value in page]
+        if target == NAMESPACES:
+            self.namespaces = [value["metadata"]["name"] for value in found]
+        return found
 
     def cost(self) -> str:
         """See Source."""
@@ -123,6 +153,12 @@ class Cluster:
 def named(resource: Resource) -> str:
     """A resource as kubectl names it: deployments.apps."""
     return f"{resource.plural}{f'.{resource.group}' if resource.group else ''}"
+
+
+def _may_control(resource: Resource) -> bool:
+    """Whether cluster-scoped objects of a kind may stand between workloads and what these control, in any namespace:
+    custom ones. Each shard reads them, to tell of the same workload as the others."""
+    return "." in resource.group and not resource.group.endswith(".k8s.io")
 
 
 def reason(error: Unreachable | NotListed) -> str:

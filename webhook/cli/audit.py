@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 from msgspec import Struct
 
+from webhook.cli.auditmetrics import Metrics, measured
 from webhook.cli.auditresults import (
     GateFile,
     Logs,
@@ -26,6 +27,7 @@ from webhook.cli.auditresults import (
     reported,
     scored,
 )
+from webhook.cli.auditshards import OneShard, Shards, refuse_shard, said, shard_of
 from webhook.cli.options import (
     FAILED,
     TREES,
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from webhook.audit.auditing import Audit
+    from webhook.audit.shards import Shard
     from webhook.audit.sources import Source
     from webhook.cli.report.audited import Audited
     from webhook.cli.report.model import Finding, Rule
@@ -137,6 +140,9 @@ def audit(
     show_scores: Scored = False,
     gate: GateFile = None,
     write_reports: WriteReports = None,
+    metrics: Metrics = None,
+    shard: OneShard = "",
+    shards: Shards = 0,
     logs: Logs = None,
     version: KubernetesVersion = NEWEST_TEXT,
     policy_imports: PolicyImports = "",
@@ -177,6 +183,8 @@ def audit(
             scores=show_scores,
             gate=gate,
             write_reports=write_reports,
+            metrics=metrics,
+            shard=shard_of(shard, shards),
             logs=tuple(logs or ()),
             version=version,
             policy_imports=policy_imports,
@@ -224,6 +232,8 @@ class _Asked(Struct, frozen=True, kw_only=True):
     scores: bool
     gate: Path | None
     write_reports: Reports | None
+    metrics: Path | None
+    shard: Shard
     logs: tuple[str, ...]
     version: str
     policy_imports: str
@@ -237,6 +247,7 @@ def _audit(asked: _Asked, how: Reporting) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
     from webhook.audit.auditing import Asked, Audit
     from webhook.audit.snapshots import SnapshotError, Writing
+    from webhook.audit.sources import Cluster
     from webhook.cli.progress import ProgressBar
     from webhook.cli.report.audited import Audited
     from webhook.cli.report.checked import Checked
@@ -257,6 +268,7 @@ def _audit(asked: _Asked, how: Reporting) -> int:
         if asked.assume_bound is not None and not asked.native:
             raise NotGiven("--assume-bound needs --native")
         _of_one_cluster(asked)
+        _of_a_whole(asked, how)
         gate = gate_of(asked.gate)
         custom = workloads_of(asked.settings)
         run = given(
@@ -276,7 +288,7 @@ def _audit(asked: _Asked, how: Reporting) -> int:
             scope = {"objects": 0, "kinds": 0, "policies": 0}
             return finish(Report(command="audit", problems=error.problems, scope=scope), how, fails, aborted=True)
         return refuse(error, asked.color)
-    notes, found = list[str](), _Found()
+    notes, found, started = list[str](), _Found(), time.monotonic()
     gc.freeze()  # the policies live to the end
     try:
         with ExitStack() as written, ProgressBar(sys.stderr) as bar, tracebacks() as raised:
@@ -285,7 +297,7 @@ def _audit(asked: _Asked, how: Reporting) -> int:
                 policies = _judging(source, run.policies, asked, notes) if asked.native else run.policies
                 if asked.rbac:
                     return _roles(policies, native=True) if not source.problems else fail_with(source.problems)
-                audit = Audit(source, policies, Asked(run.user, run.access, custom))
+                audit = Audit(source, policies, Asked(run.user, run.access, custom, asked.shard))
                 made, began = None, time.monotonic()
                 for judged in audit.verdicts():
                     if made is None:
@@ -298,6 +310,8 @@ def _audit(asked: _Asked, how: Reporting) -> int:
                     writing.finish()
                 found.add(audit, made, policies)
                 notes += [f"{source.name}: {each}" if len(sources) > 1 else each for each in audit.notes]
+                if asked.shard.number > 1 and isinstance(source, Cluster):
+                    notes.append(said(asked.shard, source.namespaces))
                 if cost := source.cost():
                     notes.append(f"{source.name} was read with {cost} in {time.monotonic() - began:,.0f} s")
     except SnapshotError as error:
@@ -324,7 +338,11 @@ def _audit(asked: _Asked, how: Reporting) -> int:
         report = scored(report, found.judged, gate)
     if asked.write_reports is not None:
         context = asked.contexts[0] if asked.contexts else ""
-        report = reported(report, asked.write_reports, _connection(asked, context), sources[0].name, asked.qps)
+        connection = _connection(asked, context)
+        report = reported(report, asked.write_reports, connection, sources[0].name, asked.qps, asked.shard)
+    if asked.metrics is not None:
+        seconds = time.monotonic() - started
+        report = measured(report, asked.metrics, found.judged, now=time.time(), seconds=seconds, shard=asked.shard)
     return finish(report, how, fails)
 
 
@@ -340,6 +358,8 @@ def _logged(asked: _Asked, how: Reporting, fails: Callable[[Finding], bool]) -> 
         "--scores": asked.scores,
         "--gate": asked.gate is not None,
         "--write-reports": asked.write_reports is not None,
+        "--metrics": asked.metrics is not None,
+        "--shard": asked.shard.number > 1,
     }
     return finish(of_logs(asked.logs, refused, asked.version), how, fails)
 
@@ -353,9 +373,21 @@ def _of_one_cluster(asked: _Asked) -> None:
             ("--scores", asked.scores),
             ("--gate", asked.gate is not None),
             ("--write-reports", asked.write_reports is not None),
+            ("--metrics", asked.metrics is not None),
         ):
             if was:
                 raise NotGiven(f"{option}: is of one cluster; audit each by itself")
+
+
+def _of_a_whole(asked: _Asked, how: Reporting) -> None:
+    """Raises NotGiven if of a shard something is asked for that can be said only of a whole."""
+    given = (
+        ("FILE", bool(asked.snapshots)),
+        ("--snapshot", asked.snapshot is not None),
+        ("--gate", asked.gate is not None),
+        ("--write-baseline", bool(how.write)),
+    )
+    refuse_shard(asked.shard, given)
 
 
 class _Found:
@@ -440,7 +472,8 @@ def _cluster(asked: _Asked, context: str) -> Source:
     from webhook.audit.reading import Reader
     from webhook.audit.sources import Cluster
 
-    return Cluster(Reader(_connection(asked, context), asked.qps), context or THE_CLUSTER)
+    reader = Reader(_connection(asked, context), asked.qps)
+    return Cluster(reader, context or THE_CLUSTER, shard=asked.shard)
 
 
 def _connection(asked: _Asked, context: str) -> Connection:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec.structs import replace
 
+from webhook.audit.shards import WHOLE, Shard
 from webhook.cli.options import NotGiven
 
 if TYPE_CHECKING:
@@ -74,10 +75,13 @@ def scored(report: Report, judged: Mapping[str, int], gate: Gate | None) -> Repo
     return replace(report, scores=scores(report.findings, judged, report.rules, gate))
 
 
-def reported(report: Report, wanted: Reports, connection: Connection, source: str, qps: float) -> Report:
+def reported(
+    report: Report, wanted: Reports, connection: Connection, source: str, qps: float, shard: Shard = WHOLE
+) -> Report:
     """Write the reports to the cluster. Returns the report with what came of that among its notes and problems.
 
     source: what the cluster is called. qps: the most requests in a second, 0 for any.
+    shard: whose reports they are; those of others are left alone.
     """
     from webhook.cli.clusterreports import writing
     from webhook.cli.clusterreports.results import contents
@@ -103,6 +107,7 @@ def reported(report: Report, wanted: Reports, connection: Connection, source: st
                 dialect,
                 now=writing.seconds_now(),
                 delete=not incomplete,
+                mine=shard.has,
                 pause=Pace(qps).wait,
             )
             notes += [done.said(), *done.notes]

@@ -180,6 +180,7 @@ def manifests(
     Exit code: **0** written, or up to date; **1** out of date; **2** the run itself failed: a bad policy, a bad file, a
     bad option, a tree that does not fit into a ConfigMap.
     """
+    from webhook.audit import roles as auditing
     from webhook.registration import chartvalues, configurations, roles, shipping
     from webhook.registration.configurations import OptionError
     from webhook.registration.webhooks import webhooks
@@ -275,6 +276,7 @@ def manifests(
             roles.roles(policies, account, name),
             _command(named, *own, *of_policies, *how),
             files=everything,
+            audit=auditing.roles(policies, account=(account[0], f"{account[1]}-audit")),
         )
 
     if helm_values:

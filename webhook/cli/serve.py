@@ -113,6 +113,7 @@ def serve(
     record_redact: Annotated[list[str] | None, _option("record_redact")] = None,
     record_rotate: Annotated[str | None, _option("record_rotate")] = None,
     record_disk: Annotated[str | None, _option("record_disk")] = None,
+    page: Annotated[bool | None, _switch("page")] = None,
     debug: Annotated[bool | None, _switch("debug")] = None,
     shutdown_delay: Annotated[str | None, _option("shutdown_delay")] = None,
     shutdown_timeout: Annotated[str | None, _option("shutdown_timeout")] = None,

@@ -29,12 +29,14 @@ def text(
     command: str,
     *,
     files: bool,
+    audit: Iterable[dict[str, Any]] = (),
 ) -> str:
     """The values, in YAML.
 
     `shipped`: each policy tree, and what of it goes to the cluster. `roles`: RBAC objects. `files`: whether the
     policies are part of the values (then there must be one tree); without, the server takes them from elsewhere.
-    `command`: the command line that the header names. Raises ShippingError if a file is not UTF-8.
+    `audit`: RBAC objects of audits. `command`: the command line that the header names. Raises ShippingError if a file
+    is not UTF-8.
     """
     values: dict[str, Any] = {
         "service": "/".join(options.service),
@@ -43,6 +45,7 @@ def text(
             for phase in PHASES
         },
         "objects": [*roles, *(each for tree, of_tree in shipped for each in _params(tree, of_tree))],
+        "audit": list(audit),
     }
     if files:
         ((tree, of_tree),) = shipped

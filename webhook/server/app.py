@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from ipaddress import IPv6Address, ip_address
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from fastapi import FastAPI, Response
@@ -18,11 +17,15 @@ from webhook.documents.reader import Problem
 from webhook.policy.policyset import PolicySet
 from webhook.server.debugging import Debugging
 from webhook.server.debugpages import add_debug
+from webhook.server.local import is_local
 from webhook.server.metrics import CONTENT_TYPE, OPENMETRICS
 from webhook.server.reload import Outcome
 from webhook.server.sharing import Shared
 from webhook.server.state import Refused, State
 from webhook.visible import visible
+
+if TYPE_CHECKING:
+    from webhook.server.page.serving import Page
 
 _MOST_PROBLEMS = 100  # that a response shows
 
@@ -33,12 +36,13 @@ def plain(
     reload: Callable[[], Awaitable[Outcome]],
     hung: Callable[[], str | None] = lambda: None,
     debugging: Debugging | None = None,
+    page: Page | None = None,
 ) -> FastAPI:
     """The application of the plain port.
 
     `exposition` returns the text of /metrics: with True, in the format of OpenMetrics. `reload` puts a changed policy
     tree in force. `hung` returns why /healthz should fail, such as a worker process that does not answer; None if it
-    should not. `debugging`: for /debug; None if it is not switched on.
+    should not. `debugging`: for /debug; `page`: for /page; None of what is not switched on.
     """
     shared, openmetrics = Shared(lambda: exposition(False)), Shared(lambda: exposition(True))
     app = FastAPI(title="Gatewright", docs_url=None, redoc_url=None, openapi_url=None)
@@ -69,7 +73,7 @@ def plain(
         return Response(await shared(), media_type=CONTENT_TYPE)
 
     async def listed() -> bytes:
-        refused = None if state.refused is None else _refused(state.refused)
+        refused = None if state.refused is None else shown_refused(state.refused)
         shown = listing(state.in_force.policies, state.python_policies(), state.not_sent)
         return orjson.dumps({**shown, "refused": refused, "bundles": list(state.bundles)})
 
@@ -84,7 +88,7 @@ def plain(
     async def reloaded(request: HTTPRequest) -> JSONResponse:
         """Reads the policy tree now: 200 if it is in force, 409 with the problems if it cannot be, 403 for a client
         that is not on this host."""
-        if request.client is None or not _is_local(request.client.host):
+        if request.client is None or not is_local(request.client.host):
             raise HTTPException(403, "reloading is for clients on the loopback interface, such as kubectl port-forward")
         outcome = await reload()
         body: dict[str, Any] = {"revision": outcome.revision, "changed": outcome.changed}
@@ -101,20 +105,14 @@ def plain(
         return Response(state.development_ca, media_type="application/x-pem-file")
 
     if debugging is not None:
-        add_debug(app, debugging, _is_local)
+        add_debug(app, debugging)
+    if page is not None:
+        page.add_to(app)
     return app
 
 
-def _is_local(client: str) -> bool:
-    try:
-        address = ip_address(client)
-    except ValueError:
-        return False
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return (mapped or address).is_loopback
-
-
-def _refused(refused: Refused) -> dict[str, Any]:
+def shown_refused(refused: Refused) -> dict[str, Any]:
+    """A tree that could not be put in force, as JSON."""
     at = datetime.fromtimestamp(refused.at, UTC)
     return {"revision": refused.revision, "at": f"{at:%Y-%m-%dT%H:%M:%SZ}", "problems": _problems(refused.problems)}
 

@@ -4,7 +4,6 @@ switched on."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI
@@ -13,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request as HTTPRequest
 
 from webhook.server.debugging import Debugging
+from webhook.server.local import admit_local
 from webhook.server.profiling import MAX_SECONDS, Busy
 
 _INDEX = f"""\
@@ -20,17 +20,13 @@ _INDEX = f"""\
 /debug/profile?seconds=5  where the processor time goes, as collapsed stacks (1 to {MAX_SECONDS} seconds)
 /debug/memory             what each process takes
 """
-# A proxy in front of the port, such as a service mesh's in the Pod, makes its clients look local.
-_OF_PROXIES = ("forwarded", "via", "x-forwarded-for", "x-envoy-external-address", "x-real-ip")
 
 
-def add_debug(app: FastAPI, debugging: Debugging, is_local: Callable[[str], bool]) -> None:
+def add_debug(app: FastAPI, debugging: Debugging) -> None:
     """Add the pages to the application of the plain port."""
 
     def admit(request: HTTPRequest) -> None:
-        client = request.client.host if request.client is not None else ""
-        if not is_local(client) or any(name in request.headers for name in _OF_PROXIES):
-            raise HTTPException(403, "/debug is for clients on the loopback interface, such as kubectl port-forward")
+        admit_local(request, "/debug")
 
     @app.exception_handler(Busy)
     async def busy(_: HTTPRequest, __: Exception) -> JSONResponse:

@@ -22,6 +22,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.samples import Exemplar, Sample
 
 from webhook.server.metrics import READY_HELP, RESTARTS_HELP, Metrics, exposition
+from webhook.server.seen import Outbox, Seen
 from webhook.server.state import State
 
 HUNG_AFTER = 10.0
@@ -128,6 +129,7 @@ class Line:
             "answered": self._answered,
             "families": families(self._metrics.registry.collect()),
             "policies": self._state.python_policies(),
+            "seen": self._state.seen.emptied() if isinstance(self._state.seen, Outbox) else (),
         }
         frame = orjson.dumps(report)
         self._writer.write(len(frame).to_bytes(_LENGTH, "big") + frame)
@@ -205,13 +207,27 @@ class Gathering:
 
     async def exposition(self, openmetrics: bool) -> bytes:
         """The text of /metrics: the metrics of all workers, past and present, and of this process, combined."""
+        return exposition(_Collected(await self.collected()), openmetrics=openmetrics)
+
+    async def collected(self) -> list[Metric]:
+        """The metrics of all workers, past and present, and of this process, combined."""
         replies = [self._poll(worker) for worker in self._workers]
         if replies:
             await asyncio.wait(replies, timeout=_WAIT)
         self._ready.set(self._state.not_ready() is None)
         snapshots = [worker.families for worker in self._workers]
         snapshots += [self._ended, families(self.own.collect())]
-        return exposition(_Collected(list(merged(snapshots))), openmetrics=openmetrics)
+        return list(merged(snapshots))
+
+    def verdicts(self) -> dict[str, float]:
+        """Reviews by verdict, of all workers, as they were at the last report."""
+        found: dict[str, float] = {}
+        for snapshot in (*(worker.families for worker in self._workers), self._ended):
+            for family in snapshot:
+                if family["name"] == "gatewright_reviews":
+                    for _, labels, value, _ in family["samples"]:
+                        found[labels["verdict"]] = found.get(labels["verdict"], 0) + value
+        return found
 
     def hung(self) -> str | None:
         """A message that names a worker with a poll unanswered for more than HUNG_AFTER seconds; None without one."""
@@ -275,6 +291,8 @@ class Gathering:
             _, reply = worker.unanswered.pop(0)
             if not reply.done():
                 reply.set_result(None)
+        if isinstance(self._state.seen, Seen):
+            self._state.seen.also(report["seen"])
         self._state.standings = _combined(worker.policies for worker in self._workers)
         self._update_readiness()
 

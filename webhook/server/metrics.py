@@ -278,6 +278,10 @@ class Metrics:
         """Count a failed TLS handshake; `reason` is OpenSSL's, `timeout`, or `closed`."""
         self._handshakes.labels(reason).inc()
 
+    def verdicts(self) -> dict[str, int]:
+        """Reviews since the start, by verdict."""
+        return self._reviews.verdicts()
+
     def exposition(self, *, openmetrics: bool = False) -> bytes:
         """The text that Prometheus scrapes, in its own format or in OpenMetrics', which has exemplars."""
         return exposition(self.registry, openmetrics=openmetrics)
@@ -339,6 +343,13 @@ class _Reviews(Collector):
     def exemplar(self, path: str, seconds: float, example: tuple[str, str, float, int]) -> None:
         """Keep a traced review that `add` has counted."""
         self._durations[path].exemplars[bisect_left(_BUCKETS, seconds)] = example
+
+    def verdicts(self) -> dict[str, int]:
+        """Reviews by verdict."""
+        found: dict[str, int] = {}
+        for (_, _, _, verdict), count in self._counts.items():
+            found[verdict] = found.get(verdict, 0) + count
+        return found
 
     def _label(self, resource: GroupVersionResource, subresource: str) -> str:
         label = self._labels.get((resource, subresource))

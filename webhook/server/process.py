@@ -10,7 +10,7 @@ import resource
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +47,7 @@ from webhook.server.registered import Comparison
 from webhook.server.rehearsal import rehearse
 from webhook.server.reload import Reload, ReloadMetrics, on_request
 from webhook.server.reviews import Reviews
+from webhook.server.seen import Outbox, Seen
 from webhook.server.settings import Settings, flag
 from webhook.server.sources import Sources
 from webhook.server.state import InForce, State, counts
@@ -58,7 +59,10 @@ from webhook.versions import parse_version
 from webhook.visible import visible
 
 if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
     from webhook.server.bundles import Bundles
+    from webhook.server.page.serving import Page
 
 _PLAIN_MAX_BODY = 1 << 16  # bytes; no path of the plain port needs a body
 _HUNG = 20.0  # seconds of processor time that the event loop of a server without workers may be held up
@@ -262,9 +266,16 @@ class Serving(Struct, frozen=True):
 
         reload = self._reload(self._installer(self.cluster).install, self.metrics.registry, self.since)
         debugging = Debugging(Debugged("server", self.state.policies_apart)) if self.settings.debug else None
-        plain_server = self._plain_server(plain(self.state, exposition, reload.now, debugging=debugging))
+
+        async def collected() -> Iterable[Metric]:
+            return self.metrics.registry.collect()
+
+        page = self._page(collected, self.metrics.verdicts)
+        app = plain(self.state, exposition, reload.now, debugging=debugging, page=page)
+        plain_server = self._plain_server(app)
         await plain_server.begin()
         async with (
+            _beside(page.course.keep()) if page is not None else contextlib.nullcontext(),
             _beside(_force(stop, plain_server)),
             _beside(_end_if_hung()),
             _beside(reload.watch()),
@@ -273,6 +284,18 @@ class Serving(Struct, frozen=True):
             await self._answer_reviews(stop, self._announce, self._announce_stop)
             await plain_server.end()  # last, so that /readyz fails while reviews in flight are answered
         self.log.write("info", "stopped", {})
+
+    def _page(
+        self, collected: Callable[[], Awaitable[Iterable[Metric]]], verdicts: Callable[[], Mapping[str, float]]
+    ) -> Page | None:
+        """The page, if the settings switch it on. It takes the findings of reviews from now on."""
+        if not self.settings.page:
+            return None
+        from webhook.server.page.course import Course  # only servers with the page need it
+        from webhook.server.page.serving import Page
+
+        self.state.seen = Seen()
+        return Page(self.state, collected, Course(verdicts), self.state.seen)
 
     def _installer(self, cluster: LiveCluster | None) -> Installer:
         settings = self.settings
@@ -346,9 +369,11 @@ class Serving(Struct, frozen=True):
         coordinator = Coordinator(tree_door, member, kept, settings.reload_timeout)
         reload = self._reload(coordinator.install, gathering.own, since)
         debugging = Debugging(Debugged("plain port"), debug_door) if settings.debug else None
-        server = self._plain_server(plain(state, gathering.exposition, reload.now, gathering.hung, debugging))
+        page = self._page(gathering.collected, gathering.verdicts)
+        server = self._plain_server(plain(state, gathering.exposition, reload.now, gathering.hung, debugging, page))
         await server.begin()
         async with (
+            _beside(page.course.keep()) if page is not None else contextlib.nullcontext(),
             _beside(gathering.keep_polling()),
             _beside(self._announce_when_ready(gathering)),
             _beside(_force(stop, server)),
@@ -379,6 +404,7 @@ class Serving(Struct, frozen=True):
         debugged = Debugged(f"worker {index}", self.state.policies_apart) if self.settings.debug else None
         if debugged is not None:
             debugged.register()
+        self.state.seen = Outbox() if self.settings.page else None
         line = Line(door, index, self.state, self.metrics)
 
         def changed() -> None:
@@ -519,7 +545,8 @@ class Serving(Struct, frozen=True):
         lines += [
             f"{len(policies.bound_names)} policies from {_named(self.settings)}{more}, revision {policies.revision}",
             f"reviews: https://{reviews}/validate and /mutate",
-            f"health, metrics, policies: http://{plain_port}/healthz /readyz /metrics /policies",
+            f"health, metrics, policies: http://{plain_port}/healthz /readyz /metrics /policies"
+            + (" /page" if self.settings.page else ""),
         ]
         if self.cluster is not None:
             looked_up = ", ".join(map(str, self.cluster.lookups.targets)) or "nothing"

@@ -296,6 +296,8 @@ class Reviews:
         counted = None
         if outcome.findings or outcome.excepted or type(outcome) is Mutation:
             counted = self._counted(request, outcome)
+            if outcome.findings and self._state.seen is not None:
+                self._state.seen.take(path, request, counted["findings"])
         if self._events is not None and not outcome.allowed:
             self._events.denied(request, outcome.findings, lambda finding: _is_confidential(finding, request))
         log = self._log

@@ -286,6 +286,11 @@ class Settings(BaseModel):
         description="Bytes that the recorded files of the folder take together; may end in Ki, Mi or Gi. The oldest is"
         " removed to make room.",
     )
+    page: bool = Field(
+        False,
+        description="Serve a page for people at /page on the plain port, to clients on the loopback interface:"
+        " policies, verdicts over time, what was found of late, exceptions.",
+    )
     debug: bool = Field(
         False,
         description="Serve stacks, a profile and memory figures at /debug on the plain port, to clients on the loopback"

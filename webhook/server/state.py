@@ -11,6 +11,7 @@ from webhook.cluster.view import ClusterView
 from webhook.documents.reader import Problem
 from webhook.policy.policyset import PolicySet
 from webhook.server.isolation import Isolation
+from webhook.server.seen import Outbox, Seen
 
 
 class InForce(Struct, frozen=True):
@@ -45,6 +46,7 @@ class State(Struct):
     notice: str | None = None  # what the operator should know, though the server is ready
     stopping: bool = False
     refused: Refused | None = None  # what the files hold, if it is not in force
+    seen: Seen | Outbox | None = None  # takes the findings of this process's reviews, for the page; None without it
     bundles: tuple[dict[str, Any], ...] = ()  # those in force
 
     def not_ready(self) -> str | None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.browsers import CONTRAST, launched
 from tests.cli.report.reports import CHECK, REPORTS, finding, report, written
 from webhook.cli.report.model import Report
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 MANY = report(
     "check",
     findings=[
@@ -118,16 +116,8 @@ def test_a_page_of_many_findings_has_no_more_elements_than_one_of_some(browser: 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium is installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-        quiet = ["--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=[*sandbox, *quiet])
+    with launched() as started:
         yield started
-        started.close()
 
 
 @contextmanager
@@ -218,31 +208,6 @@ def test_the_keyboard_reaches_everything(browser: Browser, tmp_path: Path) -> No
             "none" not in outlines - {page.evaluate("getComputedStyle(document.body).outlineStyle")}
             or len(outlines) > 1
         )
-
-
-CONTRAST = """() => {
-  const parse = (text) => (text.match(/[\\d.]+/g) || []).map(Number);
-  const light = ([r, g, b]) => [r, g, b].map((v) => v / 255).map((v) => (v <= 0.03928 ? v / 12.92
-    : ((v + 0.055) / 1.055) ** 2.4)).reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-  const behind = (element) => {
-    for (let at = element; at; at = at.parentElement) {
-      const [r, g, b, a = 1] = parse(getComputedStyle(at).backgroundColor);
-      if (a === 1) return [r, g, b];
-    }
-    return [255, 255, 255];
-  };
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  let least = [99, ""];
-  while (walker.nextNode()) {
-    const element = walker.currentNode.parentElement;
-    if (!walker.currentNode.textContent.trim() || !element.checkVisibility()) continue;
-    if (element.closest("script, noscript")) continue;
-    const [one, other] = [light(parse(getComputedStyle(element).color)), light(behind(element))].sort((a, b) => b - a);
-    const ratio = (one + 0.05) / (other + 0.05);
-    if (ratio < least[0]) least = [ratio, element.className + ": " + element.textContent.slice(0, 40)];
-  }
-  return least;
-}"""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -141,7 +141,7 @@ def _summary(results: Iterable[Result]) -> dict[str, int]:
 
 
 def _result(finding: Finding, of: Identity, rule: Rule | None) -> Result:
-    outcome = _outcome(finding)
+    result = outcome(finding)
     subject = {"apiVersion": of.api_version, "kind": of.kind, "name": of.name, "namespace": of.namespace}
     covered = finding.suppression
     properties = {
@@ -157,8 +157,8 @@ def _result(finding: Finding, of: Identity, rule: Rule | None) -> Result:
     made: Result = {
         "source": SOURCE,
         "policy": visible(finding.rule),
-        "result": outcome,
-        "scored": outcome in ("fail", "error"),
+        "result": result,
+        "scored": result in ("fail", "error"),
         "resources": [{key: visible(text) for key, text in subject.items() if text}],
         "message": _cut(lines_of(finding.message.strip()[: 2 * _LONG + 2]), _LONG),  # \r\n becomes one character
         "properties": {
@@ -173,7 +173,8 @@ def _result(finding: Finding, of: Identity, rule: Rule | None) -> Result:
     return encoded
 
 
-def _outcome(finding: Finding) -> str:
+def outcome(finding: Finding) -> str:
+    """The result that stands for a finding: `fail`, `warn`, `error` or `skip`."""
     if finding.suppression is not None:
         return "skip"
     if finding.error:

@@ -99,17 +99,19 @@ def write(
     *,
     now: int,
     delete: bool = True,
+    mine: Callable[[str], bool] = lambda _: True,
     name: str = NAME,
     pause: Callable[[], object] = lambda: None,
 ) -> Written:
     """Make the reports of the cluster those of `contents`.
 
     now: seconds since the epoch, the time of results that are new. delete: whether reports that nothing stands for any
-    more are deleted; False after an audit that did not see everything. name: of the set. pause: is called before each
+    more are deleted; False after an audit that did not see everything. mine: whether the reports of a namespace ("" for
+    none) are this audit's; it leaves those of other shards alone. name: of the set. pause: is called before each
     request, and may wait. Raises APIError or Unreachable if not even the reports that are there can be listed.
     """
     done = Written(dialect)
-    known = dict(_known(connection, dialect, name, pause))
+    known = {key: each for key, each in _known(connection, dialect, name, pause) if mine(key[0])}
     owner = _owner(connection, pause)
     times: dict[str, dict[str, int]] = {}
     for (namespace, _), each in known.items():

@@ -7,13 +7,9 @@ this script and this style, and no request to anywhere.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator
-from functools import cache
-from hashlib import sha256
 from html import escape
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import orjson
 from msgspec.structs import replace
@@ -27,18 +23,14 @@ from webhook.cli.report.scores import Scores
 from webhook.cli.report.style import Style
 from webhook.cli.report.text import scope, summary
 from webhook.excerpts import Excerpt
+from webhook.pages.assets import asset, content_policy
 from webhook.visible import encodable, visible
-
-_PAGE: Final = Path(__file__).with_name("page")
 
 
 def text(report: Report) -> Iterator[str]:
     """The page in pieces: a finding is written before the next one is made."""
-    style, script = (_asset("page.css"), _asset("page.js"))
-    policy = (
-        f"default-src 'none'; style-src 'sha256-{_digest(style)}'; script-src 'sha256-{_digest(script)}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
+    style, script = asset("shared.css"), asset("findings.js") + asset("report.js")
+    policy = content_policy(style, script)
     title = f"gatewright {report.command}"
     said = escape(summary(replace(report, scope={}), Style(False)))
     yield "<!doctype html>\n"
@@ -58,15 +50,6 @@ def text(report: Report) -> Iterator[str]:
     yield f"</script>\n<script>{script}</script>\n</body>\n</html>\n"
 
 
-@cache
-def _asset(name: str) -> str:
-    return (_PAGE / name).read_text("utf-8")
-
-
-def _digest(content: str) -> str:
-    return base64.b64encode(sha256(content.encode()).digest()).decode()
-
-
 def _data(report: Report) -> Iterator[str]:
     """The findings as JSON, without any sign that ends a script."""
     fixed = {
@@ -78,6 +61,7 @@ def _data(report: Report) -> Iterator[str]:
                 "name": visible(each.name),
                 "kind": visible(each.kind),
                 "url": _web(each.url),
+                "severity": visible(each.severity),
             }
             for each in report.rules.values()
         },
@@ -125,7 +109,7 @@ def _rows(report: Report) -> Iterator[dict[str, Any]]:
 
 
 def _row(finding: Finding, levels: list[Any]) -> dict[str, Any]:
-    """The fields of a finding that are not empty, under short names; page.js says what each is."""
+    """The fields of a finding that are not empty, under short names; findings.js says what each is."""
     made: dict[str, Any] = {
         "rule": visible(finding.rule),
         "levels": levels,

@@ -2,25 +2,45 @@
 // A finding: rule, levels (those under which it stands; "pass" of a case that passed), place, file, message, object,
 // path, namespace, owner, operation, binding, change, excerpt [line, text, column, end], asides, diff, fix, suppressed.
 // Fields that are empty are missing. Everything is shown as text: nothing here makes markup of it.
-(() => {
-  const { report, findings } = JSON.parse(document.getElementById("report").textContent);
-  const main = document.getElementById("main");
+
+const make = (tag, properties = {}, ...children) => {
+  const element = document.createElement(tag);
+  for (const [key, value] of Object.entries(properties)) {
+    if (key === "class") element.className = value;
+    else if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+    else if (value !== undefined && value !== null) element.setAttribute(key, value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined));
+  return element;
+};
+const number = (count) => count.toLocaleString("en");
+
+// The button that changes between light and dark colours.
+const themeButton = () => {
+  const dark = () => (document.documentElement.dataset.theme
+    ? document.documentElement.dataset.theme === "dark"
+    : matchMedia("(prefers-color-scheme: dark)").matches);
+  const button = make("button", { type: "button", class: "chip theme", onclick: () => {
+    document.documentElement.dataset.theme = dark() ? "light" : "dark";
+    name();
+  } });
+  const name = () => {
+    button.textContent = dark() ? "Light" : "Dark";
+    button.setAttribute("aria-label", dark() ? "Light colours" : "Dark colours");
+  };
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", name);
+  name();
+  return button;
+};
+
+// Shows findings in an element. before: what was chosen when they were shown last; see what is returned: `state`, and
+// `end`, which ends listening to the keyboard.
+const showFindings = (report, findings, main, before = {}) => {
   const PAGE = 50;
   const ORDER = ["deny", "error", "warn", "warning", "audit", "note", "pass", "none"];
   const WORDS = { pass: "passed", none: "suppressed" };
-  const state = { text: "", level: "", rule: "", namespace: "", owner: "", by: "rule", shown: {} };
+  const state = { text: "", level: "", rule: "", namespace: "", owner: "", severity: "", by: "rule", shown: {}, ...before };
 
-  const make = (tag, properties = {}, ...children) => {
-    const element = document.createElement(tag);
-    for (const [key, value] of Object.entries(properties)) {
-      if (key === "class") element.className = value;
-      else if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
-      else if (value !== undefined && value !== null) element.setAttribute(key, value);
-    }
-    element.append(...children.filter((child) => child !== null && child !== undefined));
-    return element;
-  };
-  const number = (count) => count.toLocaleString("en");
   const levelOf = (each) => (each.suppressed ? "none" : each.levels.reduce(
     (one, other) => (ORDER.indexOf(other) < ORDER.indexOf(one) ? other : one)));
   const FIELDS = {
@@ -30,8 +50,9 @@
     level: levelOf,
     file: (each) => each.file,
     change: (each) => each.change || "",
+    severity: (each) => report.rules[each.rule]?.severity || "",
   };
-  const NOTHING = { namespace: "cluster-scoped", owner: "no owner", change: "unchanged" };
+  const NOTHING = { namespace: "cluster-scoped", owner: "no owner", change: "unchanged", severity: "no severity" };
   const named = (field, value) => value || NOTHING[field] || "none";
 
   for (const each of findings) {
@@ -44,7 +65,7 @@
 
   const matches = (each, without = "") =>
     (without === "level" || !state.level || each.level === state.level) &&
-    ["rule", "namespace", "owner"].every(
+    ["rule", "namespace", "owner", "severity"].every(
       (field) => field === without || state[field] === "" || FIELDS[field](each) === state[field].slice(1)) &&
     state.text.split(/\s+/).every((word) => each.words.includes(word));
 
@@ -68,8 +89,9 @@
 
   // --------------------------------------------------------------------------------------------------- the charts
 
-  const TITLES = { rule: report.command === "lint" ? "By rule" : "By policy", namespace: "By namespace", owner: "By owner" };
-  const charts = ["rule", "namespace", "owner"].filter((field) => {
+  const TITLES = { rule: report.command === "lint" ? "By rule" : "By policy", namespace: "By namespace", owner: "By owner",
+    severity: "By severity" };
+  const charts = ["rule", "namespace", "owner", "severity"].filter((field) => {
     const values = new Set(findings.map(FIELDS[field]));
     if (field === "rule") return values.size > 0;
     if (field === "owner" && findings.every((each) => (each.owner || "") === (each.namespace || ""))) return false;
@@ -122,6 +144,7 @@
     const add = (name, value) => value && list.append(make("dt", {}, name), make("dd", {}, value));
     const more = rule && (rule.kind === "lint" ? rule.name : rule.kind);
     add(rule && rule.kind === "lint" ? "rule" : "policy", more ? `${each.rule} (${more})` : each.rule);
+    add("severity", rule && rule.severity);
     add("binding", each.binding);
     add("request", each.operation);
     add("field", each.path);
@@ -195,14 +218,17 @@
   const status = make("p", { role: "status", "aria-live": "polite" });
   const reset = make("button", { type: "button", class: "link", onclick: () => clear() }, "show all");
   const list = make("div", { class: "list" });
-  const ways = [["rule", report.command === "lint" ? "rule" : "policy"], ["file", "file"],
+  const ways = [["rule", report.command === "lint" ? "rule" : "policy"], 
+    ...(findings.some((each) => each.file) ? [["file", "file"]] : []),
     ...(findings.some((each) => each.namespace) ? [["namespace", "namespace"]] : []),
     ...(findings.some((each) => each.change) ? [["change", "change"]] : []),
-    ...(charts.some((each) => each.field === "owner") ? [["owner", "owner"]] : [])];
-  if (findings.some((each) => each.change)) state.by = "change";
+    ...(charts.some((each) => each.field === "owner") ? [["owner", "owner"]] : []),
+    ...(charts.some((each) => each.field === "severity") ? [["severity", "severity"]] : [])];
+  if (!before.by && findings.some((each) => each.change)) state.by = "change";
+  search.value = state.text;
 
   const clear = () => {
-    Object.assign(state, { text: "", level: "", rule: "", namespace: "", owner: "", shown: {} });
+    Object.assign(state, { text: "", level: "", rule: "", namespace: "", owner: "", severity: "", shown: {} });
     search.value = "";
     show();
   };
@@ -238,21 +264,6 @@
       `${number(sorted.length - 100)} more groups: search, or choose in the charts.`));
     if (!found.length) list.append(make("p", { class: "empty" },
       findings.length ? "Nothing matches. Press Escape to show all." : "Nothing was found."));
-  };
-
-  const theme = make("button", { type: "button", class: "chip theme", onclick: () => {
-    const dark = document.documentElement.dataset.theme
-      ? document.documentElement.dataset.theme === "dark"
-      : matchMedia("(prefers-color-scheme: dark)").matches;
-    document.documentElement.dataset.theme = dark ? "light" : "dark";
-    nameTheme();
-  } });
-  const nameTheme = () => {
-    const dark = document.documentElement.dataset.theme
-      ? document.documentElement.dataset.theme === "dark"
-      : matchMedia("(prefers-color-scheme: dark)").matches;
-    theme.textContent = dark ? "Light" : "Dark";
-    theme.setAttribute("aria-label", dark ? "Light colours" : "Dark colours");
   };
 
   const inputs = report.problems.length || report.notes.length ? make("details", { class: "card" },
@@ -306,7 +317,6 @@
   });
   const keys = make("p", { class: "keys" }, make("kbd", {}, "/"), " search  ", make("kbd", {}, "j"), " ",
     make("kbd", {}, "k"), " next, previous  ", make("kbd", {}, "Enter"), " details  ", make("kbd", {}, "Esc"), " show all");
-  document.querySelector("header").append(theme);
   main.replaceChildren(...[inputs, scored, mutated,
     findings.length ? make("div", { class: "cards" }, ...charts.map((each) => each.card)) : null,
     findings.length ? make("div", { class: "tools" }, search, chips, by) : null,
@@ -315,9 +325,10 @@
 
   // ---------------------------------------------------------------------------------------------------- the keyboard
 
-  document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || !findings.length) return;
+  const onKey = (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || !findings.length || !main.checkVisibility()) return;
     const typing = event.target === search;
+    if (!typing && event.target.closest("input, textarea, select")) return;
     if (event.key === "Escape") {
       clear();
       search.blur();
@@ -332,8 +343,8 @@
       const next = heads[event.key === "k" ? Math.max(at - 1, 0) : Math.min(at + 1, heads.length - 1)];
       next?.focus();
     }
-  });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", nameTheme);
-  nameTheme();
+  };
+  document.addEventListener("keydown", onKey);
   show();
-})();
+  return { state, end: () => document.removeEventListener("keydown", onKey) };
+};

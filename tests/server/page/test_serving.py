@@ -1,0 +1,287 @@
+"""/page: who may see it, what is in it, and how it behaves in a real browser."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.browsers import CONTRAST, launched
+from tests.server.running import POLICIES, Answer, Running, changed, end, launch, recorded, wait_for, write_policies
+from webhook.server.page.serving import _dumped, document
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+    from playwright.sync_api import Page as Tab
+
+POD = recorded("020")
+HOSTILE = "<img src=x onerror=alert(1)>"
+TREE = {
+    **POLICIES,
+    "hostile.yaml": f"""\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata:
+  name: hostile
+  annotations:
+    gatewright.dev/title: "{HOSTILE}"
+    gatewright.dev/severity: high
+spec:
+  matchConstraints:
+    resourceRules:
+      - {{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [services]}}
+  validations:
+    - expression: "false"
+      message: "{HOSTILE}"
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {{name: hostile}}
+spec: {{policyName: hostile, validationActions: [Warn]}}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {{name: idle}}
+spec:
+  matchConstraints:
+    resourceRules:
+      - {{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [services]}}
+  validations: [{{expression: "true"}}]
+""",
+    "exceptions.yaml": "---\n".join(
+        f"""\
+apiVersion: gatewright.dev/v1
+kind: PolicyException
+metadata: {{name: {name}}}
+spec:
+  policies: [{{name: no-host-path}}]
+  objects: {{namespaces: [{name}-namespace]}}
+  reason: "{HOSTILE}"
+  approvedBy: security
+  expires: {expires}
+"""
+        for name, expires in (("used", "2999-12-31"), ("unused", "2999-12-31"), ("expired", "2020-01-31"))
+    ),
+}
+OPENED = ("/page", "/page/state", "/page/findings")
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A server with the page that has answered some reviews; tests must not send it others."""
+    tree = write_policies(tmp_path_factory.mktemp("shown") / "policies", TREE)
+    running = launch("--policies", str(tree), "--page")
+    send(running)
+    yield running
+    end(running)
+
+
+def send(server: Running) -> None:
+    for number in range(9):
+        body = changed(POD, name=f"web-{number % 3}", namespace=("default", "shop")[number % 2])
+        assert not server.post("/validate", body).response["allowed"]
+    assert server.post("/validate", changed(POD, namespace="used-namespace")).response["allowed"]
+    service = {"group": "", "version": "v1", "resource": "services"}
+    kind = {"group": "", "version": "v1", "kind": "Service"}
+    same = {"resource": service, "requestResource": service, "kind": kind, "requestKind": kind}
+    of_service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s", "namespace": "shop"}}
+    answer = server.post("/validate", changed(POD, **same, name="s", namespace="shop", object=of_service))
+    assert answer.response["warnings"]
+
+
+def asked(server: Running, path: str, **headers: str) -> Answer:
+    connection = http.client.HTTPConnection("127.0.0.1", server.plain_port, timeout=60)
+    try:
+        connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        answer = connection.getresponse()
+        return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+    finally:
+        connection.close()
+
+
+def test_without_the_setting_there_is_no_page(server: Running) -> None:
+    assert [server.get(path).status for path in OPENED] == [404, 404, 404]
+
+
+@pytest.mark.parametrize("path", OPENED)
+def test_only_people_on_the_host_see_it(shown: Running, path: str) -> None:
+    assert asked(shown, path).status == asked(shown, path, host="localhost:8080").status == 200
+    assert asked(shown, path, host="[::1]:8080", sec_fetch_site="same-origin").status == 200
+    for headers in (
+        {"host": "evil.example"},  # a name that leads here: DNS rebinding
+        {"host": "localhost.evil.example:8080"},
+        {"sec_fetch_site": "cross-site"},
+        {"sec_fetch_site": "same-site"},  # another port of localhost
+        {"x_forwarded_for": "192.0.2.1"},
+    ):
+        refused = asked(shown, path, **headers)
+        assert refused.status == 403, headers
+        assert refused.json["error"].startswith("the page is ")
+
+
+def test_the_page_asks_nothing_of_anybody_else(shown: Running) -> None:
+    answer = asked(shown, "/page")
+    text, policy = answer.body.decode(), answer.headers["content-security-policy"]
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert policy.startswith("default-src 'none'; ") and "unsafe" not in policy
+    assert policy.endswith("connect-src 'self'; frame-ancestors 'none'")
+    assert f'content="{document()[1]}"' in text
+    assert re.findall(r"""(?:src|href)=["'][^"']""", text) == []
+    assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text)
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_policies_exceptions_and_counts(shown: Running) -> None:
+    state = asked(shown, "/page/state").json
+    by_name = {each["name"]: each for each in state["policies"]}
+    (everywhere,) = by_name["no-host-path"]["bindings"]
+    assert everywhere["counted"] == {"evaluations": 10, "deny": 9, "warn": 0, "audit": 0, "error": 0}
+    assert by_name["hostile"]["bindings"][0]["counted"]["warn"] == 1
+    assert (by_name["hostile"]["title"], by_name["hostile"]["severity"]) == (HOSTILE, "high")
+    assert by_name["idle"]["bindings"] == []
+    used = {each["name"]: (each["used"], each["inForce"]) for each in state["exceptions"]}
+    assert used == {"used": (1, True), "unused": (0, True), "expired": (0, False)}
+    assert state["verdicts"] == {"deny": 9, "allow": 2}
+    assert (state["notReady"], state["refused"], state["notShown"]) == (None, None, 0)
+
+
+def test_findings_hold_nothing_of_a_secret(start: Callable[..., Running], policies: Path) -> None:
+    server = start("--policies", str(policies), "--page", "--workers", "2")
+    secret = {"group": "", "version": "v1", "resource": "secrets"}
+    kind = {"group": "", "version": "v1", "kind": "Secret"}
+    held = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"token": "c2VjcmV0LXZhbHVl"}}
+    same = {"resource": secret, "requestResource": secret, "kind": kind, "requestKind": kind}
+    assert not server.post("/validate", changed(POD, **same, name="s", object=held)).response["allowed"]
+    server.post("/validate", POD)
+    # Workers report every two seconds, and when they are asked for metrics.
+    found = wait_for(lambda: len(each := asked(server, "/page/findings").json["findings"]) == 2 and each)
+    by_policy = {each["policy"]: each for each in found}
+    assert (by_policy["quoting"]["resource"], by_policy["quoting"]["message"]) == ("secrets", "")
+    assert by_policy["no-host-path"]["message"] == "hostPath is not allowed"
+    assert "c2VjcmV0" not in json.dumps(found)
+    state = asked(server, "/page/state").json
+    assert state["verdicts"] == {"deny": 2}
+
+
+def test_half_characters_are_sent_all_the_same() -> None:
+    assert json.loads(_dumped({"file": "a\udc80"})) == {"file": "a\\udc80"}
+
+
+# ------------------------------------------------------------------------------------------------ in a real browser
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with launched() as started:
+        yield started
+
+
+@contextmanager
+def opened(browser: Browser, server: Running, part: str = "", **options: Any) -> Iterator[Tab]:
+    """The page in a browser. Whatever it asks of anybody else, and each error, fails the test."""
+    context = browser.new_context(**options)
+    tab = context.new_page()
+    said: list[str] = []
+    here = f"http://127.0.0.1:{server.plain_port}/page"
+    tab.on("console", lambda message: said.append(message.text))
+    tab.on("pageerror", lambda error: said.append(str(error)))
+    tab.on("dialog", lambda dialog: said.append(dialog.message))
+    tab.on("request", lambda request: None if request.url.startswith(here) else said.append(request.url))
+    tab.goto(f"{here}{part}")
+    tab.wait_for_selector("[role=tab][aria-selected=true]")
+    yield tab
+    context.close()
+    assert said == []
+
+
+def test_the_overview_counts_reviews_in_a_chart_and_as_a_table(browser: Browser, shown: Running) -> None:
+    wait_for(lambda: any(step[2] for step in asked(shown, "/page/state").json["course"]["fine"]["steps"]), 30)
+    with opened(browser, shown) as tab:
+        assert tab.locator("h1").inner_text() == "6 policies, 2 of them deny"
+        chart = tab.get_by_role("img", name="Reviews in the last hour: 2 allowed, 9 denied, 0 failed")
+        assert chart.locator("rect.f-deny").count() == 1
+        tab.get_by_text("As a table").click()
+        assert "\t2\t9\t0" in tab.locator(".chart table tbody").inner_text()
+        tab.get_by_role("button", name="denied").click()
+        assert tab.locator("rect.f-deny").count() == 0 and tab.locator("rect.f-pass").count() == 1
+        tab.get_by_role("button", name="Last day").click()
+        assert tab.get_by_role("img", name=re.compile("^Reviews in the last day: 2 allowed")).is_visible()
+
+
+def test_policies_are_searched_and_opened(browser: Browser, shown: Running) -> None:
+    with opened(browser, shown, "#policies") as tab:
+        rows = tab.locator("#panel-policies .head")
+        assert rows.count() == 6
+        assert rows.filter(has_text="idle").locator(".level").inner_text() == "unbound"
+        assert HOSTILE in rows.filter(has_text="hostile").inner_text()
+        tab.get_by_role("searchbox", name="Search policies").fill("deny host")
+        assert tab.locator("#panel-policies [role=status]").inner_text() == "1 of 6 shown"
+        rows.first.click()
+        assert "everywhere\tDeny\t10\t9\t0\t0\t0" in tab.locator("#panel-policies .more table").inner_text()
+        rows.first.click()
+        assert tab.locator("#panel-policies .more").count() == 0
+
+
+def test_findings_are_shown_as_text_and_filtered(browser: Browser, shown: Running) -> None:
+    with opened(browser, shown, "#findings") as tab:
+        heads = tab.locator("#panel-findings .head")
+        status = tab.locator("#panel-findings [role=status]")
+        tab.wait_for_selector("#panel-findings .head")
+        assert status.inner_text() == "7 shown"  # nine denials of six Pods, and a warning
+        tab.get_by_role("button", name=re.compile("^shop")).click()
+        assert status.inner_text() == "4 of 7 shown"
+        tab.get_by_role("button", name=re.compile("^high")).click()
+        assert status.inner_text() == "1 of 7 shown"
+        assert HOSTILE in heads.inner_text()
+        tab.get_by_role("button", name="Refresh").click()
+        assert status.inner_text() == "1 of 7 shown"  # what was chosen stays
+        tab.keyboard.press("Escape")
+        assert status.inner_text() == "7 shown"
+        tab.keyboard.press("j")
+        tab.keyboard.press("Enter")
+        assert "asked by" in tab.locator("#panel-findings .more").inner_text()
+        assert tab.locator("img:not([role])").count() == 0
+
+
+def test_exceptions_say_which_are_unused_and_expired(browser: Browser, shown: Running) -> None:
+    with opened(browser, shown, "#exceptions") as tab:
+        panel = tab.locator("#panel-exceptions")
+        assert "3 exceptions, 1 expired, 1 not used since the server started." in panel.inner_text()
+        rows = [each.inner_text() for each in panel.locator("tbody tr").all()]
+        assert "expired" in rows[0] and "2020-01-31" in rows[0]
+        assert sorted("unused\t" in row for row in rows) == [False, True, True]
+        assert HOSTILE in rows[1]
+
+
+def test_the_keyboard_goes_from_tab_to_tab(browser: Browser, shown: Running) -> None:
+    with opened(browser, shown) as tab:
+        tab.get_by_role("tab", name="Overview").focus()
+        ways = (
+            ("ArrowRight", "Policies"),
+            ("End", "Exceptions"),
+            ("ArrowRight", "Overview"),
+            ("ArrowLeft", "Exceptions"),
+        )
+        for key, name in ways:
+            tab.keyboard.press(key)
+            assert tab.locator("[role=tab]:focus").inner_text().startswith(name)
+            assert tab.locator("[role=tabpanel]:visible").count() == 1
+        assert tab.url.endswith("#exceptions")
+        assert tab.locator("[role=tabpanel]:visible").get_attribute("aria-labelledby") == "tab-exceptions"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_texts_are_readable_and_nothing_is_wider_than_the_window(scheme: str, browser: Browser, shown: Running) -> None:
+    with opened(browser, shown, color_scheme=scheme, viewport={"width": 360, "height": 700}) as tab:
+        for name in ("Overview", "Policies", "Findings", "Exceptions"):
+            tab.get_by_role("tab", name=name).click()
+            tab.wait_for_function("document.querySelector('[role=tabpanel]:not([hidden])').children.length > 0")
+            ratio, where = tab.evaluate(CONTRAST)
+            assert ratio >= 4.5, where  # WCAG 2, AA
+            assert tab.evaluate("document.documentElement.scrollWidth") <= 360, name

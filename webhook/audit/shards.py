@@ -1,0 +1,36 @@
+"""Which part of a cluster one of several audits judges, so that the cluster's own Indexed Job can divide the work.
+
+A namespace belongs to one shard, with all its kinds: its reports are written by one audit, and a workload is read
+together with its Pods. What has no namespace belongs to one shard as well, as if it were in one of the name "".
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import Final
+
+from msgspec import Struct
+
+MOST: Final = 1000
+"""Shards, at most."""
+
+
+class Shard(Struct, frozen=True):
+    """One of `number` shards. `index`: which, from 0 on, as an Indexed Job counts."""
+
+    index: int = 0
+    number: int = 1
+
+    def has(self, namespace: str) -> bool:
+        """Whether the objects of a namespace belong to it; of "", those without one.
+
+        The answer is the same in every process, whatever namespaces there are.
+        """
+        return int.from_bytes(sha256(namespace.encode()).digest()[:8]) % self.number == self.index
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.number}"
+
+
+WHOLE: Final = Shard()
+"""Everything."""
