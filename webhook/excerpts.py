@@ -49,8 +49,8 @@ def marked(excerpt: Excerpt, width: int | None = None) -> tuple[str, str]:
     if len(excerpt.text) < columns and excerpt.text.isascii() and excerpt.text.isprintable():
         # As most lines: each character is a column, and all of them fit.
         meant = excerpt.text[at : at + 1 if excerpt.end is None else max(excerpt.end - 1, at + 1)].rstrip(" ")
-        behind = excerpt.text[at:].rstrip(" ")
-        return excerpt.text[:at] + behind, " " * at + "^" * max(len(meant), 1)
+        shown = excerpt.text[:at] + excerpt.text[at:].rstrip(" ")
+        return shown, " " * at + "^" * max(len(meant), 1)
 
     from rich.cells import cell_len  # imported only to show a line with other characters, or a long one
 
