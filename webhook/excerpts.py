@@ -44,10 +44,16 @@ def marked(excerpt: Excerpt, width: int | None = None) -> tuple[str, str]:
     width: the columns available; None means PIPED_WIDTH. Tabs become spaces, wide characters count as two columns,
     characters that are not printable are escaped, and a longer line is cut on both sides of the position.
     """
-    from rich.cells import cell_len  # imported only to show an excerpt
-
     columns = max(PIPED_WIDTH if width is None else width, _LEAST)
     at = min(max(excerpt.column - 1, 0), len(excerpt.text))
+    if len(excerpt.text) < columns and excerpt.text.isascii() and excerpt.text.isprintable():
+        # As most lines: each character is a column, and all of them fit.
+        meant = excerpt.text[at : at + 1 if excerpt.end is None else max(excerpt.end - 1, at + 1)].rstrip(" ")
+        shown = excerpt.text[:at] + excerpt.text[at:].rstrip(" ")
+        return shown, " " * at + "^" * max(len(meant), 1)
+
+    from rich.cells import cell_len  # imported only to show a line with other characters, or a long one
+
     before, after = (
         [TAB if each == "\t" else visible(each) for each in part]
         for part in (excerpt.text[:at], excerpt.text[at:] or " ")  # the caret may be one column after the line's end

@@ -66,6 +66,7 @@ cli/report/policylist: cli/test_policies
 cel/why/origins: cel/why/test_witness
 cel/why/privacy: cli/test_secrets_hidden
 cel/why/ranking: cel/why/test_witness
+cel/why/asked: cel/why/test_shapes
 cli/clusterreports/dialects: cli/clusterreports/test_writing
 cli/rollout/baseline: cli/test_exceptions
 cli/rollout/reports: cli/test_exceptions

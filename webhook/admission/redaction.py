@@ -215,11 +215,15 @@ def _lower(character: str) -> str:
     return lower if len(lower) == 1 else character
 
 
+_SEARCHED: Final = 64  # objects of which it is known which Secrets they hold
+
+
 class SecretsSeen:
     """A ClusterView that records the Secrets it returned, as messages of policies may contain their values."""
 
     def __init__(self, view: ClusterView) -> None:
         self._view = view
+        self._searched: dict[int, tuple[Any, list[dict[str, Any]]]] = {}  # by id(); the value keeps the id in use
         self.seen: list[dict[str, Any]] = []
 
     @property
@@ -243,7 +247,16 @@ class SecretsSeen:
     def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> Answer:
         """See ClusterView."""
         answer = self._view.get(api_version, kind, name, namespace)
-        self.seen += secrets_in(answer.value)
+        value = answer.value
+        if value is None:
+            return answer
+        # Most are params, which one policy after the other asks for.
+        known = self._searched.get(id(value))
+        if known is None:
+            if len(self._searched) >= _SEARCHED:
+                self._searched.clear()
+            known = self._searched[id(value)] = value, list(secrets_in(value))
+        self.seen += known[1]
         return answer
 
     def list(self, api_version: str, kind: str, namespace: str | None = None) -> Answer:

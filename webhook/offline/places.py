@@ -157,7 +157,7 @@ def _named(message: str, elements: Elements) -> Iterator[_Mention]:
     """
     known = elements.named
     before = ""
-    for match in _WORD.finditer(message) if known else ():
+    for match in _WORD.finditer(message) if any(name in message for name in known) else ():
         word = match[0].rstrip(".!?")
         if paths := known.get(word):
             kinds = [path for path in paths if len(before) > 2 and before in str(path[-2]).lower()]

@@ -42,6 +42,13 @@ EXPRESSIONS = [
     "object.spec.missing.field == 'x'",
     "object.metadata.labels[object.metadata.name] == 'yes'",
     "(object.spec.type == 'NodePort' ? object.metadata.labels.a : object.metadata.name) == 'z'",
+    "!object.spec.containers.exists(c, c.image in variables.named.map(n, n.image))",
+    "!(object.spec.type + object.metadata.name).contains('a')",
+    "!object.spec.containers.map(c, c.name).join('-').contains('b')",
+    "!object.metadata.name.contains('a')",
+    "object.spec.containers.all(c, [[c.name, c.image]].all(n, !(object.metadata.name in n)))",
+    "object.spec.containers.map(c, [c.name, c.image]).flatten().reverse().all(t, t != 'x/a' && t != 'b')",
+    "!object.spec.containers.exists(c, object.spec.?initContainers.orValue([]).exists(i, i.name in [c.name, c.image]))",
 ]
 
 
@@ -111,6 +118,29 @@ def test_an_object_of_a_known_shape_is_not_searched(monkeypatch: pytest.MonkeyPa
         assert result is False
         assert shapes.witnesses(program, activation)[:1] == (("spec", "containers", 1, "image"),)
     assert len(searched) == 1
+
+
+@pytest.mark.parametrize(
+    ("expression", "known"),
+    [
+        ("!object.spec.containers.exists(c, c.image in ['r/a', 'r/b'])", 2),
+        ("!object.metadata.name.contains('a')", 1),
+        ("object.spec.containers.map(c, c.name).distinct().size() == object.spec.containers.size()", 1),
+    ],
+)
+def test_positions_of_values_are_read_again_of_an_object_of_a_known_shape(expression: str, known: int) -> None:
+    """known: by how many positions the objects differ."""
+    program, programs = with_variables(expression, **VARIABLES)
+    shapes = Shapes([program, *programs.values()])
+    for number in range(20):
+        first, second = ("r/a", "x/a") if number % 2 else (f"x/{number}", "r/b")
+        again = "a" if number % 2 else "b"
+        containers = [{"name": "a", "image": first}, {"name": "b", "image": second}, {"name": again, "image": "y"}]
+        value = {"metadata": {"name": f"{number}-a"}, "spec": {"containers": containers}}
+        activation, result = recorded(program, programs, value)
+        assert result is False
+        assert shapes.witnesses(program, activation) == program.decided(activation, "object")
+    assert [len(kept) for shapes in shapes._known.values() for kept in shapes.values()] in ([known], [1] * known)
 
 
 def test_what_the_search_asked_of_the_object_is_asked_of_the_next_one() -> None:

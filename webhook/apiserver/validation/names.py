@@ -23,6 +23,7 @@ __all__ = ["as_prefix", "dns_1035_label"]
 # functions that tell the faults.
 _LABEL: Final = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 _WORD: Final = re.compile(r"[A-Za-z0-9](?:[-._A-Za-z0-9]{0,61}[A-Za-z0-9])?", re.ASCII)
+_MAX_PREFIX: Final = 253
 
 
 def dns_label(text: str) -> list[str]:
@@ -37,7 +38,11 @@ def dns_subdomain(text: str) -> list[str]:
 
 def qualified_name(text: str) -> list[str]:
     """The faults of a qualified name, the key of a label or annotation."""
-    return [] if _WORD.fullmatch(text) else named_format.qualified_name(text)
+    prefix, slash, name = text.partition("/")
+    plain = _WORD.fullmatch(name if slash else prefix)
+    if plain and (not slash or (len(prefix) <= _MAX_PREFIX and all(map(_LABEL.fullmatch, prefix.split("."))))):
+        return []
+    return named_format.qualified_name(text)
 
 
 def label_value(text: str) -> list[str]:

@@ -115,17 +115,40 @@ class Body(Struct, frozen=True):
 
 def tracked(record: Record, body: Body, items: Iterable[Any]) -> Iterator[Any]:
     """Yields the items of a loop, and copies the record after each round."""
+    if body.rounds in record:  # it ran before on this record, and left its last round
+        for key in (body.place, *body.keys):
+            record.pop(key, None)
     rounds = record[body.rounds] = Rounds()
+    mark = body.place
     for place, item in enumerate(items):
-        over = {key: record.pop(key) for key in body.keys & record.keys()}
         if place:
-            rounds.keep(over, record, body)
-        record[body.place] = rounds.place = place
+            rounds.keep(_taken(record, body), record, body)
+        record[mark] = rounds.place = place  # what follows it in the record, the round has recorded
         rounds.item = item
         yield item
     if rounds.place >= 0:
-        rounds.keep({key: record[key] for key in body.keys & record.keys()}, record, body)
+        over = _taken(record, body)
+        record[mark] = rounds.place
+        record.update(over)
+        rounds.keep(over, record, body)
     rounds.finished = True
+
+
+def _taken(record: Record, body: Body) -> Record:
+    """Take the values of a round out of the record: those that follow the loop's position, but for the values of
+    variables that were first used in it."""
+    over: Record = {}
+    others: list[tuple[Any, Any]] = []
+    while True:
+        key, value = record.popitem()
+        if key in body.keys:
+            over[key] = value
+        elif key == body.place:
+            break
+        else:
+            others.append((key, value))
+    record.update(reversed(others))
+    return over
 
 
 def _keys(node: Expr) -> Iterator[Any]:

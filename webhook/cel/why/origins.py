@@ -6,17 +6,18 @@ that are joined, filtered, mapped, flattened, sorted or sliced. Origins are read
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
-from webhook.cel.code.recording import Record, Rounds, chosen_key, rounds_key
+from webhook.cel.code.recording import Record, chosen_key
 from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select
 from webhook.cel.tree.declared import Shape
 from webhook.cel.tree.macros import Fold, recognise
-from webhook.cel.value.values import NONE, Optional
-from webhook.cel.why.asked import TEXT, Asked
+from webhook.cel.value.values import NONE
+from webhook.cel.why.asked import TEXT, UNKNOWN, Asked, Reading, Within, in_round, recorded, valued
 from webhook.paths import Path, lookup
 
 if TYPE_CHECKING:  # an import at run time would be circular
@@ -27,7 +28,6 @@ _RESTATED: Final = frozenset({"name", "namespace"})
 
 _MAX_STEPS: Final = 200_000
 _MAX_ELEMENTS: Final = 500
-_UNKNOWN: Final = object()
 
 
 class At(Struct, frozen=True):
@@ -48,10 +48,11 @@ Origin = At | Made | None
 
 
 class Frame(Struct, frozen=True):
-    """The context of nodes: the record with their values, and the variables of the enclosing loops."""
+    """The context of nodes: the record with their values, the variables of the enclosing loops, and their rounds."""
 
     record: Record
     scope: Mapping[str, Origin]
+    within: Within = ()
 
 
 class Origins:
@@ -95,7 +96,8 @@ class Origins:
                 return self._called(node, frame)
             case Comprehension():
                 if recognise(node).kind == "bind":
-                    inner = Frame(frame.record, {**frame.scope, node.accu: self.of(node.init, frame)})
+                    scope = {**frame.scope, node.accu: self.of(node.init, frame)}
+                    inner = Frame(frame.record, scope, frame.within)
                     return self.of(node.result, inner)
                 return Made(node, frame)
             case _:
@@ -108,8 +110,11 @@ class Origins:
 
     def value(self, node: Expr, frame: Frame) -> Any:
         """The recorded value of a node, taken out of its optional; None if the node was not evaluated."""
-        found = self._recorded(node, frame)
-        return None if found is _UNKNOWN else found
+        return valued(node, frame.record)
+
+    def read(self, frame: Frame, reading: Reading) -> Any:
+        """What a reading of values themselves gives. It is taken down: see Asked."""
+        return self.asked.read(frame.within, frame.record, reading)
 
     def inside(self, node: Comprehension, at: int, frame: Frame) -> Frame:
         """The frame of a loop's body in the round `at`. The same of the same round, so that it is searched once."""
@@ -121,7 +126,7 @@ class Origins:
     def _frame(self, node: Comprehension, at: int, frame: Frame) -> Frame:
         value = self._recorded(node.range, frame)
         outer = self.of(node.range, frame)
-        if value is _UNKNOWN and isinstance(outer, At):
+        if value is UNKNOWN and isinstance(outer, At):
             self.asked.by_shape = False
             value = lookup(self.asked.searched, outer.path)
         element: Origin = None
@@ -135,7 +140,7 @@ class Origins:
             scope |= {node.var: key, node.var2: element}
         else:
             scope[node.var] = element
-        return Frame(self._round(node, at, frame), scope)
+        return Frame(in_round(node, at, frame.record), scope, (*frame.within, (node, at)))
 
     def chosen(self, node: Comprehension, frame: Frame) -> list[int]:
         """The indices of the elements that passed a filter."""
@@ -146,12 +151,8 @@ class Origins:
         made, items = self.value(node, frame), self.value(node.args[0], frame) if node.args else None
         if node.declared.shape is not Shape.ELEMENTS or not isinstance(made, list) or not isinstance(items, list):
             return []
-        arguments = [self.value(arg, frame) for arg in node.args]
-        element = node.declared.element
-        self.asked.by_shape = False
-        found = {element(at, made, *arguments) for at in range(min(len(made), _MAX_ELEMENTS))} if element else set()
         outer = self.of(node.args[0], frame)
-        return [self.item(outer, at) for at in range(min(len(items), _MAX_ELEMENTS)) if (at,) not in found]
+        return [self.item(outer, at) for at in self.read(frame, partial(_left_out, node))]
 
     # ------------------------------------------------------------------------------------------------------ by node
 
@@ -247,19 +248,19 @@ class Origins:
             return self._element_of_call(node, at, frame)
         first = self._recorded(node.args[0], frame)
         if isinstance(first, str):
-            self.asked.by_shape = False  # but for its length
-        elif not isinstance(first, list):
+            length = self.read(frame, partial(_length, node.args[0]))
+        elif isinstance(first, list):
+            length = len(first)
+        else:
             return None
-        within = at < len(first)
-        return self.item(self.of(node.args[0 if within else 1], frame), at if within else at - len(first))
+        within = at < length
+        return self.item(self.of(node.args[0 if within else 1], frame), at if within else at - length)
 
     def _element_of_call(self, node: Call, at: int, frame: Frame) -> Origin:
         """The origin of the element `at` of a call's result, if it is an element of the first argument."""
         if node.declared.element is None:
             return None
-        arguments = [self.value(arg, frame) for arg in node.args]
-        self.asked.by_shape = False
-        places = node.declared.element(at, self.value(node, frame), *arguments)
+        places = self.read(frame, partial(_element, node, at))
         if places is None:
             return None
         origin = self.of(node.args[0], frame)
@@ -288,17 +289,25 @@ class Origins:
     # ---------------------------------------------------------------------------------------------------- the record
 
     def _recorded(self, node: Expr, frame: Frame) -> Any:
-        if isinstance(node, Const):
-            return node.value
-        found = frame.record.get(id(node), _UNKNOWN)
-        return found.value if isinstance(found, Optional) else found
+        return recorded(node, frame.record)
 
-    def _round(self, node: Comprehension, at: int, frame: Frame) -> Record:
-        """The record of one round of a loop; empty if it was not kept."""
-        rounds = frame.record.get(rounds_key(node))
-        if not isinstance(rounds, Rounds):
-            return {}
-        kept = rounds.records.get(at)
-        if kept is not None:
-            return kept
-        return frame.record if at == rounds.place else {}
+
+# ------------------------------------------------------------------- readings: what is read of values themselves
+
+
+def _left_out(node: Call, value: Callable[[Expr], Any]) -> tuple[int, ...]:
+    """The indices of the elements of a call's first argument that are missing from its result."""
+    made, items, element = value(node), value(node.args[0]), node.declared.element
+    arguments = [value(arg) for arg in node.args]
+    found = {element(at, made, *arguments) for at in range(min(len(made), _MAX_ELEMENTS))} if element else set()
+    return tuple(at for at in range(min(len(items), _MAX_ELEMENTS)) if (at,) not in found)
+
+
+def _length(node: Expr, value: Callable[[Expr], Any]) -> int:
+    return len(value(node))
+
+
+def _element(node: Call, at: int, value: Callable[[Expr], Any]) -> tuple[int, ...] | None:
+    """See Element in webhook.cel.tree.declared."""
+    element = node.declared.element
+    return None if element is None else element(at, value(node), *map(value, node.args))

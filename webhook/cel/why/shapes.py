@@ -7,7 +7,7 @@ are true, how long they are, or what type they have. Two evaluations that agree 
 (webhook.cel.why.asked), and asked again of the next object.
 
 The shape must tell apart whatever the search tells apart. Where it reads values themselves (the position of a sorted
-element, the one that equals another), the search says so, and its answer is not kept.
+element, the one that equals another), what it read is written down too, and read again of the next record.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from webhook.cel.tree.ast import Call, Comprehension, MapLiteral, nodes
 from webhook.cel.tree.declared import Shape
 from webhook.cel.value.numbers import UInt
 from webhook.cel.value.values import NONE, Optional
-from webhook.cel.why.asked import Asked, kind
+from webhook.cel.why.asked import Asked, Reading, Within, answered, kind
 from webhook.paths import Path
 
 if TYPE_CHECKING:  # an import at run time would be circular
@@ -34,7 +34,8 @@ MAX_SHAPES: Final = 64
 _MAX_ENTRIES: Final = 2_000  # of a shape
 _MAX_ANSWERS: Final = 8  # of objects whose records have the same shape
 
-_Kept = list[tuple[tuple[tuple[Path, int], ...], tuple[Path, ...]]]
+_Kept = list[tuple[tuple[tuple[Path, int], ...], tuple[tuple[Within, Reading, Any], ...], tuple[Path, ...]]]
+"""What was asked of the object, what was read of values, and the places."""
 
 
 class _Facts(Struct, frozen=True):
@@ -78,13 +79,16 @@ class Shapes:
         known = self._known.setdefault(id(program), {})
         value = activation.get("object")
         kept = known.get(shape, ())
-        for answers, paths in kept:
-            if all(kind(value, path) == answer for path, answer in answers):
+        record = activation.record
+        for answers, readings, paths in kept:
+            if all(kind(value, path) == answer for path, answer in answers) and all(
+                answered(record, within, reading) == answer for within, reading, answer in readings
+            ):
                 return paths
         asked = Asked(value)
         found = program.decided(activation, "object", asked)
         if asked.by_shape and len(kept) < _MAX_ANSWERS and (kept or len(known) < MAX_SHAPES):
-            known.setdefault(shape, []).append((tuple(asked.answers.items()), found))
+            known.setdefault(shape, []).append((tuple(asked.answers.items()), tuple(asked.readings), found))
         return found
 
     def _shape(self, record: Record) -> tuple[Any, ...] | None:

@@ -7,7 +7,8 @@ decided together, as the terms of a false `||` do, they are ranked (webhook.cel.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +20,7 @@ from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.tree.macros import Fold, recognise
 from webhook.cel.value import operators
 from webhook.cel.value.values import NONE
-from webhook.cel.why.asked import Asked
+from webhook.cel.why.asked import TEXT, Asked
 from webhook.cel.why.errorplaces import ErrorPlaces
 from webhook.cel.why.origins import At, Frame, Made, Origin, Origins
 from webhook.cel.why.ranking import NAMESPACE, Alternative, Ranking, speaks_of_exemptions
@@ -221,9 +222,8 @@ class Search:
             if holder and is_key and not isinstance(self.origins.of(item, frame), At):
                 return holder  # it lacks a computed key, which has no place
             return self.ranking.together([found, holder])
-        self.origins.asked.by_shape = False
-        items, wanted = self.origins.value(container, frame), self.origins.value(item, frame)
-        at = _index(items, wanted) if isinstance(items, list | dict) else None
+        items = self.origins.value(container, frame)
+        at = self.origins.read(frame, partial(_index, container, item))
         computed = isinstance(items, dict) and not isinstance(item, Const)
         if at is not None and not (computed and self.origins.private):
             inner = self.origins.item(self.origins.of(container, frame), at)
@@ -292,20 +292,26 @@ class Search:
 
     def _by_elements(self, node: Call, deciding: Deciding, frame: Frame) -> list[Path]:
         """A function whose result some elements of its arguments decided, such as sets.intersects."""
-        self.origins.asked.by_shape = False
-        values = [self.origins.value(arg, frame) for arg in node.args]
+        origins = [self.origins.of(arg, frame) for arg in node.args]
+        parts = tuple(map(self._has_parts, origins))
         found = [
-            self.of_origin(self.origins.item(self.origins.of(node.args[argument], frame), at))
-            for argument, at in deciding(self.origins.value(node, frame), *values)
+            self.of_origin(self.origins.item(origins[argument], at))
+            for argument, at in self.origins.read(frame, partial(_elements, node, deciding, parts))
         ]
         return self.ranking.together([*found, self.all_of(node.args, frame)])
+
+    def _has_parts(self, origin: Origin) -> bool:
+        """Whether a text of this origin may have parts of other origins. Then it matters where in it something is."""
+        if isinstance(origin, At):
+            return self.origins.asked.kind(origin.path) != TEXT
+        return origin is not None and isinstance(origin.node, Call)
 
     # --------------------------------------------------------------------------------------------------------- loops
 
     def _looped(self, node: Comprehension, frame: Frame) -> list[Path]:
         fold = recognise(node)
         if fold.kind == "bind":
-            inner = Frame(frame.record, {**frame.scope, node.accu: self.origins.of(node.init, frame)})
+            inner = Frame(frame.record, {**frame.scope, node.accu: self.origins.of(node.init, frame)}, frame.within)
             return self.decisive(node.result, inner) or self.decisive(node.init, frame)
         value = self.origins.value(node, frame)
         rounds = frame.record.get(rounds_key(node))
@@ -370,14 +376,25 @@ def _size(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _index(items: list[Any] | dict[Any, Any], wanted: Any) -> Any:
+def _index(container: Expr, item: Expr, value: Callable[[Expr], Any]) -> Any:
     """The index or key of an item in a container; None if the container does not have it."""
+    items, wanted = value(container), value(item)
     if isinstance(items, dict):
         return wanted if isinstance(wanted, str | int) and wanted in items else None
-    for at, item in enumerate(items):
+    for at, each in enumerate(items if isinstance(items, list) else ()):
         try:
-            if operators.equal(item, wanted):
+            if operators.equal(each, wanted):
                 return at
         except EvaluationError:
             continue
     return None
+
+
+def _elements(
+    node: Call, deciding: Deciding, parts: tuple[bool, ...], value: Callable[[Expr], Any]
+) -> tuple[tuple[int, int], ...]:
+    """The elements that decided a call. parts: see Search._has_parts; of a text without parts, its start stands for
+    all of it."""
+    values = [value(arg) for arg in node.args]
+    found = deciding(value(node), *values)
+    return tuple((at, place if parts[at] or not isinstance(values[at], str) else 0) for at, place in found)

@@ -161,8 +161,11 @@ class CELValidator(Struct, frozen=True):
             authorizer = place[1] == "validations" and place[-1] == "expression"
             if authorizer not in known:
                 request = review.request
+                bindings = {"object": request.object, "oldObject": request.old_object, "params": params}
+                # What only the params have decided is at no place in the object: its value is enough.
+                bindings.update(self.param_values.of(params) or {})
                 known[authorizer] = Recorded(
-                    {"object": request.object, "oldObject": request.old_object, "params": params},
+                    bindings,
                     self.lazy(review, authorizer=authorizer),
                     self.variables,
                     review.deadline,

@@ -73,7 +73,8 @@ def _install(*, whole: bool = False) -> None:
     libraries = tuple(sorted(_libraries()))
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if (event in _READING or event in _EVENTS or event.startswith(_PREFIXES)) and (whole or _running.get()):
+        # The mark first, as this is called for each id(), of which evaluating CEL has many.
+        if (whole or _running.get()) and (event in _READING or event in _EVENTS or event.startswith(_PREFIXES)):
             message = refusal(event, arguments, sys._getframe(1).f_code.co_filename, libraries)
             if message is not None:
                 raise Forbidden(message)
