@@ -64,6 +64,12 @@ def test_hostile_texts_are_labels() -> None:
     assert {key[4] for key in found if key[0] == "findings"} == {"fail", "warn", "error", "skip"}
 
 
+def test_names_that_are_written_alike_are_one_series() -> None:
+    written = text(report("audit"), {"a\u200b": 1, "a\\u200b": 2}, now=1, seconds=1)
+    assert written.count("gatewright_audit_objects{") == 1
+    assert samples(written)["objects", "a\\u200b"] == 3
+
+
 def test_the_number_of_series_is_bounded_and_sums_stay_right() -> None:
     spaces = [f"team-{number:04}" for number in range(NAMESPACES + 50)]
     judged = {each: 1 + number for number, each in enumerate(spaces)}

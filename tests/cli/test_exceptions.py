@@ -163,6 +163,32 @@ def test_what_cannot_have_an_exception_is_named(here: Path) -> None:
     assert [each["spec"]["policies"][0]["name"] for each in yaml.safe_load_all(done.stdout)] == ["two"]
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"namespace": ""}, "the report does not say in which namespace the Pod is"),
+        ({"name": "*"}, "an exception cannot name it: names[0]: expected a whole name, without wildcards"),
+        ({"name": ""}, "an exception cannot name it: names[0]: expected a whole name"),
+        (
+            {"namespace": "shop\n---\nkind: PolicyException"},
+            "an exception cannot name it: namespaces[0]: expected the name",
+        ),
+        ({"validation": 7}, "the policy has no validation 7"),
+        ({"validation": -1}, "the policy has no validation -1"),
+    ],
+)
+def test_a_report_that_somebody_made_up_leads_to_no_wider_exception_and_no_broken_tree(
+    here: Path, changes: dict[str, Any], said: str
+) -> None:
+    report, _ = checked(here, pod("alone"))
+    (finding, *_) = report["findings"]
+    of = {**finding["object"], **changes}
+    finding.update(object=of, validation=of.pop("validation", finding["validation"]))
+    done = baseline(here, json.dumps({**report, "findings": [finding]}), "--write", "made.yaml")
+    assert (done.returncode, (here / "made.yaml").exists()) == (1, False)
+    assert said in done.stderr
+
+
 def test_policies_and_levels_may_be_chosen(here: Path) -> None:
     (here / "policies" / "two.yaml").write_text(TWO.replace('"Deny"', '"Warn"'))
     _, text = checked(here, deployment("web"), config("one", a="1"))

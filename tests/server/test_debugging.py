@@ -191,6 +191,8 @@ def test_from_another_address_nothing_is_shown(start: Callable[..., Running], po
         ("::ffff:10.0.0.8", (), 403),
         ("", (), 403),
         ("127.0.0.6", ((b"x-forwarded-for", b"10.0.0.8"),), 403),
+        ("127.0.0.6", ((b"x-forwarded-proto", b"http"),), 403),  # all that a sidecar with Envoy adds
+        ("127.0.0.1", ((b"l5d-client-id", b"web.shop.serviceaccount.identity"),), 403),
         ("127.0.0.1", ((b"forwarded", b"for=10.0.0.8"),), 403),
     ],
 )

@@ -65,7 +65,8 @@ def text(
     named = {each for each, _ in Counter(judged).most_common(NAMESPACES)}
     objects: Counter[str] = Counter()
     for namespace, number in judged.items():
-        objects[namespace if namespace in named else OTHER] += number
+        # As it is written, so that two names never make the same series twice: readers would refuse the whole file.
+        objects[visible(namespace) if namespace in named else OTHER] += number
     families = [
         _family("findings", "What was found, by the result that reports have.", _findings(report, most)),
         _family(
@@ -79,7 +80,10 @@ def text(
     ]
     if report.scores is not None:
         most_first = sorted(report.scores.namespaces, key=lambda each: (-each.objects, each.namespace))[:NAMESPACES]
-        values = sorted(((("namespace", each.namespace),), each.value) for each in most_first)
+        worst: dict[str, float] = {}
+        for each in most_first:
+            worst[visible(each.namespace)] = min(each.value, worst.get(visible(each.namespace), each.value))
+        values = sorted(((("namespace", name),), value) for name, value in worst.items())
         families.insert(2, _family("score", "The score of a namespace, 0 to 100.", values))
     return "".join(line for family in families for line in family) + "# EOF\n"
 
@@ -92,7 +96,8 @@ def _findings(report: Report, most: int) -> Iterator[tuple[Labels, float]]:
     for each in (*(found for _, found in merged(report.findings)), *(found for _, found in merged(report.suppressed))):
         rule = report.rules.get(each.rule)
         severity = rule.severity if rule is not None else ""
-        counts[each.rule, each.object.namespace if each.object is not None else "", severity, outcome(each)] += 1
+        namespace = visible(each.object.namespace) if each.object is not None else ""
+        counts[visible(each.rule), namespace, visible(severity), outcome(each)] += 1
     kept = {key for key, _ in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:most]}
     shown: Counter[tuple[str, str, str, str]] = Counter()
     for key, number in counts.items():
@@ -113,4 +118,4 @@ def _family(name: str, said: str, samples: Iterable[tuple[Labels, float]]) -> It
 
 
 def _escaped(value: str) -> str:
-    return visible(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

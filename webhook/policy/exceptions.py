@@ -159,7 +159,7 @@ def refused(exception: PolicyExceptionModel) -> Iterator[Fault]:
             yield (*place, "name"), "required: the name of a policy"
         yield from _filled(policy.bindings, (*place, "bindings"), "names of bindings")
         yield from _filled(policy.validations, (*place, "validations"), "numbers of validations, the first is 0")
-    yield from _objects(spec.objects, (*at, "objects"))
+    yield from refused_objects(spec.objects, (*at, "objects"))
     yield from _filled(spec.operations, (*at, "operations"), "CREATE, UPDATE, DELETE or CONNECT")
     yield from _filled(spec.users, (*at, "users"), "names of users")
     for field, text in (("reason", spec.reason), ("approvedBy", spec.approved_by)):
@@ -175,7 +175,8 @@ _EXPECTED = "a date such as 2027-03-31, the last day, or a time such as 2027-03-
 _RESOURCE = lazily(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9.]*[a-z0-9])?)?(/[a-z0-9]([-a-z0-9]*[a-z0-9])?)?")
 
 
-def _objects(objects: ObjectsModel | None, at: Path) -> Iterator[Fault]:
+def refused_objects(objects: ObjectsModel | None, at: Path) -> Iterator[Fault]:
+    """The errors in which objects an exception is for; at: where they stand."""
     if objects is None:
         yield at, "required: which objects, by namespaces, names or labelSelector"
         return

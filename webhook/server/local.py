@@ -8,9 +8,10 @@ from typing import Final
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HTTPRequest
 
-OF_PROXIES: Final = ("forwarded", "via", "x-forwarded-for", "x-envoy-external-address", "x-real-ip")
-"""Headers that say that a request came by a proxy. One in front of the port, such as a service mesh's in the Pod, makes
-its clients look local."""
+OF_PROXIES: Final = ("forwarded", "via", "x-real-ip", "x-forwarded-", "x-envoy-", "l5d-")
+"""How the headers begin that say that a request came by a proxy. One in front of the port, such as a service mesh's in
+the Pod, makes its clients look local. That of a mesh may name no client: Envoy adds X-Forwarded-Proto, Linkerd
+l5d-client-id."""
 
 _HOSTS: Final = ("localhost", "127.0.0.1", "[::1]")
 _OWN_SITE: Final = ("none", "same-origin")
@@ -29,7 +30,7 @@ def is_local(client: str) -> bool:
 def admit_local(request: HTTPRequest, what: str) -> None:
     """Raise 403 if the client is not on this host. what: what it asks for, as the message names it."""
     client = request.client.host if request.client is not None else ""
-    if not is_local(client) or any(name in request.headers for name in OF_PROXIES):
+    if not is_local(client) or any(name.startswith(OF_PROXIES) for name in request.headers):
         raise HTTPException(403, f"{what} is for clients on the loopback interface, such as kubectl port-forward")
 
 

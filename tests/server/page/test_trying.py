@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,3 +68,18 @@ def test_an_answer_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trying, "MOST_ANSWERED", 100)
     with pytest.raises(CannotTry, match="its explanation is too long"):
         tried(body())
+
+
+def test_without_a_process_the_answer_says_so() -> None:
+    async def without() -> None:
+        before = resource.getrlimit(resource.RLIMIT_NOFILE)
+        one = Trying("1.34")
+        resource.setrlimit(resource.RLIMIT_NOFILE, (len([*Path("/proc/self/fd").iterdir()]) - 1, before[1]))
+        try:
+            await one.evaluated(body())
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+    with pytest.raises(CannotTry, match="no process can be started for it: Too many open files") as refused:
+        asyncio.run(without())
+    assert refused.value.status == 503

@@ -17,12 +17,16 @@ from msgspec import Struct
 
 from webhook.cli.rollout.reports import Finding, Object
 from webhook.documents import yamlwriting
-from webhook.policy.exceptions import OWNER
+from webhook.paths import render
+from webhook.policy.cel.validating import CELValidator
+from webhook.policy.exceptions import OWNER, ObjectsModel, refused_objects
 from webhook.policy.matching import RequestKey
 from webhook.policy.policyset import Policy, PolicySet
 from webhook.policy.request import CREATE, DELETE, UPDATE
 from webhook.policy.written import policykinds
+from webhook.policy.written.model import LabelSelector
 from webhook.schema import Kinds, Resource
+from webhook.visible import visible
 
 Exception_ = dict[str, Any]
 
@@ -110,6 +114,9 @@ def _policy(finding: Finding, known: dict[tuple[str, str], Policy[Any]]) -> Poli
         raise _Unexceptable(f"the policy tree has no binding '{finding.binding}' of it")
     if policy.language == "cel" and finding.validation is None:
         raise _Unexceptable("the report does not say which validation failed")
+    numbered = len(policy.evaluator.validations) if isinstance(policy.evaluator, CELValidator) else 0
+    if finding.validation is not None and finding.validation not in range(numbered):
+        raise _Unexceptable(f"the policy has no validation {finding.validation}")
     return policy
 
 
@@ -133,6 +140,17 @@ def _objects(finding: Finding, policy: Policy[Any], kinds: Kinds) -> Iterable[tu
         raise _Unexceptable("the policy is not about this resource itself")
     if itself and finding.generated_name:
         raise _Unexceptable("the API server makes up the object's name")
+
+    # A report is a file that anybody may have written: an exception without a namespace covers all of them.
+    if own is not None and own.namespaced and not of.namespace:
+        raise _Unexceptable(f"the report does not say in which namespace the {of.kind} is")
+    named = ObjectsModel(
+        namespaces=[of.namespace] if of.namespace else None,
+        names=[of.name] if itself else None,
+        label_selector=LabelSelector(match_labels=finding.pod_labels) if selected else None,
+    )
+    for path, why in refused_objects(named, ()):
+        raise _Unexceptable(f"an exception cannot name it: {visible(render(path))}: {visible(why)}")
 
     def objects(resources: tuple[str, ...], labels: dict[str, str]) -> _Objects:
         pairs = tuple(sorted(labels.items()))

@@ -71,13 +71,16 @@ class Trying:
             return await self._run(orjson.dumps({**msgspec.to_builtins(asked), "version": self._version}))
 
     async def _run(self, asked: bytes) -> bytes:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-P", "-m", _MODULE, str(self._seconds)),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-m", _MODULE, str(self._seconds)),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        except OSError as error:  # no process, memory or file to be had
+            raise CannotTry(503, f"no process can be started for it: {error.strerror}") from None
         try:
             async with asyncio.timeout(self._patience):
                 answer = await _exchanged(process, asked)
