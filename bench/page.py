@@ -33,7 +33,8 @@ _TIMED = """async (act) => {
       field.value += "9";
       field.dispatchEvent(new Event("input"));
     },
-    "all shown again": () => document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "Escape", bubbles: true })),
+    "all shown again": () => document.body.dispatchEvent(
+      new KeyboardEvent("keydown", { key: "Escape", bubbles: true })),
     "a filter by level": () => document.querySelector(".chips button").click(),
     "a filter by namespace": () => document.querySelector("section[aria-label='By namespace'] button").click(),
     "groups by namespace": () => by("namespace").click(),

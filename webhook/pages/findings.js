@@ -13,7 +13,8 @@ const make = (tag, properties = {}, ...children) => {
   element.append(...children.filter((child) => child !== null && child !== undefined));
   return element;
 };
-const number = (count) => count.toLocaleString("en");
+const FORMAT = new Intl.NumberFormat("en"); // toLocaleString makes one each time
+const number = (count) => FORMAT.format(count);
 
 // The button that changes between light and dark colours.
 const themeButton = () => {
