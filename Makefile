@@ -33,7 +33,7 @@ test-all: $(READY)  ## the tests on every other Python from 3.11 that pyenv or t
 	bash tests/every_python.sh
 
 e2e: e2e-assets  ## the tests against a real etcd and kube-apiserver, on loopback, four modules at a time
-	$(BIN)/python -m pytest --numprocesses=4 --dist=loadfile tests/e2e
+	$(BIN)/python -m pytest --numprocesses=4 --dist=loadfile -o faulthandler_timeout=1800 tests/e2e
 
 e2e-assets: $(READY)  ## build etcd, kube-apiserver and kubectl with Go, unless KUBEBUILDER_ASSETS has them: five minutes
 	$(BIN)/python -m tests.e2e.assets
