@@ -13,7 +13,8 @@ const make = (tag, properties = {}, ...children) => {
   element.append(...children.filter((child) => child !== null && child !== undefined));
   return element;
 };
-const number = (count) => count.toLocaleString("en");
+const FORMAT = new Intl.NumberFormat("en"); // toLocaleString makes one each time
+const number = (count) => FORMAT.format(count);
 
 // The button that changes between light and dark colours.
 const themeButton = () => {
@@ -37,6 +38,8 @@ const themeButton = () => {
 // `end`, which ends listening to the keyboard.
 const showFindings = (report, findings, main, before = {}) => {
   const PAGE = 50;
+  const GROUPS = 50;
+  const AT_ONCE = 100; // rows that are made when what is shown changes: a browser lays all of them out
   const ORDER = ["deny", "error", "warn", "warning", "audit", "note", "pass", "none"];
   const WORDS = { pass: "passed", none: "suppressed" };
   const state = { text: "", level: "", rule: "", namespace: "", owner: "", severity: "", by: "rule", shown: {}, ...before };
@@ -57,29 +60,47 @@ const showFindings = (report, findings, main, before = {}) => {
 
   for (const each of findings) {
     each.level = levelOf(each);
+    each.of = Object.fromEntries(Object.entries(FIELDS).map(([field, value]) => [field, value(each)]));
     each.words = [each.rule, each.level, each.place, each.message, each.object, each.path, each.namespace, each.owner,
       each.binding, each.change, each.suppressed].filter(Boolean).join("\n").toLowerCase();
   }
 
   // ------------------------------------------------------------------------------------------------- what is shown
 
-  const matches = (each, without = "") =>
-    (without === "level" || !state.level || each.level === state.level) &&
-    ["rule", "namespace", "owner", "severity"].every(
-      (field) => field === without || state[field] === "" || FIELDS[field](each) === state[field].slice(1)) &&
-    state.text.split(/\s+/).every((word) => each.words.includes(word));
+  const CHOSEN = ["level", "rule", "namespace", "owner", "severity"];
 
-  const counts = (found, field) => {
-    const groups = new Map();
-    for (const each of found) {
-      const key = FIELDS[field](each);
-      if (!groups.has(key)) groups.set(key, { total: 0, levels: {} });
-      const group = groups.get(key);
-      group.total += 1;
-      group.levels[each.level] = (group.levels[each.level] || 0) + 1;
+  // What matches, and by field the groups of what would match without the choice in this field: all in one pass.
+  const matched = () => {
+    const words = state.text.split(/\s+/).filter(Boolean);
+    const chosen = CHOSEN.filter((field) => state[field] !== "")
+      .map((field) => [field, field === "level" ? state.level : state[field].slice(1)]);
+    const found = [];
+    const groups = Object.fromEntries(CHOSEN.map((field) => [field, new Map()]));
+    for (const each of findings) {
+      if (!words.every((word) => each.words.includes(word))) continue;
+      let against = null;
+      let more = false;
+      for (const [field, value] of chosen) {
+        if (each.of[field] === value) continue;
+        more = against !== null;
+        against = field;
+        if (more) break;
+      }
+      if (more) continue;
+      if (against === null) found.push(each);
+      for (const field of against === null ? CHOSEN : [against]) count(groups[field], each.of[field], each.level);
     }
-    return groups;
+    return { found, groups };
   };
+  const count = (groups, key, level) => {
+    let group = groups.get(key);
+    if (!group) groups.set(key, group = { total: 0, levels: {} });
+    group.total += 1;
+    group.levels[level] = (group.levels[level] || 0) + 1;
+  };
+
+  const whole = Object.fromEntries(CHOSEN.map((field) => [field, new Map()]));
+  for (const each of findings) for (const field of CHOSEN) count(whole[field], each.of[field], each.level);
 
   const pick = (field, value) => {
     state[field] = state[field] === value ? "" : value;
@@ -102,14 +123,14 @@ const showFindings = (report, findings, main, before = {}) => {
       make("h2", {}, TITLES[field]), list) };
   });
 
-  const drawChart = ({ field, list }) => {
-    const all = counts(findings, field);
-    const groups = counts(findings.filter((each) => matches(each, field)), field);
+  const BARS = 60; // of a chart that scrolls and shows eight
+  const drawChart = ({ field, list }, groups) => {
+    const all = whole[field];
     const most = Math.max(1, ...[...groups.values()].map((group) => group.total));
     const keys = [...all.keys()].sort((one, other) =>
       (groups.get(other)?.total || 0) - (groups.get(one)?.total || 0) || all.get(other).total - all.get(one).total);
     const focused = list.contains(document.activeElement) ? document.activeElement.dataset.key : null;
-    list.replaceChildren(...keys.slice(0, 200).map((key) => {
+    list.replaceChildren(...keys.slice(0, BARS).map((key) => {
       const group = groups.get(key) || { total: 0, levels: {} };
       const bar = make("span", { class: "bar", "aria-hidden": "true" });
       for (const level of ORDER) {
@@ -124,6 +145,7 @@ const showFindings = (report, findings, main, before = {}) => {
         onclick: () => pick(field, `=${key}`),
       }, make("span", { class: "name" }, named(field, key)), make("span", { class: "number" }, number(group.total)), bar));
     }));
+    if (keys.length > BARS) list.append(make("li", { class: "number" }, `${number(keys.length - BARS)} more: search for them`));
     if (focused !== null) [...list.querySelectorAll("button")].find((each) => each.dataset.key === focused)?.focus();
   };
 
@@ -180,7 +202,7 @@ const showFindings = (report, findings, main, before = {}) => {
     return row;
   };
 
-  const groupOf = (key, found) => {
+  const groupOf = (key, found, room) => {
     const id = `${state.by}=${key}`;
     const rows = make("ul", { class: "rows" });
     const section = make("section", { class: "group", "aria-label": named(state.by, key) },
@@ -191,21 +213,22 @@ const showFindings = (report, findings, main, before = {}) => {
     section.append(rows);
     let written = 0;
     const extend = () => {
-      const upto = Math.min(found.length, state.shown[id] || PAGE);
+      const upto = Math.min(found.length, state.shown[id] || Math.min(PAGE, room));
       const first = written;
       for (; written < upto; written += 1) rows.append(rowOf(found[written]));
       section.querySelector(".rest")?.remove();
       if (written < found.length) {
         const left = found.length - written;
+        const step = written ? 4 * PAGE : PAGE;
         section.append(make("button", { type: "button", class: "rest", onclick: () => {
-          state.shown[id] = written + 4 * PAGE;
+          state.shown[id] = written + step;
           extend();
-        } }, `Show ${number(Math.min(left, 4 * PAGE))} more of ${number(left)}`));
+        } }, `Show ${number(Math.min(left, step))} ${written ? "more " : ""}of ${number(left)}`));
       }
-      if (first) rows.children[first]?.firstChild.focus();
+      if (section.isConnected) rows.children[first]?.firstChild.focus();
     };
     extend();
-    return section;
+    return [section, written];
   };
 
   // ------------------------------------------------------------------------------------------------------ the page
@@ -234,10 +257,10 @@ const showFindings = (report, findings, main, before = {}) => {
   };
 
   const show = () => {
-    const found = findings.filter((each) => matches(each));
-    charts.forEach(drawChart);
-    const levels = counts(findings.filter((each) => matches(each, "level")), "level");
-    const all = counts(findings, "level");
+    const { found, groups: chosen } = matched();
+    charts.forEach((chart) => drawChart(chart, chosen[chart.field]));
+    const levels = chosen.level;
+    const all = whole.level;
     const focused = chips.contains(document.activeElement) ? document.activeElement.dataset.key : null;
     chips.replaceChildren(...ORDER.filter((level) => all.has(level)).map((level) => make("button", {
       type: "button", class: "chip", "aria-pressed": state.level === level, "data-key": level,
@@ -246,12 +269,12 @@ const showFindings = (report, findings, main, before = {}) => {
       make("b", {}, number(levels.get(level)?.total || 0)))));
     if (focused !== null) [...chips.children].find((each) => each.dataset.key === focused)?.focus();
     for (const each of by.querySelectorAll("button")) each.setAttribute("aria-pressed", state.by === each.dataset.key);
-    const whole = found.length === findings.length;
-    status.textContent = whole ? `${number(found.length)} shown` : `${number(found.length)} of ${number(findings.length)} shown`;
-    reset.hidden = whole && !state.text && !state.level;
+    const every = found.length === findings.length;
+    status.textContent = every ? `${number(found.length)} shown` : `${number(found.length)} of ${number(findings.length)} shown`;
+    reset.hidden = every && !state.text && !state.level;
     const groups = new Map();
     for (const each of found) {
-      const key = FIELDS[state.by](each);
+      const key = each.of[state.by];
       if (!groups.has(key)) groups.set(key, []);
       groups.get(key).push(each);
     }
@@ -259,9 +282,14 @@ const showFindings = (report, findings, main, before = {}) => {
     const sorted = [...groups].sort((one, other) =>
       gravest(one[1]) - gravest(other[1]) || other[1].length - one[1].length);
     for (const [, those] of sorted) those.sort((one, other) => ORDER.indexOf(one.level) - ORDER.indexOf(other.level));
-    list.replaceChildren(...sorted.slice(0, 100).map(([key, those]) => groupOf(key, those)));
-    if (sorted.length > 100) list.append(make("p", { class: "empty" },
-      `${number(sorted.length - 100)} more groups: search, or choose in the charts.`));
+    let room = AT_ONCE;
+    list.replaceChildren(...sorted.slice(0, GROUPS).map(([key, those]) => {
+      const [section, written] = groupOf(key, those, room);
+      room = Math.max(0, room - written);
+      return section;
+    }));
+    if (sorted.length > GROUPS) list.append(make("p", { class: "empty" },
+      `${number(sorted.length - GROUPS)} more groups: search, or choose in the charts.`));
     if (!found.length) list.append(make("p", { class: "empty" },
       findings.length ? "Nothing matches. Press Escape to show all." : "Nothing was found."));
   };
@@ -328,7 +356,7 @@ const showFindings = (report, findings, main, before = {}) => {
   const onKey = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || !findings.length || !main.checkVisibility()) return;
     const typing = event.target === search;
-    if (!typing && event.target.closest("input, textarea, select")) return;
+    if (!typing && event.target.closest?.("input, textarea, select")) return;
     if (event.key === "Escape") {
       clear();
       search.blur();

@@ -184,6 +184,27 @@ def test_filters_by_chart_and_level_and_groups(browser: Browser, tmp_path: Path)
         assert page.locator(".head").count() == 100  # of each group the first ones
         page.get_by_role("button", name=re.compile("^Show 200 more of 450")).first.click()
         assert page.locator(".head").count() == 300
+        page.get_by_role("button", name="Group by policy").click()
+        assert page.locator(".group").count() == 7
+        assert page.locator(".head").count() == 100  # of the first groups; the others open when they are asked to
+        page.get_by_role("button", name=re.compile("^Show 50 of 142")).first.click()
+        assert page.locator(".head").count() == 150
+        assert page.locator(".head:focus").count() == 1
+
+
+def test_charts_count_what_each_choice_would_show(browser: Browser, tmp_path: Path) -> None:
+    with opened(browser, MANY, tmp_path) as page:
+        page.get_by_role("button", name=re.compile("^team-1")).click()
+        page.get_by_role("button", name=re.compile("^rule-3")).click()
+        page.get_by_role("button", name=re.compile("^warn [0-9]")).click()
+        expected = [n for n in range(1000) if n % 2 == 1 and n % 7 == 3 and n % 3 == 1]
+        assert shown(page) == f"{len(expected)} of 1,000 shown"
+        for name, count in (
+            ("team-0", sum(n % 2 == 0 and n % 7 == 3 and n % 3 == 1 for n in range(1000))),
+            ("rule-5", sum(n % 2 == 1 and n % 7 == 5 and n % 3 == 1 for n in range(1000))),
+            ("deny", sum(n % 2 == 1 and n % 7 == 3 and n % 3 == 0 for n in range(1000))),
+        ):
+            assert page.get_by_role("button", name=re.compile(rf"^{name} {count}$")).count() == 1
 
 
 def test_the_keyboard_reaches_everything(browser: Browser, tmp_path: Path) -> None:
