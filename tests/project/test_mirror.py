@@ -69,9 +69,14 @@ cel/why/ranking: cel/why/test_witness
 cel/why/asked: cel/why/test_shapes
 cli/clusterreports/dialects: cli/clusterreports/test_writing
 cli/rollout/baseline: cli/test_exceptions
+cli/rollout/command: cli/test_rollout
+cli/rollout/evidence: cli/test_rollout
+cli/rollout/patching: cli/test_rollout
 cli/rollout/reports: cli/test_exceptions
 cli/rollout/standing: cli/test_exceptions
 cli/rollout/standingtext: cli/test_exceptions
+cli/rollout/steps: cli/test_rollout
+cli/rollout/stepstext: cli/test_rollout
 cli/options: cli/test_check
 cli/report/celvalues: cli/test_explain
 cli/report/cobertura: cli/test_coverage

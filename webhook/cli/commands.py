@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "new": ("webhook.cli.new", "Write the files of a new policy, with tests that pass."),
     "policies": ("webhook.cli.policies", "List the policies of the library, copy and enable them."),
     "replay": ("webhook.cli.replay", "Decide recorded reviews again, and show what differs."),
+    "rollout": ("webhook.cli.rollout.command", "Propose the next step of each binding, by evidence."),
     "serve": ("webhook.cli.serve", "Serve the admission webhook."),
     "test": ("webhook.cli.test", "Run the tests of the policies."),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -23,19 +23,16 @@ from webhook.cli.options import (
     PolicyTrees,
     RegistryCA,
     VerifyKey,
-    fail,
-    fail_with,
-    given,
-    trees,
 )
 from webhook.cli.reporting import FAILING, PASSED, Level
+from webhook.cli.rollout import running
 from webhook.cli.values import Command, Group
 from webhook.lazypatterns import lazily
 from webhook.versions import NEWEST_TEXT
 
 if TYPE_CHECKING:
     from webhook.cli.rollout.baseline import Terms
-    from webhook.cli.rollout.reports import Finding, Saved
+    from webhook.cli.rollout.reports import Finding
     from webhook.policy.policyset import PolicySet
 
 _CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
@@ -101,10 +98,10 @@ def baseline(
     """
 
     def run() -> int:
-        tree = _tree(policies, version, policy_imports, Bundles(registry_ca, registry_plain_http, verify_key))
+        tree = running.tree(policies, version, policy_imports, Bundles(registry_ca, registry_plain_http, verify_key))
         return _baseline(reports, tree, _terms(approved_by, expires, reason), only or (), policy or (), write)
 
-    raise typer.Exit(_code(run))
+    raise typer.Exit(running.code(run))
 
 
 @exceptions.command("list", cls=Command, context_settings=dict(_CONTEXT))
@@ -141,36 +138,10 @@ def listed(
 
     def run() -> int:
         states = _states(fail_on, bool(reports))
-        tree = _tree(policies, version, policy_imports, Bundles(registry_ca, registry_plain_http, verify_key))
+        tree = running.tree(policies, version, policy_imports, Bundles(registry_ca, registry_plain_http, verify_key))
         return _list(reports or (), tree, within, states, everything=everything, output=output)
 
-    raise typer.Exit(_code(run))
-
-
-def _code(run: Callable[[], int]) -> int:
-    try:
-        return run()
-    except NotGiven as error:
-        return fail_with(error.problems) if error.problems else fail(str(error))
-    except BrokenPipeError:  # of stderr: whoever read it has seen enough
-        return FAILED
-    except KeyboardInterrupt:
-        return 130
-
-
-def _tree(policies: Sequence[str] | None, version: str, imports: str, bundles: Bundles) -> PolicySet:
-    """The policies. Raises NotGiven."""
-    return given(trees(policies), version, "", (), None, imports, bundles).policies
-
-
-def _read(files: Iterable[str]) -> list[Saved]:
-    """The reports. Raises NotGiven."""
-    from webhook.cli.rollout.reports import ReportError, read
-
-    try:
-        return [read(each) for each in files]
-    except ReportError as error:
-        raise NotGiven(str(error)) from None
+    raise typer.Exit(running.code(run))
 
 
 def _today() -> datetime:
@@ -216,7 +187,7 @@ def _baseline(
         raise NotGiven(f"--policy: the policy tree has no policy {unknown[0]!r}")
     if write is not None and write.exists():
         raise NotGiven(f"--write: {write} is there already; exceptions that it has are not written again")
-    reports = _read(files)
+    reports = running.saved(files)
     for file, report in zip(files, reports, strict=True):
         if report.errors:
             why = report.errors[0].message
@@ -284,7 +255,7 @@ def _list(
 
     if within < 0:
         raise NotGiven(f"--within: expected a number of days, 0 or more, got {within}")
-    reports = _read(files) if files else None
+    reports = running.saved(files) if files else None
     found = standing.standings(policies, time.time(), within, reports)
     shown = [each for each in found if everything or each.states]
     written = standingtext.as_json if output is Format.JSON else standingtext.as_text

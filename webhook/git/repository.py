@@ -108,6 +108,10 @@ class Repository(Struct, frozen=True):
         submodules = (each.partition("\t")[2] for each in staged.split("\0") if each.startswith(_SUBMODULE))
         return frozenset(listed.split("\0")[:-1]), frozenset(f"{each}/" for each in submodules)
 
+    def ask(self, *arguments: str) -> str:
+        """What git prints, run in the uppermost folder. Raises GitError."""
+        return _git(self.top, *arguments)
+
     def _advice(self) -> str:
         if _git(self.top, "rev-parse", "--is-shallow-repository").strip() == "true":
             return (

@@ -1,0 +1,234 @@
+"""`gatewright rollout`: a step is proposed on evidence of the whole time, and on no other; git takes the patch."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.audit.clusters import Object, Server, kubeconfig, policy
+from tests.auditlog.logs import FAILURE, event
+from tests.cli.running import gatewright
+from tests.cluster.apiserver import playing
+from tests.project import scratch
+
+NOW = datetime.now(UTC)
+DAYS = 3
+BINDINGS = """\
+# Who decides on these: the platform team.
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: audited}  # since spring
+spec:
+  policyName: tiny
+  validationActions: [Audit]  # not more yet
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: warned}
+spec:
+  policyName: tiny
+  validationActions:
+  # Both, so that the log has it.
+  - "Warn"  # at the terminal
+  - Audit
+---
+apiVersion: v1
+kind: List
+items:
+- apiVersion: admissionregistration.k8s.io/v1
+  kind: ValidatingAdmissionPolicyBinding
+  metadata: {name: unheard}
+  spec:
+    policyName: tiny
+    validationActions:
+    - Warn
+- {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+   "metadata": {"name": "enforced"}, "spec": {"policyName": "tiny", "validationActions": ["Deny"]}}
+"""
+POLICY = policy("tiny", "object.metadata.name.size() < 4").partition("\n---\n")[0] + "\n"
+
+
+def config(name: str, namespace: str = "shop", **labels: str) -> Object:
+    metadata = {"name": name, "namespace": namespace, "labels": labels}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Path]:
+    """A repository whose bindings are a month old, with an audit of today and a log of each day that find nothing."""
+    folder = tmp_path / "repository"
+    (folder / "policies").mkdir(parents=True)
+    (folder / "policies" / "policy.yaml").write_text(POLICY)
+    (folder / "policies" / "the bindings.yaml").write_text(BINDINGS)
+    scratch.git(folder, "init", "--quiet")
+    commit(folder, NOW - timedelta(days=30))
+    audited(folder, config("web"))
+    logged(folder)
+    yield folder
+
+
+def commit(folder: Path, at: datetime) -> None:
+    environment = scratch.environment(folder.parent, GIT_COMMITTER_DATE=at.isoformat(), GIT_AUTHOR_DATE=at.isoformat())
+    scratch.git(folder, "add", "policies", env=environment)
+    scratch.git(folder, "commit", "--quiet", "--message", "policies", env=environment)
+
+
+def audited(folder: Path, *objects: Object) -> None:
+    with playing(Server(objects)) as (url, _):
+        kubeconfig(folder.parent, url)
+        given = ("--kubeconfig", folder.parent / "kubeconfig", "--context", "it", "--owner-label", "team")
+        done = gatewright("audit", *given, "-o", "json", cwd=folder)
+    assert done.returncode in (0, 1), done.stderr
+    (folder / "audit.json").write_text(done.stdout)
+
+
+def logged(folder: Path, *notes: tuple[int, str], left_out: tuple[int, ...] = ()) -> None:
+    """A log of today and of as many days before; in a request so many days ago a binding said that it would deny."""
+    lines = [event(requestReceivedTimestamp=received(day)) for day in range(DAYS + 1) if day not in left_out]
+    for day, binding in notes:
+        failure = [{**FAILURE, "policy": "tiny", "binding": binding, "message": "too long"}]
+        annotations = {"validation.policy.admission.k8s.io/validation_failure": json.dumps(failure)}
+        lines.append(event(annotations, requestReceivedTimestamp=received(day)))
+    text = "".join(json.dumps(each) + "\n" for each in lines)
+    (folder / "audit.log.gz").write_bytes(gzip.compress(text.encode()))
+
+
+def received(day: int) -> str:
+    return (NOW - timedelta(days=day, minutes=5)).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
+
+
+EVIDENCE = ("--audit", "audit.json", "--log", "audit.log.gz", "--days", str(DAYS))
+
+
+def rollout(folder: Path, *options: str, evidence: tuple[str, ...] = EVIDENCE) -> dict[str, Any]:
+    """What is said of each binding."""
+    done = gatewright("rollout", *evidence, "-o", "json", *options, cwd=folder)
+    assert (done.returncode, [line for line in done.stderr.splitlines() if line.startswith("error")]) == (0, [])
+    return {each["binding"]: each for each in json.loads(done.stdout)["bindings"]}
+
+
+def states(found: dict[str, Any]) -> dict[str, str]:
+    return {name: each["state"] for name, each in found.items()}
+
+
+def test_a_step_is_ready_where_nobody_was_hit_and_git_takes_it(here: Path) -> None:
+    found = rollout(here, "--patch", "steps.patch")
+    assert {name: (each["state"], each["proposed"]) for name, each in found.items()} == {
+        "audited": ("ready", ["Warn", "Audit"]),
+        "warned": ("ready", ["Deny", "Audit"]),
+        "unheard": ("ready", ["Warn", "Audit"]),
+        "enforced": ("done", None),
+    }
+    assert found["warned"]["why"] == "nobody was hit in 3 days"
+    scratch.git(here, "apply", "--check", "steps.patch")
+    scratch.git(here, "apply", "steps.patch")
+    changed = BINDINGS.replace("[Audit]", "[Warn, Audit]").replace('"Warn"', '"Deny"')
+    assert (here / "policies" / "the bindings.yaml").read_text() == changed.replace(
+        "    - Warn\n", "    - Warn\n    - Audit\n"
+    )
+    assert states(rollout(here))["audited"] == "unknown"  # it is another binding now, and not committed
+
+
+def test_without_a_line_feed_at_the_end_and_with_those_of_windows(here: Path) -> None:
+    file = here / "policies" / "the bindings.yaml"
+    file.write_bytes(BINDINGS.replace("\n", "\r\n").rstrip().encode())
+    commit(here, NOW - timedelta(days=20))
+    rollout(here, "--patch", "steps.patch")
+    scratch.git(here, "apply", "steps.patch")
+    changed = BINDINGS.replace("[Audit]", "[Warn, Audit]").replace('"Warn"', '"Deny"')
+    changed = changed.replace("    - Warn\n", "    - Warn\n    - Audit\n")
+    assert file.read_bytes() == changed.replace("\n", "\r\n").rstrip().encode()
+
+
+def test_what_is_hit_stays_and_is_listed_with_its_owners(here: Path) -> None:
+    audited(here, config("named", team="cart"), config("other-name", "bank"))
+    logged(here, (1, "warned"), (2, "warned"), (DAYS + 1, "audited"))
+    found = rollout(here)
+    assert states(found) == {"audited": "hit", "warned": "hit", "unheard": "ready", "enforced": "done"}
+    assert found["audited"]["why"] == "2 objects of bank (1), cart (1)"
+    assert found["warned"]["why"] == "3 objects of bank (1), cart (1), shop (1)"
+    (request,) = (each for each in found["warned"]["hits"] if each["requests"])
+    assert request == {
+        "kind": "deployments.apps", "namespace": "shop", "name": "web", "owner": "shop", "message": "too long",
+        "requests": 2, "last": received(1),
+    }  # fmt: skip
+    text = gatewright("rollout", *EVIDENCE, cwd=here).stdout
+    assert f"    shop: deployments.apps shop/web: 2 requests, the last at {received(1)}: too long\n" in text
+    assert "    cart: ConfigMap shop/named: is there: no\n" in text
+    assert text.endswith("4 bindings: 1 ready, 2 hit, 1 done\n")
+
+
+def test_what_was_hit_before_the_time_is_over(here: Path) -> None:
+    logged(here, (DAYS + 1, "audited"))
+    assert states(rollout(here))["audited"] == "ready"
+
+
+def test_no_step_without_evidence_of_the_whole_time(here: Path) -> None:
+    only_audit, only_log = EVIDENCE[:2], EVIDENCE[2:]
+    assert rollout(here, evidence=only_audit)["audited"]["why"] == "no audit log (--log)"
+    assert rollout(here, evidence=only_log)["audited"]["why"] == "no report of an audit (--audit)"
+    logged(here, left_out=(2,))
+    found = rollout(here, "--patch", "steps.patch")
+    day = (NOW - timedelta(days=2, minutes=5)).date()
+    assert found["audited"]["why"] == f"the audit log has nothing of {day}"
+    assert states(found) == {"audited": "unknown", "warned": "unknown", "unheard": "ready", "enforced": "done"}
+    assert found["unheard"]["proposed"] == ["Warn", "Audit"]  # so that there will be evidence
+    assert "[Warn, Audit]" not in (here / "steps.patch").read_text()
+    longer = rollout(here, evidence=(*EVIDENCE[:4], "--days", "10"))["audited"]["why"]
+    assert "more of the last 10 days" in longer
+
+
+def test_evidence_is_about_the_policy_as_it_is(here: Path) -> None:
+    (here / "policies" / "policy.yaml").write_text(POLICY.replace("< 4", "< 3"))
+    assert rollout(here)["audited"]["why"] == "policies/policy.yaml is not committed"
+    commit(here, NOW - timedelta(days=1))
+    assert rollout(here)["audited"]["why"] == "policies/policy.yaml was changed 1 days ago"
+    os.rename(here / ".git", here / "no.git")  # noqa: PTH104  # shorter
+    assert "is not in a git repository" in rollout(here)["audited"]["why"]
+
+
+def test_a_torn_log_is_no_evidence(here: Path) -> None:
+    content = gzip.decompress((here / "audit.log.gz").read_bytes())
+    (here / "audit.log.gz").write_bytes(content[:-20])
+    done = gatewright("rollout", *EVIDENCE, "-o", "json", cwd=here)
+    assert "no event of an audit log: torn" in done.stderr
+    (audited, *_) = json.loads(done.stdout)["bindings"]
+    assert (audited["state"], "not all of the audit log could be read" in audited["why"]) == ("unknown", True)
+
+
+def wrong(folder: Path, *options: str) -> str:
+    done: subprocess.CompletedProcess[str] = gatewright("rollout", *options, cwd=folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    return done.stderr
+
+
+def test_wrong_options_and_reports(here: Path) -> None:
+    assert "--days: expected a number from 1 to 366, got 0" in wrong(here, "--days", "0")
+    assert "the policy tree has no policy 'none'" in wrong(here, "--policy", "none")
+    report = json.loads((here / "audit.json").read_text())
+    for name, changed, said in (
+        ("check.json", {"command": "check"}, "expected a report of audit, got one of check"),
+        ("half.json", {"errors": [{"message": "no rights"}]}, "could not read everything: no rights"),
+        ("log.json", {"summary": {"events": 1}}, "give the logs themselves with --log"),
+    ):
+        (here / name).write_text(json.dumps({**report, **changed}))
+        assert said in wrong(here, "--audit", name)
+    os.utime(here / "audit.json", (NOW.timestamp() - 3 * 86400,) * 2)
+    assert "what is there now needs a new one" in wrong(here, *EVIDENCE)
+
+
+def test_what_cannot_be_written_is_said_and_nothing_is(here: Path) -> None:
+    shared = BINDINGS.replace("\n    - Warn\n", " &now [Warn]\n").replace('["Deny"]', "*now")
+    (here / "policies" / "the bindings.yaml").write_text(shared)
+    commit(here, NOW - timedelta(days=20))
+    said = wrong(here, *EVIDENCE, "--patch", "steps.patch")
+    assert "the bindings.yaml" in said and "validationActions cannot be changed in this text" in said
+    assert not (here / "steps.patch").exists()

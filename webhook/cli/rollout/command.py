@@ -1,0 +1,146 @@
+"""`gatewright rollout`: the next step of each binding, from Audit over Warn to Deny, where evidence allows it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from webhook.cli.options import (
+    FAILED,
+    Bundles,
+    Format,
+    KubernetesVersion,
+    NotGiven,
+    Output,
+    PolicyImports,
+    PolicyTrees,
+    is_bundle,
+    trees,
+)
+from webhook.cli.reporting import PASSED
+from webhook.cli.rollout import running
+from webhook.versions import NEWEST_TEXT
+
+if TYPE_CHECKING:
+    from webhook.cli.rollout.reports import Saved
+    from webhook.cli.rollout.steps import Step
+
+_MOST_DAYS: Final = 366
+
+
+def rollout(
+    audit: Annotated[
+        list[str] | None,
+        typer.Option("--audit", metavar="REPORT", help="What audit wrote with -o json today; may be repeated."),
+    ] = None,
+    log: Annotated[
+        list[str] | None,
+        typer.Option("--log", metavar="FILE", help="A file of the API server's audit log; may be repeated."),
+    ] = None,
+    days: Annotated[
+        int, typer.Option("--days", metavar="N", help="How long nobody must have been hit, by logs of each day.")
+    ] = 14,
+    policy: Annotated[
+        list[str] | None, typer.Option("--policy", metavar="NAME", help="Only this policy; may be repeated.")
+    ] = None,
+    patch: Annotated[
+        Path | None, typer.Option("--patch", metavar="FILE", help="Write the changes of the bindings, for git apply.")
+    ] = None,
+    output: Output = Format.TEXT,
+    policies: PolicyTrees = None,
+    version: KubernetesVersion = NEWEST_TEXT,
+    policy_imports: PolicyImports = "",
+) -> None:
+    """Propose the next step of each binding: from Audit to Warn, from Warn to Deny.
+
+    A step is ready if nothing that is there and no request of the last days broke the policy, the evidence covers the
+    whole time, and the policy and its binding have not changed in it. What is hit is listed with its owner.
+
+    Exit code: **0**, **2** the run itself failed, and nothing is written: a bad policy, a bad option, a bad report.
+    """
+
+    def run() -> int:
+        if bundles := [each for each in trees(policies) if is_bundle(each)]:
+            raise NotGiven(f"--policies: {bundles[0]}: a bundle has no files to change; name the folder it is made of")
+        if not 1 <= days <= _MOST_DAYS:
+            raise NotGiven(f"--days: expected a number from 1 to {_MOST_DAYS}, got {days}")
+        tree = running.tree(policies, version, policy_imports, Bundles())
+        if unknown := sorted({*(policy or ())} - tree.names):
+            raise NotGiven(f"--policy: the policy tree has no policy {unknown[0]!r}")
+        now = datetime.fromtimestamp(time.time(), UTC)
+        reports = _audits(audit or (), now)
+
+        from webhook.cli.rollout import evidence, steps, stepstext
+        from webhook.cli.streams import put
+
+        found = evidence.evidence(reports, log or (), now - timedelta(days=days))
+        for problem in found.problems:
+            _say(str(problem))
+        every = steps.steps(tree, found, now, days, steps.history(), bool(log))
+        shown = [each for each in every if not policy or each.binding.policy in policy]
+        written = stepstext.as_json if output is Format.JSON else stepstext.as_text
+        text = "" if patch is None else _patched(shown)
+        if not put(written(shown)):
+            return FAILED
+        return PASSED if patch is None else _written(text, patch)
+
+    raise typer.Exit(running.code(run))
+
+
+def _audits(files: Sequence[str], now: datetime) -> list[Saved]:
+    """The reports, each of a whole audit, and not older than a day. Raises NotGiven."""
+    reports = running.saved(files)
+    for file, report in zip(files, reports, strict=True):
+        if report.of_log:
+            raise NotGiven(f"--audit {file}: tells of requests in audit logs; give the logs themselves with --log")
+        if report.command != "audit":
+            raise NotGiven(f"--audit {file}: expected a report of audit, got one of {report.command}")
+        if report.errors:
+            raise NotGiven(f"--audit {file}: the audit could not read everything: {report.errors[0].message}")
+        if file != "-":
+            written = datetime.fromtimestamp(Path(file).stat().st_mtime, UTC)
+            if now - written > timedelta(days=1):
+                raise NotGiven(f"--audit {file}: it was written on {written.date()}; what is there now needs a new one")
+    return reports
+
+
+def _patched(found: Sequence[Step]) -> str:
+    """The patch of the steps that are ready. Raises NotGiven."""
+    from webhook.cli.rollout.patching import NotWritten, patch
+    from webhook.git.places import folder_of, place_of
+    from webhook.git.repository import GitError, Repository
+
+    ready = [each for each in found if each.state == "ready"]
+    paths: dict[str, str] = {}
+    try:
+        for each in ready:
+            file = each.binding.file
+            top = Repository.of(folder_of([str(Path(file).parent)])).top
+            paths[file] = place_of(top, [file]).below[0]
+        return patch(ready, paths)
+    except (GitError, NotWritten) as error:
+        raise NotGiven(f"--patch: {error}") from None
+
+
+def _written(text: str, file: Path) -> int:
+    from webhook.cli.report.writing import to_file
+
+    if not text:
+        _say(f"no step is ready, so {file} is not written")
+        return PASSED
+    if not to_file([text], str(file)):
+        return FAILED
+    _say(f"apply the steps: git apply {file}")
+    return PASSED
+
+
+def _say(message: str) -> None:
+    from webhook.cli.report.problems import note_line
+
+    sys.stderr.write(note_line(message, color=False))

@@ -1,0 +1,115 @@
+"""What speaks for the next step of a binding, and what against it: audit logs say whom it hit in requests, reports of
+audits what of the cluster it hits, and git since when it is as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+from msgspec import Struct, field
+
+from webhook.auditlog.notes import noted
+from webhook.auditlog.reading import LogFile
+from webhook.cli.rollout.reports import Saved
+from webhook.documents.document import Problem
+
+MOST: Final = 100_000
+"""Hits that are kept; further ones of other objects are counted for their binding."""
+
+Key = tuple[str, str]
+"""The names of a policy and of its binding."""
+
+
+class Hit(Struct):
+    """An object that a binding hits. `owner`: whose it is, else its namespace. `requests`: about it in the period, of
+    which `last` is the time of the last one; 0 and "" if an audit found it. `message`: the last that was said."""
+
+    kind: str
+    namespace: str
+    name: str
+    owner: str
+    message: str
+    requests: int = 0
+    last: str = ""
+
+
+class Evidence(Struct):
+    """What was read. `audited`: whether there is a report of an audit. `days`: those of which the logs have events.
+
+    `last`: when the last event was received, as the log has it. `hits`: by binding. `beyond`: hits that are not kept.
+    """
+
+    audited: bool = False
+    days: set[str] = field(default_factory=set)
+    last: str = ""
+    hits: dict[Key, list[Hit]] = field(default_factory=dict)
+    beyond: dict[Key, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def missing_days(self, until: date, days: int) -> list[str]:
+        """The days before `until` of which the logs have no event."""
+        wanted = [(until - timedelta(days=back)).isoformat() for back in range(days, 0, -1)]
+        return [each for each in wanted if each not in self.days]
+
+
+def evidence(reports: Sequence[Saved], logs: Iterable[str], since: datetime) -> Evidence:
+    """What the reports and the files of audit logs say; of logs, what was received from `since` on (in UTC)."""
+    found = Evidence(audited=bool(reports))
+    hits: dict[tuple[Key, str, str, str, str], Hit] = {}
+    for report in reports:
+        for each in report.findings:
+            of = each.object
+            if of is None or not each.policy:
+                continue
+            key = (each.policy, each.binding)
+            # An object in two reports, as of two clusters, is two objects.
+            hit = Hit(of.kind, of.namespace, of.name, each.owner or of.namespace, each.message)
+            _keep(found, hits, key, ("report", f"{id(report)} {of.kind}", of.namespace, of.name), hit)
+    for file in logs:
+        log = LogFile(file)
+        _read(log, since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S"), found, hits)
+        found.problems += log.problems
+    return found
+
+
+def _read(log: LogFile, since: str, found: Evidence, hits: dict[tuple[Key, str, str, str, str], Hit]) -> None:
+    for _, event in log.events():
+        time = event.get("requestReceivedTimestamp")
+        if not isinstance(time, str) or not time.endswith("Z"):  # as the API server writes it: then texts are in order
+            continue
+        found.days.add(time[:10])
+        found.last = max(found.last, time)
+        if time < since or (said := noted(event)) is None:
+            continue
+        target = said.target
+        kind = f"{target.resource}/{target.subresource}" if target.subresource else target.resource
+        kind = f"{kind}.{target.group}" if target.group else kind
+        for note in said.notes:
+            if note.exception:
+                continue
+            hit = Hit(kind, target.namespace, target.name, target.namespace, note.message)
+            kept = _keep(found, hits, (note.policy, note.binding), ("log", kind, target.namespace, target.name), hit)
+            if kept is not None:
+                kept.requests += 1
+                if time >= kept.last:
+                    kept.last, kept.message = time, note.message
+
+
+def _keep(
+    found: Evidence,
+    hits: dict[tuple[Key, str, str, str, str], Hit],
+    key: Key,
+    of: tuple[str, str, str, str],
+    hit: Hit,
+) -> Hit | None:
+    """The hit on this object that is kept; None if there are too many."""
+    known = hits.get((key, *of))
+    if known is not None:
+        return known
+    if len(hits) >= MOST:
+        found.beyond[key] = found.beyond.get(key, 0) + 1
+        return None
+    hits[(key, *of)] = hit
+    found.hits.setdefault(key, []).append(hit)
+    return hit

@@ -1,0 +1,138 @@
+"""Writes steps as a patch of the files that the bindings stand in. Nothing but the actions changes: comments, order and
+style of YAML stay."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from webhook.cli.rollout.steps import Edit, Step
+from webhook.documents import reader
+from webhook.documents.files import reason
+
+_FIELD: Final = "validationActions"
+_PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./ ")
+
+
+class NotWritten(ValueError):
+    """A step that cannot be written into its file; the text says where, and why."""
+
+
+def patch(steps: Iterable[Step], paths: dict[str, str]) -> str:
+    """A unified diff as git takes it. paths: each file's path in its repository. Raises NotWritten."""
+    by_file: dict[str, list[Step]] = {}
+    for each in steps:
+        by_file.setdefault(each.binding.file, []).append(each)
+    return "".join(_of_file(file, by_file[file], paths[file]) for file in sorted(by_file))
+
+
+def _of_file(file: str, steps: Iterable[Step], path: str) -> str:
+    try:
+        old = Path(file).read_bytes().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        why = reason(error) if isinstance(error, OSError) else "not UTF-8"
+        raise NotWritten(f"{file}: {why}") from None
+    if not _PLAIN.issuperset(path):
+        raise NotWritten(f"{file}: its name has characters that a patch would have to escape")
+    new = old
+    for each in steps:
+        if each.edit is not None:
+            new = edited(new, each, each.edit)
+    tab = "\t" if " " in path else ""
+    lines = difflib.unified_diff(
+        _lines(old), _lines(new), fromfile=f"a/{path}{tab}", tofile=f"b/{path}{tab}", lineterm="\n"
+    )
+    return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+def _lines(text: str) -> list[str]:
+    """The lines as git counts them: only a line feed ends one."""
+    return [f"{line}\n" for line in text.split("\n")[:-1]] + [last for last in text.split("\n")[-1:] if last]
+
+
+def edited(text: str, step: Step, edit: Edit) -> str:
+    """The text of a file with the step of a binding. Raises NotWritten."""
+    binding = step.binding
+    where = f"{binding.file}:{binding.line}"
+    try:
+        found = [each for each in _objects(text) if _is(each, binding.kind, binding.name)]
+    except (yaml.YAMLError, RecursionError):
+        found = []
+    if len(found) != 1:
+        raise NotWritten(f"{where}: {binding.kind} {binding.name} cannot be found in the text of its file")
+    actions = _value(_value(found[0], "spec"), _FIELD)
+    inside = found[0].start_mark.index <= actions.start_mark.index < found[0].end_mark.index if actions else False
+    if not isinstance(actions, yaml.SequenceNode) or not actions.value or not inside:
+        raise NotWritten(f"{where}: expected {_FIELD} as a list in the text of the binding itself")
+    made = _with(text, actions, edit)
+    if not _says(made, text, step):
+        raise NotWritten(f"{where}: {_FIELD} cannot be changed in this text; change it by hand: {step.proposed}")
+    return made
+
+
+def _objects(text: str) -> Iterator[yaml.MappingNode]:
+    """The objects of a file, with those in Lists."""
+    for document in yaml.compose_all(text, Loader=yaml.SafeLoader):
+        if isinstance(document, yaml.MappingNode):
+            yield document
+            items = _value(document, "items")
+            if isinstance(items, yaml.SequenceNode):
+                yield from (each for each in items.value if isinstance(each, yaml.MappingNode))
+
+
+def _value(node: Any, key: str) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return next((value for name, value in node.value if name.value == key), None)
+    return None
+
+
+def _is(node: yaml.MappingNode, kind: str, name: str) -> bool:
+    said = (_value(node, "kind"), _value(_value(node, "metadata"), "name"))
+    return [each.value if isinstance(each, yaml.ScalarNode) else None for each in said] == [kind, name]
+
+
+def _with(text: str, actions: yaml.SequenceNode, edit: Edit) -> str:
+    """The text with the edit, in the style in which the actions are written."""
+    items = actions.value
+    if edit.instead_of is not None:
+        (item,) = (each for each in items if each.value == edit.instead_of)
+        start, end = item.start_mark.index, item.end_mark.index
+        return text[:start] + text[start:end].replace(edit.instead_of, edit.action) + text[end:]
+    item = items[-1 if edit.last else 0]
+    start, end = item.start_mark.index, item.end_mark.index
+    written = text[start:end].replace(item.value, edit.action)
+    if actions.flow_style:
+        return f"{text[:end]}, {written}{text[end:]}" if edit.last else f"{text[:start]}{written}, {text[start:]}"
+    newline = "\r\n" if "\r\n" in text else "\n"
+    indent = " " * actions.start_mark.column
+    if edit.last:
+        return f"{text[:end]}{newline}{indent}- {written}{text[end:]}"
+    at = actions.start_mark.index
+    return f"{text[:at]}- {written}{newline}{indent}{text[at:]}"
+
+
+def _says(made: str, text: str, step: Step) -> bool:
+    """Whether the made text says what is wanted, and otherwise what the text said."""
+    binding = step.binding
+    before, after = (
+        [each.value for each in reader.parse(each_text.encode(), binding.file)[0]] for each_text in (text, made)
+    )
+    wanted = [_replaced(value, step) for value in before]
+    return after == wanted and before != after
+
+
+def _replaced(value: Any, step: Step) -> Any:
+    """The object with the actions of the step, if it is its binding."""
+    binding = step.binding
+    if not isinstance(value, dict):
+        return value
+    if isinstance(value.get("items"), list):
+        return {**value, "items": [_replaced(each, step) for each in value["items"]]}
+    metadata = value.get("metadata")
+    if value.get("kind") != binding.kind or not isinstance(metadata, dict) or metadata.get("name") != binding.name:
+        return value
+    return {**value, "spec": {**value["spec"], _FIELD: step.proposed}}

@@ -1,0 +1,39 @@
+"""What the commands on roll-outs share: the policies, the saved reports, and the exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from webhook.cli.options import FAILED, Bundles, NotGiven, fail, fail_with, given, trees
+
+if TYPE_CHECKING:
+    from webhook.cli.rollout.reports import Saved
+    from webhook.policy.policyset import PolicySet
+
+
+def code(run: Callable[[], int]) -> int:
+    """The exit code of a run. What is not given as expected is told on stderr."""
+    try:
+        return run()
+    except NotGiven as error:
+        return fail_with(error.problems) if error.problems else fail(str(error))
+    except BrokenPipeError:  # of stderr: whoever read it has seen enough
+        return FAILED
+    except KeyboardInterrupt:
+        return 130
+
+
+def tree(policies: Sequence[str] | None, version: str, imports: str, bundles: Bundles) -> PolicySet:
+    """The policies. Raises NotGiven."""
+    return given(trees(policies), version, "", (), None, imports, bundles).policies
+
+
+def saved(files: Iterable[str]) -> list[Saved]:
+    """The reports. Raises NotGiven."""
+    from webhook.cli.rollout.reports import ReportError, read
+
+    try:
+        return [read(each) for each in files]
+    except ReportError as error:
+        raise NotGiven(str(error)) from None

@@ -1,0 +1,83 @@
+"""The steps of bindings, as a table for people and as JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from webhook.cli.report.jsonformat import dumped
+from webhook.cli.report.text import counted
+from webhook.cli.rollout.evidence import Hit
+from webhook.cli.rollout.steps import STATES, Step
+from webhook.visible import visible
+
+_HEAD: Final = ("STATE", "NOW", "NEXT", "BINDING", "POLICY", "WHY")
+_SHOWN: Final = 10
+"""Hits of a binding that the table lists; JSON has all of them."""
+
+
+def as_text(found: Sequence[Step]) -> Iterator[str]:
+    """One line for each binding, below it what it hits, and a line that counts all."""
+    if found:
+        rows = [_HEAD, *map(_row, found)]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD) - 1)]
+        for row, step in zip(rows, (None, *found), strict=True):
+            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=False))
+            yield "  ".join([*cells, row[-1]]).rstrip() + "\n"
+            if step is not None:
+                yield from (f"    {_hit(each)}\n" for each in step.hits[:_SHOWN])
+                if len(step.hits) + step.beyond > _SHOWN:
+                    yield f"    and {len(step.hits) + step.beyond - _SHOWN:,} more\n"
+    counts = Counter(each.state for each in found)
+    said = ", ".join(f"{counts[state]:,} {state}" for state in STATES if counts[state])
+    yield f"{counted(len(found), 'binding')}{f': {said}' if said else ''}\n"
+
+
+def _row(each: Step) -> tuple[str, ...]:
+    after = ", ".join(each.proposed) if each.edit is not None else "-"
+    binding = each.binding
+    now = ", ".join(binding.actions)
+    return each.state, now, after, visible(binding.name), visible(binding.policy), visible(each.why)
+
+
+def _hit(hit: Hit) -> str:
+    name = f"{hit.namespace}/{hit.name}" if hit.namespace else hit.name
+    times = f"{counted(hit.requests, 'request')}, the last at {hit.last}" if hit.requests else "is there"
+    return f"{visible(hit.owner) or '-'}: {visible(hit.kind)} {visible(name)}: {times}: {visible(hit.message)}"
+
+
+def as_json(found: Sequence[Step]) -> Iterator[str]:
+    """The same as one object: `bindings`, and in `summary` how many there are, and in each state."""
+    counts = Counter(each.state for each in found)
+    summary = {"bindings": len(found)}
+    summary |= {str(state): counts[state] for state in STATES}
+    yield dumped({"bindings": [_value(each) for each in found], "summary": summary}) + "\n"
+
+
+def _value(each: Step) -> dict[str, Any]:
+    binding = each.binding
+    return {
+        "binding": binding.name,
+        "policy": binding.policy,
+        "file": binding.file,
+        "line": binding.line,
+        "state": each.state,
+        "actions": list(binding.actions),
+        "proposed": each.proposed if each.edit is not None else None,
+        "why": each.why,
+        "hits": [_hit_value(hit) for hit in each.hits],
+        "hitsNotKept": each.beyond,
+    }
+
+
+def _hit_value(hit: Hit) -> dict[str, Any]:
+    return {
+        "kind": hit.kind,
+        "namespace": hit.namespace,
+        "name": hit.name,
+        "owner": hit.owner,
+        "message": hit.message,
+        "requests": hit.requests,
+        "last": hit.last or None,
+    }
