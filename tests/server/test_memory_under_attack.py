@@ -98,13 +98,15 @@ def test_the_server_stays_under_the_limit_of_its_manifest(tmp_path: Path, polici
         server = launch("--policies", str(tree), "--read-timeout", "300", command=group.command if group else COMMAND)
         try:
             with contextlib.ExitStack() as stack:
+                clients = stack.enter_context(contextlib.ExitStack())
                 if policies_too:
                     reviews = itertools.cycle([review(kind) for kind in hoards])
                     for _ in range(2):
-                        stack.enter_context(_repeated(lambda: server.post("/validate", next(reviews))))
+                        clients.enter_context(_repeated(lambda: server.post("/validate", next(reviews))))
                     # The files must be unchanged for two seconds, as seen by looks that are a second or more apart.
                     stack.enter_context(_repeated(lambda: _change(tree), pause=5))
                 _attack(server)
+                clients.close()  # reviews come first: while they take all processors, a tree loads slowly
                 if policies_too:  # a change is taken over
                     wait_for(lambda: [line for line in server.lines if "before" in line], 120)
             if group:
