@@ -27,22 +27,6 @@ LONG = (
 )
 """The modules with the longest tests. They begin first, so that no process is left with one of them at the end."""
 
-UNCOUNTED = (
-    "cel/library/test_hostile.py",
-    "cel/test_hostile.py",
-    "cel/tree/test_spans.py",
-    "impact/test_brute_force.py",
-    "offline/test_explaining.py",
-    "policies/test_library.py",
-    "policies/test_mutations.py",
-    "policy/test_against_kubernetes.py",
-    "policy/test_budgets_against_kubernetes.py",
-    "policy/test_mutating_against_kubernetes.py",
-    "registration/test_against_policies.py",
-)
-"""Modules with thousands of cases that run the same lines. `make coverage` does not count them: that is slow, and the
-tests of each line itself have run it."""
-
 
 def pytest_xdist_auto_num_workers() -> int:
     """One process more than there are cores: tests of the server wait for timeouts most of their time."""
@@ -50,14 +34,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not _module(item).startswith(LONG))
-    for item in items:
-        if _module(item).startswith(UNCOUNTED):
-            item.add_marker(pytest.mark.no_cover)
-
-
-def _module(item: pytest.Item) -> str:
-    return item.nodeid.removeprefix("tests/")
+    items.sort(key=lambda item: not item.nodeid.removeprefix("tests/").startswith(LONG))
 
 
 def pytest_collection_finish() -> None:
