@@ -100,7 +100,7 @@ def test_a_process_that_starts_later_has_the_tree_in_force(two: Running, tree: P
 def test_a_worker_that_hangs_keeps_the_others_from_swapping_without_it(
     start: Callable[..., Running], tree: Path
 ) -> None:
-    server = start("--policies", str(tree), "--workers", "2", "--reload-timeout", "8")
+    server = start("--policies", str(tree), "--workers", "2", "--reload-timeout", "3")
     (stopped, _) = _children(server)[1:]
     os.kill(stopped, signal.SIGSTOP)
     write(tree, a_yaml=policy("two"))
