@@ -25,16 +25,8 @@ PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 test: $(READY)  ## all tests but tests/e2e, in one process more than there are cores
 	$(PYTEST)
 
-# Modules with thousands of cases that run the same lines. They run by themselves, as counting is slow and the tests of
-# each line have run it. (pytest-cov's no_cover is no way: each pause wraps os._exit once more, for processes that fork.)
-UNCOUNTED := tests/cel/library/test_hostile.py tests/cel/test_hostile.py tests/cel/tree/test_spans.py \
-  tests/impact/test_brute_force.py tests/offline/test_explaining.py tests/policies tests/policy/test_against_kubernetes.py \
-  tests/policy/test_budgets_against_kubernetes.py tests/policy/test_mutating_against_kubernetes.py \
-  tests/registration/test_against_policies.py
-
 coverage: $(READY)  ## make test, and what it ran of the code; fails below the floors in tests/floor.py
-	$(PYTEST) --cov --cov-report= $(UNCOUNTED:%=--ignore=%)
-	$(PYTEST) $(UNCOUNTED)
+	$(PYTEST) --cov --cov-report=
 	$(BIN)/python -m tests.floor
 
 test-all: $(READY)  ## the tests on every other Python from 3.11 that pyenv or the PATH has

@@ -18,6 +18,11 @@ from tests.auditlog.logs import FAILURE, event
 from tests.cli.running import gatewright
 from tests.cluster.apiserver import playing
 from tests.project import scratch
+from webhook.cli.options import FAILED, NotGiven
+from webhook.cli.rollout import running
+from webhook.cli.rollout.patching import NotWritten, edited, patch
+from webhook.cli.rollout.steps import Edit, Step, next_edit
+from webhook.policy.policyset import Binding
 
 NOW = datetime.now(UTC)
 DAYS = 3
@@ -232,3 +237,59 @@ def test_what_cannot_be_written_is_said_and_nothing_is(here: Path) -> None:
     said = wrong(here, *EVIDENCE, "--patch", "steps.patch")
     assert "the bindings.yaml:28: expected validationActions as a list in the text of the binding itself" in said
     assert not (here / "steps.patch").exists()
+
+
+def step(file: str, *actions: Any, name: str = "b") -> Step:
+    binding = Binding("ValidatingAdmissionPolicyBinding", name, "p", actions, None, None, file, 1)
+    return Step(binding, "ready", "", next_edit(actions))
+
+
+def text(actions: str) -> str:
+    kind = "apiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingAdmissionPolicyBinding\n"
+    return f"{kind}metadata: {{name: b}}\nspec:\n  validationActions:{actions}"
+
+
+@pytest.mark.parametrize(
+    ("actions", "written", "changed"),
+    [
+        (["Audit"], "\n  - Audit # a\n", "\n  - Warn\n  - Audit # a\n"),
+        (["Audit"], "\n    - 'Audit'", "\n    - 'Warn'\n    - 'Audit'"),
+        (["Audit"], ' ["Audit"]\n', ' ["Warn", "Audit"]\n'),
+        (["Audit", "Warn"], " [Audit, Warn]\n", " [Audit, Deny]\n"),
+        (["Warn"], " [Warn]  # w\n", " [Warn, Audit]  # w\n"),
+        (["Warn"], "\n  - Warn  # w\n", "\n  - Warn\n  - Audit  # w\n"),
+    ],
+)
+def test_actions_change_in_the_style_in_which_they_are_written(actions: list[str], written: str, changed: str) -> None:
+    asked = step("b.yaml", *actions)
+    assert asked.edit is not None
+    assert edited(text(written), asked, asked.edit) == text(changed)
+
+
+def test_what_is_not_in_the_text_is_not_changed() -> None:
+    other, asked = step("b.yaml", "Audit", name="c"), step("b.yaml", "Audit")
+    for content, of in ((text(" [Audit]\n"), other), ("a: [", asked), (text(" []\n"), asked), ("- 1\n", asked)):
+        with pytest.raises(NotWritten, match=r"b\.yaml:1: "):
+            edited(content, of, Edit("Warn"))
+
+
+def test_files_that_cannot_be_read_or_named_in_a_patch(tmp_path: Path) -> None:
+    file = tmp_path / "b.yaml"
+    with pytest.raises(NotWritten, match="No such file"):
+        patch([step(str(file), "Audit")], {str(file): "b.yaml"})
+    file.write_bytes(b"\xff")
+    with pytest.raises(NotWritten, match="not UTF-8"):
+        patch([step(str(file), "Audit")], {str(file): "b.yaml"})
+    file.write_text(text(" [Audit]\n"))
+    with pytest.raises(NotWritten, match="would have to escape"):
+        patch([step(str(file), "Audit")], {str(file): "b\n.yaml"})
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(KeyboardInterrupt(), 130), (BrokenPipeError(), FAILED), (NotGiven("x"), 2)]
+)
+def test_the_exit_code_of_a_run_that_ends_early(error: BaseException, code: int) -> None:
+    def run() -> int:
+        raise error
+
+    assert running.code(run) == code
