@@ -64,7 +64,7 @@ class Client:
             sent["Content-Length"] = str(len(encoded))
         try:
             answer = self._answer(method, path, encoded, sent)
-        except (http.client.RemoteDisconnected, http.client.CannotSendRequest, ConnectionError):
+        except (http.client.RemoteDisconnected, http.client.CannotSendRequest, ConnectionError, ssl.SSLEOFError):
             self._connection.close()  # idle for too long, or left half read: once more, on a new one
             answer = self._answer(method, path, encoded, sent)
         with answer:
