@@ -20,8 +20,10 @@ from tests.cluster.apiserver import playing
 from tests.project import scratch
 from webhook.cli.options import FAILED, NotGiven
 from webhook.cli.rollout import running
+from webhook.cli.rollout.evidence import Evidence, evidence
 from webhook.cli.rollout.patching import NotWritten, edited, patch
-from webhook.cli.rollout.steps import Edit, Step, next_edit
+from webhook.cli.rollout.steps import Edit, Step, next_edit, steps
+from webhook.policy.load.loading import load
 from webhook.policy.policyset import Binding
 
 NOW = datetime.now(UTC)
@@ -86,11 +88,11 @@ def commit(folder: Path, at: datetime) -> None:
     scratch.git(folder, "commit", "--quiet", "--message", "policies", env=environment)
 
 
-def audited(folder: Path, *objects: Object) -> None:
+def audited(folder: Path, *objects: Object, options: tuple[str, ...] = ()) -> None:
     with playing(Server(objects)) as (url, _):
         kubeconfig(folder.parent, url)
         given = ("--kubeconfig", folder.parent / "kubeconfig", "--context", "it", "--owner-label", "team")
-        done = gatewright("audit", *given, "-o", "json", cwd=folder)
+        done = gatewright("audit", *given, "-o", "json", *options, cwd=folder)
     assert done.returncode in (0, 1), done.stderr
     (folder / "audit.json").write_text(done.stdout)
 
@@ -171,6 +173,55 @@ def test_what_is_hit_stays_and_is_listed_with_its_owners(here: Path) -> None:
     assert text.endswith("4 bindings: 1 ready, 2 hit, 1 done\n")
 
 
+def test_what_a_baseline_covers_is_hit_all_the_same(here: Path) -> None:
+    audited(here, config("named"), options=("--baseline", "known.json", "--write-baseline"))
+    audited(here, config("named"), options=("--baseline", "known.json"))
+    report = json.loads((here / "audit.json").read_text())
+    assert report["findings"] == []
+    assert {each["binding"] for each in report["known"]} >= {"audited", "warned", "unheard", "enforced"}
+    assert states(rollout(here))["audited"] == "hit"
+
+
+def test_an_audit_by_other_policies_says_nothing(here: Path) -> None:
+    report = json.loads((here / "audit.json").read_text())
+    report["rules"] = [each for each in report["rules"] if each["id"] != "tiny"]
+    (here / "audit.json").write_text(json.dumps(report))
+    assert rollout(here)["audited"]["why"] == "the audit did not judge by this policy"
+
+
+def test_an_exception_covers_requests_in_the_log(here: Path) -> None:
+    covered = [{"policy": "tiny", "binding": "audited", "message": "too long", "exception": "baseline"}]
+    annotations = {"gatewright.dev/policy_exception": json.dumps(covered)}
+    content = gzip.decompress((here / "audit.log.gz").read_bytes()).decode()
+    line = json.dumps(event(annotations, requestReceivedTimestamp=received(1)))
+    (here / "audit.log.gz").write_bytes(gzip.compress(f"{content}{line}\n".encode()))
+    assert states(rollout(here))["audited"] == "ready"
+
+
+def test_hits_that_are_not_kept_count(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    logged(here, (1, "warned"), (1, "audited"))
+    monkeypatch.setattr("webhook.cli.rollout.evidence.MOST", 1)
+    found = evidence([], [str(here / "audit.log.gz")], NOW - timedelta(days=DAYS))
+    assert (list(found.hits), list(found.beyond)) == ([("tiny", "warned")], [("tiny", "audited")])
+    policies = load(here / "policies")
+    made = {each.binding.name: each for each in steps(policies, found, NOW, DAYS, lambda file: 0.0, logs=True)}
+    assert (made["audited"].state, made["audited"].edit) == ("hit", None)
+    assert made["audited"].why == "requests of 1 other that are not kept"
+
+
+def test_an_old_log_and_events_without_a_time_are_no_evidence(here: Path) -> None:
+    content = gzip.decompress((here / "audit.log.gz").read_bytes()).decode()
+    (here / "audit.log.gz").write_bytes(gzip.compress((content + json.dumps(event()) + "\n").encode()))
+    assert rollout(here)["audited"]["state"] == "ready"
+    timeless = json.dumps(event(requestReceivedTimestamp="yesterday")) + "\n"
+    (here / "audit.log.gz").write_bytes(gzip.compress((content + timeless).encode()))
+    assert rollout(here)["audited"]["why"] == "not all of the audit log could be read"
+    found = Evidence(audited={"tiny"}, days={f"{(NOW - timedelta(days=day)):%Y-%m-%d}" for day in range(1, DAYS + 1)})
+    found.last = (NOW - timedelta(hours=25)).strftime("%Y-%m-%dT%H:%M:%S.0Z")
+    made = steps(load(here / "policies"), found, NOW, DAYS, lambda file: 0.0, logs=True)
+    assert [each.state for each in made if "ends at" in each.why] == ["unknown", "unknown"]
+
+
 def test_what_was_hit_before_the_time_is_over(here: Path) -> None:
     logged(here, (DAYS + 1, "audited"))
     assert states(rollout(here))["audited"] == "ready"
@@ -195,7 +246,7 @@ def test_evidence_is_about_the_policy_as_it_is(here: Path) -> None:
     (here / "policies" / "policy.yaml").write_text(POLICY.replace("< 4", "< 3"))
     assert rollout(here)["audited"]["why"] == "policies/policy.yaml is not committed"
     commit(here, NOW - timedelta(days=1))
-    assert rollout(here)["audited"]["why"] == "policies/policy.yaml was changed 1 days ago"
+    assert rollout(here)["audited"]["why"] == "policies/policy.yaml was changed 1 day ago"
     os.rename(here / ".git", here / "no.git")  # noqa: PTH104  # shorter
     assert "is not in a git repository" in rollout(here)["audited"]["why"]
 
@@ -223,6 +274,8 @@ def test_wrong_options_and_reports(here: Path) -> None:
         ("check.json", {"command": "check"}, "expected a report of audit, got one of check"),
         ("half.json", {"errors": [{"message": "no rights"}]}, "could not read everything: no rights"),
         ("log.json", {"summary": {"events": 1}}, "give the logs themselves with --log"),
+        ("only.json", {"summary": {"hidden": 1}}, "does not tell of findings that --only hides"),
+        ("shard.json", {"summary": {"shards": 4}}, "does not tell of the namespaces of other shards"),
     ):
         (here / name).write_text(json.dumps({**report, **changed}))
         assert said in wrong(here, "--audit", name)

@@ -323,6 +323,10 @@ def _audit(asked: _Asked, how: Reporting) -> int:
     if not run.user.username:
         notes.append("judged as created by nobody in particular; --as and --as-group say who")
     scope = {"objects": found.objects, "kinds": len(found.kinds), "policies": len(found.policies)}
+    if len(sources) > 1:
+        scope["clusters"] = len(sources)
+    if asked.shard.number > 1:
+        scope["shards"] = asked.shard.number  # of which this is one, as a note says
     report = Report(
         command="audit",
         findings=found.findings,
@@ -332,7 +336,7 @@ def _audit(asked: _Asked, how: Reporting) -> int:
         warnings=list(dict.fromkeys(found.warnings)),
         notes=[*dict.fromkeys(found.notes), *notes],
         exceptions_used=found.used,
-        scope={**scope, "clusters": len(sources)} if len(sources) > 1 else scope,
+        scope=scope,
         verbose=asked.verbose,
     )
     if asked.scores or gate is not None:

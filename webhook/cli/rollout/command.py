@@ -103,6 +103,8 @@ def _audits(files: Sequence[str], now: datetime) -> list[Saved]:
             raise NotGiven(f"--audit {file}: expected a report of audit, got one of {report.command}")
         if report.errors:
             raise NotGiven(f"--audit {file}: the audit could not read everything: {report.errors[0].message}")
+        if report.left_out:
+            raise NotGiven(f"--audit {file}: does not tell of {report.left_out}; expected a report of everything")
         if file != "-":
             written = datetime.fromtimestamp(Path(file).stat().st_mtime, UTC)
             if now - written > timedelta(days=1):

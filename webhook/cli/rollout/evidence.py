@@ -35,12 +35,13 @@ class Hit(Struct):
 
 
 class Evidence(Struct):
-    """What was read. `audited`: whether there is a report of an audit. `days`: those of which the logs have events.
+    """What was read. `audited`: the policies by which each audit judged; None without a report. `days`: those of which
+    the logs have events.
 
     `last`: when the last event was received, as the log has it. `hits`: by binding. `beyond`: hits that are not kept.
     """
 
-    audited: bool = False
+    audited: set[str] | None = None
     days: set[str] = field(default_factory=set)
     last: str = ""
     hits: dict[Key, list[Hit]] = field(default_factory=dict)
@@ -55,10 +56,10 @@ class Evidence(Struct):
 
 def evidence(reports: Sequence[Saved], logs: Iterable[str], since: datetime) -> Evidence:
     """What the reports and the files of audit logs say; of logs, what was received from `since` on (in UTC)."""
-    found = Evidence(audited=bool(reports))
+    found = Evidence(audited=set.intersection(*(each.policies for each in reports)) if reports else None)
     hits: dict[tuple[Key, str, str, str, str], Hit] = {}
     for report in reports:
-        for each in report.findings:
+        for each in (*report.findings, *report.known):
             of = each.object
             if of is None or not each.policy:
                 continue
@@ -74,9 +75,13 @@ def evidence(reports: Sequence[Saved], logs: Iterable[str], since: datetime) -> 
 
 
 def _read(log: LogFile, since: str, found: Evidence, hits: dict[tuple[Key, str, str, str, str], Hit]) -> None:
-    for _, event in log.events():
+    timeless = False
+    for line, event in log.events():
         time = event.get("requestReceivedTimestamp")
         if not isinstance(time, str) or not time.endswith("Z"):  # as the API server writes it: then texts are in order
+            if not timeless:
+                found.problems.append(Problem(log.file, line, None, "an event without a time in UTC"))
+            timeless = True
             continue
         found.days.add(time[:10])
         found.last = max(found.last, time)

@@ -51,22 +51,42 @@ class _Wrong(Struct, frozen=True):
     message: str
 
 
+class _Rule(Struct, frozen=True):
+    id: str
+
+
 class Saved(Struct, frozen=True, rename="camel", kw_only=True):
     """A report. `errors`: what could not be read when it was written, so that it may not tell of everything.
 
-    `exceptions_used`: on how many objects each exception covered something.
+    `known`: findings that a baseline covered. `exceptions_used`: on how many objects each exception covered something.
     """
 
     command: str
     findings: list[Finding]
     summary: dict[str, Any]
     errors: list[_Wrong]
+    known: list[Finding] = []
+    rules: list[_Rule] = []
     exceptions_used: dict[str, int] = {}
 
     @property
     def of_log(self) -> bool:
         """Whether it tells of requests in audit logs, and not of objects that there are."""
         return "events" in self.summary
+
+    @property
+    def policies(self) -> set[str]:
+        """The names of the policies that judged."""
+        return {each.id for each in self.rules}
+
+    @property
+    def left_out(self) -> str:
+        """What was found, or would have been, and is not told, as words; "" if it tells of everything."""
+        if self.summary.get("hidden"):
+            return "findings that --only hides"
+        if self.summary.get("shards"):
+            return "the namespaces of other shards"
+        return ""
 
 
 def read(file: str) -> Saved:

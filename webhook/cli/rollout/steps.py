@@ -9,6 +9,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+from webhook.cli.report.text import counted
 from webhook.cli.rollout.evidence import Evidence, Hit
 from webhook.policy.evaluation import Validator
 from webhook.policy.policyset import Binding, Policy, PolicySet
@@ -90,7 +91,7 @@ def steps(
 def _lacking(found: Evidence, now: datetime, days: int, logs: bool) -> list[str]:
     """What is missing for all bindings."""
     said = []
-    if not found.audited:
+    if found.audited is None:
         said.append("no report of an audit (--audit)")
     if not logs:
         said.append("no audit log (--log)")
@@ -122,9 +123,11 @@ def _step(
     if edit.action == "Audit":  # harms nobody, and without it there is no evidence
         why = "what it says under Warn is in no log; under Audit too it is"
         return Step(binding, "ready", why, edit, hits, beyond)
-    if hits:
+    if hits or beyond:
         return Step(binding, "hit", _whom(hits, beyond), None, hits, beyond)
     missing = [*lacking, *_young((binding.file, policy.file), now, days, changed)]
+    if found.audited is not None and policy.name not in found.audited:
+        missing.append("the audit did not judge by this policy")
     if missing:
         return Step(binding, "unknown", "; ".join(missing))
     return Step(binding, "ready", f"nobody was hit in {days} days", edit)
@@ -140,7 +143,7 @@ def _young(files: Iterable[str], now: datetime, days: int, changed: Callable[[st
         elif isinstance(since, str):
             said.append(since)
         elif (age := now - datetime.fromtimestamp(since, UTC)) < timedelta(days=days):
-            said.append(f"{file} was changed {max(age.days, 0)} days ago")
+            said.append(f"{file} was changed {counted(max(age.days, 0), 'day')} ago")
     return said
 
 
@@ -152,8 +155,9 @@ def _whom(hits: Sequence[Hit], beyond: int) -> str:
     ranked = sorted(owners.items(), key=lambda each: (-each[1], each[0]))
     named = ", ".join(f"{owner or 'nobody known'} ({count})" for owner, count in ranked[:_SHOWN])
     more = f" and {len(ranked) - _SHOWN} more" if len(ranked) > _SHOWN else ""
-    total = len(hits) + beyond
-    return f"{total:,} object{'s' if total != 1 else ''} of {named}{more}"
+    if beyond:
+        more += f" and requests of {counted(beyond, 'other')} that are not kept"
+    return f"{counted(len(hits), 'object')} of {named}{more}" if hits else more.removeprefix(" and ")
 
 
 def history() -> Callable[[str], float | str | None]:
