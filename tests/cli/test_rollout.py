@@ -198,6 +198,15 @@ def test_an_exception_covers_requests_in_the_log(here: Path) -> None:
     assert states(rollout(here))["audited"] == "ready"
 
 
+def test_requests_that_passed_unjudged_are_said(here: Path) -> None:
+    content = gzip.decompress((here / "audit.log.gz").read_bytes()).decode()
+    annotations = {"failed-open.validating.webhook.admission.k8s.io/round_0_index_0": "it.gatewright.dev"}
+    line = json.dumps(event(annotations, requestReceivedTimestamp=received(1)))
+    (here / "audit.log.gz").write_bytes(gzip.compress(f"{content}{line}\n".encode()))
+    said = "nobody was hit in 3 days; 1 request passed unjudged, as a webhook did not answer"
+    assert rollout(here)["audited"]["why"] == said
+
+
 def test_hits_that_are_not_kept_count(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     logged(here, (1, "warned"), (1, "audited"))
     monkeypatch.setattr("webhook.cli.rollout.evidence.MOST", 1)

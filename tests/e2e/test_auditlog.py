@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tests.e2e.webhooks import Gatewright, until_seen
 from tests.server.running import wait_for
 from webhook.cli.report import logged
 from webhook.cli.report.model import Finding
+from webhook.cli.rollout.evidence import evidence
 from webhook.schema import Kinds
 
 HOOK = "it.gatewright.dev"
@@ -128,6 +130,15 @@ def test_the_log_as_findings(cluster: ControlPlane, gatewright: Gatewright, tmp_
         ("deny", "ours-denies", "ours-denies-binding", "ConfigMap shop/denied", "denied is yes"),
         ("deny", "theirs-denies", "theirs-denies-binding", "ConfigMap shop/refused", "refused is yes"),
     ]
+    judged = evidence([], [str(part)], datetime.now(UTC) - timedelta(days=1))
+    assert {key: len(hits) for key, hits in judged.hits.items()} == {
+        ("ours", "ours-binding"): 3,
+        ("theirs", "theirs-binding"): 3,
+        ("ours-denies", "ours-denies-binding"): 1,
+        ("theirs-denies", "theirs-denies-binding"): 1,
+    }
+    assert (judged.unjudged, judged.problems) == (2, [])
+    assert judged.last[:10] in judged.days
     assert found.notes == [f"the webhook {HOOK} did not answer 2 requests, which passed without it"]
     lines = part.read_text().splitlines()
     for each in found.findings:

@@ -39,6 +39,7 @@ class Evidence(Struct):
     the logs have events.
 
     `last`: when the last event was received, as the log has it. `hits`: by binding. `beyond`: hits that are not kept.
+    `unjudged`: requests that passed because a webhook did not answer.
     """
 
     audited: set[str] | None = None
@@ -46,6 +47,7 @@ class Evidence(Struct):
     last: str = ""
     hits: dict[Key, list[Hit]] = field(default_factory=dict)
     beyond: dict[Key, int] = field(default_factory=dict)
+    unjudged: int = 0
     problems: list[Problem] = field(default_factory=list)
 
     def missing_days(self, until: date, days: int) -> list[str]:
@@ -87,6 +89,7 @@ def _read(log: LogFile, since: str, found: Evidence, hits: dict[tuple[Key, str, 
         found.last = max(found.last, time)
         if time < since or (said := noted(event)) is None:
             continue
+        found.unjudged += bool(said.failed_open)
         target = said.target
         kind = f"{target.resource}/{target.subresource}" if target.subresource else target.resource
         kind = f"{kind}.{target.group}" if target.group else kind

@@ -130,7 +130,9 @@ def _step(
         missing.append("the audit did not judge by this policy")
     if missing:
         return Step(binding, "unknown", "; ".join(missing))
-    return Step(binding, "ready", f"nobody was hit in {days} days", edit)
+    unjudged = counted(found.unjudged, "request") if found.unjudged else ""
+    but = f"; {unjudged} passed unjudged, as a webhook did not answer" if unjudged else ""
+    return Step(binding, "ready", f"nobody was hit in {counted(days, 'day')}{but}", edit)
 
 
 def _young(files: Iterable[str], now: datetime, days: int, changed: Callable[[str], float | str | None]) -> list[str]:
