@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperCommand
 
-from webhook.cli.values import Command, Group
+from webhook.cli.values import HELP, HELP_OPTIONS, Command, Group
 from webhook.nearest import nearest
 
 COMMANDS: Final = {
@@ -39,9 +39,6 @@ COMMANDS: Final = {
 
 COMPLETE: Final = "_GATEWRIGHT_COMPLETE"
 """The variable by which a shell asks for completions."""
-HELP: Final = ("-h", "--help")
-
-HELP_OPTIONS: Final = {"help_option_names": [*HELP]}
 
 
 class _Commands(Group):

@@ -26,7 +26,7 @@ from webhook.cli.options import (
 )
 from webhook.cli.reporting import FAILING, PASSED, Level
 from webhook.cli.rollout import running
-from webhook.cli.values import Command, Group
+from webhook.cli.values import HELP_OPTIONS, Command, group
 from webhook.lazypatterns import lazily
 from webhook.versions import NEWEST_TEXT
 
@@ -35,17 +35,7 @@ if TYPE_CHECKING:
     from webhook.cli.rollout.reports import Finding
     from webhook.policy.policyset import PolicySet
 
-_CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
-
-exceptions = typer.Typer(
-    name="exceptions",
-    cls=Group,
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-    context_settings=dict(_CONTEXT),
-)
+exceptions = group("exceptions", no_args_is_help=True)
 
 
 @exceptions.callback()
@@ -59,7 +49,7 @@ LONGEST: Final = 2 * 366
 _DAYS: Final = lazily(r"([1-9][0-9]{0,3})d")
 
 
-@exceptions.command(cls=Command, context_settings=dict(_CONTEXT))
+@exceptions.command(cls=Command, context_settings=dict(HELP_OPTIONS))
 def baseline(
     reports: Annotated[
         list[str],
@@ -104,7 +94,7 @@ def baseline(
     raise typer.Exit(running.code(run))
 
 
-@exceptions.command("list", cls=Command, context_settings=dict(_CONTEXT))
+@exceptions.command("list", cls=Command, context_settings=dict(HELP_OPTIONS))
 def listed(
     reports: Annotated[
         list[str] | None,

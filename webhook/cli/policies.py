@@ -6,28 +6,18 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from webhook.cli.options import DEFAULT_TREE, FAILED, TREES, NotGiven, fail, fail_with, is_bundle, trees
-from webhook.cli.values import Command, Group
+from webhook.cli.values import HELP_OPTIONS, Command, group
 
 if TYPE_CHECKING:
     from webhook.library.catalog import Entry
     from webhook.library.placing import Placed
 
-_CONTEXT: Final = {"help_option_names": ["-h", "--help"]}
-
-policies = typer.Typer(
-    name="policies",
-    cls=Group,
-    invoke_without_command=True,
-    add_completion=False,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-    context_settings=dict(_CONTEXT),
-)
+policies = group("policies", invoke_without_command=True)
 
 
 class Severity(StrEnum):
@@ -109,7 +99,7 @@ def _policies(
         )
 
 
-@policies.command("list", cls=Command, context_settings=dict(_CONTEXT))
+@policies.command("list", cls=Command, context_settings=dict(HELP_OPTIONS))
 def listed(
     control: Controls = None,
     severity: Least = None,
@@ -141,7 +131,7 @@ def listed(
     raise typer.Exit(_code(run))
 
 
-@policies.command(cls=Command, context_settings=dict(_CONTEXT))
+@policies.command(cls=Command, context_settings=dict(HELP_OPTIONS))
 def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A policy of the library.")], library: Library = None
 ) -> None:
@@ -161,7 +151,7 @@ def show(
     raise typer.Exit(_code(run))
 
 
-@policies.command(cls=Command, context_settings=dict(_CONTEXT))
+@policies.command(cls=Command, context_settings=dict(HELP_OPTIONS))
 def add(
     names: Names = None,
     control: Controls = None,
@@ -199,7 +189,7 @@ def add(
     raise typer.Exit(_code(run))
 
 
-@policies.command(cls=Command, context_settings=dict(_CONTEXT))
+@policies.command(cls=Command, context_settings=dict(HELP_OPTIONS))
 def enable(
     names: Names = None,
     action: Annotated[
@@ -239,7 +229,7 @@ def enable(
     raise typer.Exit(_code(run))
 
 
-@policies.command(cls=Command, context_settings=dict(_CONTEXT))
+@policies.command(cls=Command, context_settings=dict(HELP_OPTIONS))
 def disable(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Policies of the policy tree.")],
     policies: Tree = None,

@@ -34,6 +34,24 @@ class Group(TyperGroup):
         return _converting(super().get_params(ctx))
 
 
+HELP: Final = ("-h", "--help")
+
+HELP_OPTIONS: Final = {"help_option_names": [*HELP]}
+
+
+def group(name: str, **more: Any) -> typer.Typer:
+    """A command with subcommands. more: what else typer is to know of it."""
+    return typer.Typer(
+        name=name,
+        cls=Group,
+        add_completion=False,
+        rich_markup_mode="markdown",
+        pretty_exceptions_enable=False,
+        context_settings=dict(HELP_OPTIONS),
+        **more,
+    )
+
+
 def _converting(params: list[Any]) -> list[Any]:
     for param in params:
         wanted = param.type_descriptor.annotation

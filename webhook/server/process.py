@@ -295,9 +295,12 @@ class Serving(Struct, frozen=True):
         from webhook.server.page.serving import Page
         from webhook.server.page.trying import Trying
 
-        self.state.seen = Seen()
-        trying = Trying(self.settings.kubernetes_version) if self.settings.playground else None
-        return Page(self.state, collected, Course(verdicts), self.state.seen, trying)
+        state = self.state
+        state.seen = seen = Seen()
+        trying = None
+        if self.settings.playground:
+            trying = Trying(self.settings.kubernetes_version, stopping=lambda: state.stopping)
+        return Page(state, collected, Course(verdicts), seen, trying)
 
     def _installer(self, cluster: LiveCluster | None) -> Installer:
         settings = self.settings

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import resource
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.cel.costly import in_tens
 from webhook.server.page import trying
 from webhook.server.page.trying import CannotTry, Trying
 
@@ -50,6 +52,22 @@ def test_anything_else_is_refused(sent: bytes) -> None:
     with pytest.raises(CannotTry, match="not what the playground sends") as refused:
         tried(sent)
     assert refused.value.status == 400
+
+
+def test_a_server_that_stops_waits_for_no_evaluation() -> None:
+    async def stopped() -> list[str]:
+        begun = asyncio.get_running_loop().time()
+        one = Trying("1.34", stopping=lambda: asyncio.get_running_loop().time() > begun + 0.01)
+        with pytest.raises(CannotTry, match="the server is stopping") as refused:
+            await one.evaluated(body(in_tens(8, "true")))  # which takes seconds
+        assert refused.value.status == 503
+        return children()
+
+    def children() -> list[str]:
+        return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+
+    before = children()
+    assert asyncio.run(stopped()) == before
 
 
 def test_it_ends_after_its_time() -> None:

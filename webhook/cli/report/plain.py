@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from webhook.cli.report.model import Finding, Place, Report, Suppression
 from webhook.cli.report.naming import object_name
@@ -12,6 +12,12 @@ from webhook.visible import visible
 def lines_of(text: str) -> str:
     """The text with its line breaks, and with what is not printable escaped."""
     return "\n".join(map(visible, text.splitlines()))
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The rows of a table as lines: columns two blanks apart, and as wide as their widest cell."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def about(finding: Finding) -> str:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from webhook.cli.report.plain import aligned
 from webhook.library.catalog import README, Entry
 from webhook.policy.written.policykinds import MUTATING
 from webhook.visible import visible
@@ -20,11 +21,9 @@ def as_text(entries: Sequence[Entry], states: Mapping[str, str | None]) -> str:
         about, state = each.metadata, states[each.name]
         bound = "" if state is None else state.capitalize() or "no"
         rows.append((each.name, about.severity, about.category, bound, about.title))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     count = f"{len(entries)} {'policy' if len(entries) == 1 else 'policies'}"
     in_force = sum(bool(states[each.name]) for each in entries)
-    return "\n".join([*map(visible, lines), "", f"{count}, {in_force} bound in the policy tree"]) + "\n"
+    return "\n".join([*map(visible, aligned(rows)), "", f"{count}, {in_force} bound in the policy tree"]) + "\n"
 
 
 def as_json(entries: Sequence[Entry], states: Mapping[str, str | None]) -> str:

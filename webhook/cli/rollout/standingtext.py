@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from webhook.cli.report.jsonformat import dumped
+from webhook.cli.report.plain import aligned
 from webhook.cli.report.text import counted
 from webhook.cli.rollout.standing import STATES, Standing
 from webhook.visible import visible
@@ -17,10 +18,7 @@ _HEAD: Final = ("STATE", "EXPIRES", "USES", "EXCEPTION", "POLICIES", "OWNER", "A
 def as_text(shown: Sequence[Standing], all_of: Sequence[Standing]) -> Iterator[str]:
     """One line for each exception that is shown, and a line that counts all."""
     if shown:
-        rows = [_HEAD, *map(_row, shown)]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD))]
-        for row in rows:
-            yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() + "\n"
+        yield from (f"{line}\n" for line in aligned([_HEAD, *map(_row, shown)]))
     counts = Counter(state for each in all_of for state in each.states)
     wrong = ", ".join(f"{counts[state]:,} {state}" for state in STATES if counts[state])
     yield f"{counted(len(all_of), 'exception')}{f': {wrong}' if wrong else ', all in order'}\n"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from webhook.cli.report.jsonformat import dumped
+from webhook.cli.report.plain import aligned
 from webhook.cli.report.text import counted
 from webhook.cli.rollout.evidence import Hit
 from webhook.cli.rollout.steps import STATES, Step
@@ -20,11 +21,9 @@ _SHOWN: Final = 10
 def as_text(found: Sequence[Step]) -> Iterator[str]:
     """One line for each binding, below it what it hits, and a line that counts all."""
     if found:
-        rows = [_HEAD, *map(_row, found)]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(_HEAD) - 1)]
-        for row, step in zip(rows, (None, *found), strict=True):
-            cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=False))
-            yield "  ".join([*cells, row[-1]]).rstrip() + "\n"
+        lines = aligned([_HEAD, *map(_row, found)])
+        for line, step in zip(lines, (None, *found), strict=True):
+            yield f"{line}\n"
             if step is not None:
                 yield from (f"    {_hit(each)}\n" for each in step.hits[:_SHOWN])
                 if len(step.hits) + step.beyond > _SHOWN:

@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, Literal
 
 import msgspec
@@ -25,6 +26,9 @@ SECONDS: Final = 5
 
 MOST_ANSWERED: Final = 2 << 20
 """Bytes of an answer."""
+
+_LOOK = 0.2
+"""Seconds between two looks at whether the server is stopping."""
 
 _MODULE = "webhook.cli.playground"
 _CHUNK = 1 << 16
@@ -51,10 +55,18 @@ class CannotTry(Exception):
 
 
 class Trying:
-    """Evaluates for one client at a time. version: the Kubernetes version of the server's policies."""
+    """Evaluates for one client at a time. version: the Kubernetes version of the server's policies. stopping: whether
+    the server is, which waits for no evaluation."""
 
-    def __init__(self, version: str, patience: float = PATIENCE, seconds: int = SECONDS) -> None:
+    def __init__(
+        self,
+        version: str,
+        patience: float = PATIENCE,
+        seconds: int = SECONDS,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._version = version
+        self._stopping = stopping
         self._seconds = seconds
         self._patience = patience
         self._lock = asyncio.Lock()
@@ -68,7 +80,20 @@ class Trying:
         if self._lock.locked():
             raise CannotTry(429, "another evaluation is running; there is one at a time")
         async with self._lock:
-            return await self._run(orjson.dumps({**msgspec.to_builtins(asked), "version": self._version}))
+            return await self._unless_stopping(
+                self._run(orjson.dumps({**msgspec.to_builtins(asked), "version": self._version}))
+            )
+
+    async def _unless_stopping(self, run: Coroutine[Any, Any, bytes]) -> bytes:
+        work = asyncio.create_task(run)
+        try:
+            while not (await asyncio.wait({work}, timeout=_LOOK))[0]:
+                if self._stopping():
+                    raise CannotTry(503, "the server is stopping")
+            return work.result()
+        finally:
+            work.cancel()  # ends its process
+            await asyncio.wait({work})
 
     async def _run(self, asked: bytes) -> bytes:
         try:
