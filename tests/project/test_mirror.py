@@ -33,14 +33,11 @@ apiserver/admitted: cli/test_way_in
 apiserver/completion: offline/test_requests
 apiserver/encoding: apiserver/test_decoding
 apiserver/defaults/apps: apiserver/defaults/test_defaulting
-apiserver/defaults/batch: apiserver/defaults/test_defaulting
-apiserver/defaults/resource: apiserver/defaults/test_defaulting
 apiserver/gated: apiserver/test_strategies_against_kubernetes
 apiserver/plugins/accounts: apiserver/plugins/test_admitting
 apiserver/plugins/limits: apiserver/plugins/test_admitting
 apiserver/plugins/lookups: apiserver/plugins/test_admitting
 apiserver/plugins/scheduling: apiserver/plugins/test_admitting
-apiserver/podresources: apiserver/test_strategies_against_kubernetes
 cel/check/construction: cel/value/test_messages
 cel/check/broken: cel/check/test_recovery
 cel/check/building: cel/check/test_checking
