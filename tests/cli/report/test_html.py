@@ -16,7 +16,7 @@ import pytest
 
 from tests.browsers import CONTRAST, launched
 from tests.cli.report.reports import CHECK, REPORTS, finding, report, written
-from webhook.cli.report.model import Report
+from webhook.cli.report.model import Report, Rule
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -33,6 +33,10 @@ MANY = report(
         )
         for number in range(1000)
     ],
+    rules={
+        f"rule-{number}": Rule(f"rule-{number}", "ValidatingAdmissionPolicy", controls=controls)
+        for number, controls in ((1, ("CIS 5.2.4", "NSA-CISA <b>one</b>")), (2, ("CIS 5.2.4",)))
+    },
     scope={"objects": 1000, "files": 1, "policies": 7},
 )
 
@@ -190,6 +194,21 @@ def test_filters_by_chart_and_level_and_groups(browser: Browser, tmp_path: Path)
         page.get_by_role("button", name=re.compile("^Show 50 of 142")).first.click()
         assert page.locator(".head").count() == 150
         assert page.locator(".head:focus").count() == 1
+        page.get_by_role("button", name="Group by control").click()
+        groups = page.locator(".group h3").all_inner_texts()
+        assert [each.split("\n") for each in groups] == [
+            ["no control", "714"],
+            ["CIS 5.2.4", "286"],
+            ["NSA-CISA <b>one</b>", "143"],
+        ]  # a policy may be about several
+        page.get_by_role("button", name="NSA-CISA <b>one</b>").click()
+        assert shown(page) == "143 of 1,000 shown"
+        assert page.locator(".group h3 .name").all_inner_texts() == ["CIS 5.2.4", "NSA-CISA <b>one</b>"]
+        page.locator(".head").first.click()
+        assert "CIS 5.2.4, NSA-CISA <b>one</b>" in page.locator(".more").inner_text()
+        page.keyboard.press("Escape")
+        page.get_by_role("searchbox").fill("cis 5.2.4")
+        assert shown(page) == "286 of 1,000 shown"
 
 
 def test_charts_count_what_each_choice_would_show(browser: Browser, tmp_path: Path) -> None:

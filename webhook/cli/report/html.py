@@ -23,6 +23,7 @@ from webhook.cli.report.scores import Scores
 from webhook.cli.report.style import Style
 from webhook.cli.report.text import scope, summary
 from webhook.excerpts import Excerpt
+from webhook.library.metadata import MOST_SHOWN
 from webhook.pages.assets import asset, content_policy
 from webhook.visible import encodable, visible
 
@@ -62,6 +63,7 @@ def _data(report: Report) -> Iterator[str]:
                 "kind": visible(each.kind),
                 "url": _web(each.url),
                 "severity": visible(each.severity),
+                "controls": [visible(control) for control in each.controls[:MOST_SHOWN]],
             }
             for each in report.rules.values()
         },

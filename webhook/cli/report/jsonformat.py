@@ -265,6 +265,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
         "title": rule.title,
         "severity": rule.severity or None,
         "category": rule.category or None,
+        "controls": list(rule.controls),
         "url": rule.url or None,
         "file": rule.place and rule.place.file,
         "line": rule.place and rule.place.line,

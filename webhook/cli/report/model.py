@@ -98,8 +98,8 @@ class Rule(Struct, frozen=True):
 
     `kind`: ValidatingAdmissionPolicy, MutatingAdmissionPolicy, "schema", "lint", "test". `title`: a line of plain text.
     `help`: more text, in Markdown; that of a policy is its author's, and not trusted with markup. `url`: its page.
-    `place`: where it is declared. `name`: words for an id that is a number. `severity` and `category`: what a policy
-    says of itself (webhook.library.metadata); "" if it does not.
+    `place`: where it is declared. `name`: words for an id that is a number. `severity`, `category` and `controls`, such
+    as "CIS 5.2.4": what a policy says of itself (webhook.library.metadata); empty if it does not.
     """
 
     id: str
@@ -111,6 +111,7 @@ class Rule(Struct, frozen=True):
     name: str = ""
     severity: str = ""
     category: str = ""
+    controls: tuple[str, ...] = ()
 
 
 class Suppression(Struct, frozen=True):
