@@ -348,6 +348,8 @@ const showFindings = (report, findings, main, before = {}) => {
     return table;
   })() : null;
 
+  const trend = report.history?.length > 1 ? trendOf(report.history) : null;
+
   const mutated = report.diffs.length ? make("details", { class: "card" },
     make("summary", {}, "What mutation changes"), ...report.diffs.map(diffOf)) : null;
 
@@ -360,7 +362,7 @@ const showFindings = (report, findings, main, before = {}) => {
   });
   const keys = make("p", { class: "keys" }, make("kbd", {}, "/"), " search  ", make("kbd", {}, "j"), " ",
     make("kbd", {}, "k"), " next, previous  ", make("kbd", {}, "Enter"), " details  ", make("kbd", {}, "Esc"), " show all");
-  main.replaceChildren(...[inputs, scored, mutated,
+  main.replaceChildren(...[inputs, scored, trend, mutated,
     findings.length ? make("div", { class: "cards" }, ...charts.map((each) => each.card)) : null,
     findings.length ? make("div", { class: "tools" }, search, chips, by) : null,
     findings.length ? make("div", { class: "status" }, make("p", {}, status, " ", reset), keys) : null,

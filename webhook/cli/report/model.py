@@ -252,6 +252,21 @@ class Diff(Struct, frozen=True):
     lines: tuple[str, ...]
 
 
+class Past(Struct, frozen=True, kw_only=True):
+    """What one audit came to. `at`: when it ended, as in Report. `deny`, `warn`, `audit`: findings of each level,
+    before a baseline takes those away that it knows. `objects`, `policies`: how many there were. `score`: that of all
+    objects, 0 to 100; None if none was asked for. `complete`: whether everything could be read."""
+
+    at: str
+    deny: int
+    warn: int
+    audit: int
+    objects: int
+    policies: int
+    score: float | None = None
+    complete: bool = True
+
+
 class Report(Struct, frozen=True, kw_only=True):
     """All that a run came to. The order is that of the inputs, and the same in every run.
 
@@ -263,7 +278,9 @@ class Report(Struct, frozen=True, kw_only=True):
     `untested`: policies without tests. `mutated`: what became of mutants; None if none were made. `impact`: what two
     policy trees were compared for, and what cannot be said; None for other commands. `hidden`: how many findings are
     left out on demand, `hidden_denied` and `hidden_failing` those among them that deny, and that fail the run.
-    `exceptions_used`: on how many objects each exception covered something.
+    `exceptions_used`: on how many objects each exception covered something. `at`: of an audit of objects, when it
+    ended, such as "2026-11-29T20:00:04Z"; else "". `history`: the last audits, the oldest first, this one at the end;
+    empty if they are not kept.
     `elsewhere`: of files of another revision than the work tree's, the name in this report, `REVISION:PATH` -> the path
     from the current folder, for formats whose readers look for the file there. `advice`: a line of the text, for
     people, on what to do next. `verbose`, `shows_diffs`,
@@ -289,6 +306,8 @@ class Report(Struct, frozen=True, kw_only=True):
     hidden_denied: int = 0
     hidden_failing: int = 0
     exceptions_used: Mapping[str, int] = {}
+    at: str = ""
+    history: Sequence[Past] = ()
     elsewhere: Mapping[str, str] = {}
     advice: str = ""
     verbose: bool = False
