@@ -109,3 +109,9 @@ def test_a_request_about_a_subresource_is_known_by_its_resource() -> None:
     assert rules.kind_of("Pod/exec").condition() == (
         "request.resource.resource == 'pods' && request.?subResource.orValue('') == 'exec'"
     )
+
+
+def test_a_kind_is_not_guessed_in_a_group_beside_its_own() -> None:
+    named = [Kind(group, "*", kind) for group in ("apps", "batch") for kind in ("Deployment", "CronJob")]
+    _, guessed = rules.resource_rules(named, Kinds.builtin(), ("CREATE",))
+    assert guessed == []

@@ -130,6 +130,7 @@ convert/gatekeeper/templates: convert/test_whole
 convert/jsonpatches: convert/test_whole
 convert/kyverno/celpolicies: convert/test_whole
 convert/kyverno/context: convert/test_whole
+convert/kyverno/images: convert/kyverno/test_documented
 convert/kyverno/jmesfunctions: convert/kyverno/test_expressions
 convert/kyverno/match: convert/test_whole
 convert/kyverno/mutation: convert/test_whole

@@ -175,6 +175,13 @@ def test_a_value(text: str, expected: Any) -> None:
         (f"unknown({OBJECT}a)", "unknown()"),
         ("length(request.name, request.name)", "length() with 2 arguments"),
         ("not_null()", "not_null() without arguments"),
+        ("truncate(" * 20 + "request.name" + ", `3`)" * 20, "CEL is too long"),
+        (" || ".join([f"{OBJECT}spec.a"] * 38), "CEL is too long"),
+        (f"trim({OBJECT}a, {OBJECT}b)", "characters that are no constant"),
+        (f"truncate({OBJECT}a, {OBJECT}b)", "a length that is no constant"),
+        (f"replace({OBJECT}a, 'a', 'b', {OBJECT}b)", "a count that is no constant"),
+        (f"divide(`5`, {OBJECT}b)", "divide() of fields"),
+        ("divide(`5`, `0`)", "divide() of fields, or by what is no constant number"),
         (f"pattern_match({OBJECT}a, 'b')", "a pattern that is no constant"),
     ],
 )

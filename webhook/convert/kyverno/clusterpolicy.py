@@ -9,6 +9,7 @@ from webhook.convert import celtext, rules, standard
 from webhook.convert.kyverno import conditions, match, operations
 from webhook.convert.kyverno.context import CONFIG_MAP, PODS, Context, pod_of
 from webhook.convert.kyverno.exempting import Exempted
+from webhook.convert.kyverno.expressions import Images
 from webhook.convert.kyverno.mutation import mutate
 from webhook.convert.kyverno.validation import validate
 from webhook.convert.model import JSONObject, Outcome, Unfinished, Unsupported, listing, mapping, texts
@@ -116,6 +117,8 @@ class _Policy:
             self._outcome.differs((*at, "match"), text)
         rule.resource_rules, rule.namespace_selector = made, matched.native
         context = self._context(rule, matched, at, mutating="mutate" in given)
+        if all((each.kind, each.sub) == ("Pod", "") for each in matched.kinds):
+            context.translator.names["images"] = Images()
         context.ignores = rule.failure_policy == "Ignore"
         try:
             self._fill(rule, given, spec, context, matched, at)

@@ -11,7 +11,7 @@ import msgspec
 
 from webhook.convert import celtext
 from webhook.convert.kyverno import values, variables
-from webhook.convert.kyverno.expressions import Lists, Request, Scalar, Stream, Translator, Value
+from webhook.convert.kyverno.expressions import Image, Images, Lists, Request, Scalar, Stream, Translator, Value
 from webhook.convert.model import Unfinished, Unsupported, listing, mapping
 from webhook.paths import Path
 
@@ -84,8 +84,8 @@ def condition(given: Any, translator: Translator, at: Path) -> str:
 
 
 def _compared(key: Value, operator: str, value: Any, translator: Translator) -> str:
-    if isinstance(key, Request):
-        raise Unfinished("a condition about the whole of request")
+    if isinstance(key, Request | Images | Image):
+        raise Unfinished(f"a condition about the whole of {'request' if isinstance(key, Request) else 'images'}")
     if isinstance(key, Scalar) and key.quantity and (sign := _SIGNS.get(operator)) and values.is_quantity(str(value)):
         return f"{key.quantity}.compareTo(quantity({celtext.text(str(value))})) {sign} 0"
     if operator in _SETS:

@@ -44,7 +44,7 @@ class Context:
     def __init__(self, outcome: Outcome, *, root: str = "object", old: str = _OLDER, deletes: bool = False) -> None:
         self.root, self.deletes, self.ignores = root, deletes, False
         self.translator = Translator({}, NEWER if deletes and root == "object" else root, old)
-        self.translator.names["images"] = Missing("the variable images, references of images taken apart")
+        self.translator.names["images"] = Missing("the variable images in a rule that is not about Pods alone")
         self.param_ref: JSONObject = {}
         self._outcome = outcome
 

@@ -8,13 +8,16 @@ from msgspec import UNSET
 
 from webhook.convert import celtext
 from webhook.convert.kyverno import jmespath
-from webhook.convert.kyverno.expressions import Scalar, Translator, Value
+from webhook.convert.kyverno.expressions import ELEMENT_IMAGE, Scalar, Translator, Value
 from webhook.convert.model import Unfinished, Unsupported
 from webhook.lazypatterns import lazily
 
 _OPEN: Final = "{{"
 _CLOSE: Final = "}}"
 _REFERENCE = lazily(r"\$\([^()]{1,200}\)")
+_OF_ELEMENT = lazily(
+    r"images\.(?:containers|initContainers|ephemeralContainers)\.\\?\"?\{\{ ?element\.name ?\}\}\\?\"?\."
+)
 _MOST: Final = 50  # variables in a text
 
 
@@ -43,7 +46,7 @@ def has_references(value: Any) -> bool:
 def parts(text: str) -> list[str | jmespath.Node]:
     """The text as constant parts and parsed variables, in order. Raises BadVariable."""
     found: list[str | jmespath.Node] = []
-    rest = text
+    rest = _OF_ELEMENT.sub(f"{ELEMENT_IMAGE}.", text)
     while _OPEN in rest:
         before, _, rest = rest.partition(_OPEN)
         if before.endswith("\\"):
