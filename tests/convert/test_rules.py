@@ -46,7 +46,11 @@ def test_no_kind(text: str) -> None:
     [
         (Kind(kind="Pod"), [("", "*", ["pods"])], ""),
         (Kind(kind="Pod", sub="exec"), [("", "*", ["pods/exec"])], ""),
-        (Kind("apps", "v1", "*Set"), [("apps", "v1", ["daemonsets", "replicasets", "statefulsets"])], ""),
+        (
+            Kind("apps", "v1", "*Set"),
+            [("apps", "v1", ["daemonsets", "replicasets", "statefulsets"])],
+            "custom resources",
+        ),
         (Kind(), [("*", "*", ["*"])], ""),
         (Kind(sub="*"), [("*", "*", ["*/*"])], ""),
         (Kind("acme.io", "v1", "Widget"), [("acme.io", "v1", ["widgets"])], "taken to be widgets"),

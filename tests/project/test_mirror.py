@@ -135,6 +135,7 @@ convert/kyverno/match: convert/test_whole
 convert/kyverno/mutation: convert/test_whole
 convert/kyverno/patterns: convert/test_whole
 convert/kyverno/validation: convert/test_whole
+convert/kyverno/operations: convert/kyverno/test_documented
 convert/kyverno/values: convert/test_whole
 convert/kyverno/variables: convert/kyverno/test_expressions
 convert/model: convert/test_whole

@@ -115,6 +115,11 @@ def resource_rules(
             plural = plural_of(each.kind)
             guessed.append(f"the kind {each.kind} is not known; its resource is taken to be {plural}")
             made.append(rule(each.group, each.version, f"{plural}/{each.sub}" if each.sub else plural, operations))
+        if found and celtext.is_wild(each.kind):
+            guessed.append(
+                f"{each.kind} stands for the kinds that are known here, and not for those of custom resources whose "
+                "definitions are not among the sources"
+            )
         for group, plural in found:
             resource = f"{plural}/{each.sub}" if each.sub else plural
             made.append(rule(group, each.version if not celtext.is_wild(each.version) else "*", resource, operations))

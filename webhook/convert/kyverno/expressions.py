@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from webhook.convert import celtext
 from webhook.convert.kyverno.jmespath import Node
@@ -19,12 +19,15 @@ from webhook.convert.model import Unfinished
 class Scalar(Struct, frozen=True):
     """An expression with one value. chain: its optional, if it may be absent; it then is null.
 
-    type: bool, string, int, list or dyn.
+    type: bool, string, int, double, list or dyn. constant: the JSON value, if it is known. quantity: the expression as
+    a quantity of Kubernetes, if it is a sum of what may be quantities.
     """
 
     cel: str
     chain: str = ""
     type: str = "dyn"
+    constant: Any = UNSET
+    quantity: str = ""
 
 
 class Lists(Struct, frozen=True):
@@ -204,7 +207,7 @@ class Translator:
             return f"{scalar.cel} != ''"
         if scalar.type == "list":
             return f"size({scalar.cel}) > 0"
-        if scalar.type == "int":
+        if scalar.type in ("int", "double"):
             return "true"
         return f"!({scalar.cel} in [dyn(null), dyn(false), dyn(''), dyn([]), dyn({{}})])"
 
@@ -234,7 +237,10 @@ class Translator:
     def _index(self, value: Value, index: int) -> Value:
         scalar = self.scalar(value)
         if index < 0:
-            raise Unfinished("JMESPath: an index from the end")
+            listed = self.elements(scalar)
+            if len(listed) > _REPEATED:
+                raise Unfinished("JMESPath: an index from the end of a list with a long expression")
+            return _optional(f"{listed}[?size({listed}) - {-index}]")
         chain = f"{scalar.chain or f'dyn({scalar.cel})'}[?{index}]"
         return _optional(chain)
 
@@ -269,7 +275,7 @@ class Translator:
     def elements(self, value: Value) -> str:
         """The list, or the map, that is gone through; an empty one if it is absent."""
         if isinstance(value, Lists):
-            return "(" + " + ".join(self.elements(each) for each in value.items) + ")"
+            return "(" + " + ".join(map(as_list, value.items)) + ")"
         scalar = self.scalar(value)
         return f"{scalar.chain}.orValue([])" if scalar.chain else scalar.cel
 
@@ -326,7 +332,8 @@ class Translator:
                 return Scalar("false" if node.value == "==" else "true", type="bool")
             sides = (f"dyn({left.cel})" if left.type not in (right.type, "dyn") else left.cel, right.cel)
             return Scalar(f"{sides[0]} {node.value} {sides[1]}", type="bool")
-        terms = [f"type({each.cel}) == int" for each in (left, right) if each.type == "dyn"]
+        unknown = [each.cel for each in (left, right) if each.type == "dyn"]
+        terms = [f"(type({each}) == int || type({each}) == double)" for each in unknown]
         return Scalar(celtext.conjunction([*terms, f"{left.cel} {node.value} {right.cel}"]), type="bool")
 
     def _function(self, node: Node, current: Value | None) -> Value:
@@ -342,7 +349,26 @@ class Translator:
         return function(self, arguments)
 
 
+_LISTS: Final = frozenset(
+    {
+        "containers", "initContainers", "ephemeralContainers", "volumes", "volumeMounts", "env", "envFrom", "ports",
+        "rules", "tls", "paths", "subjects", "tolerations", "imagePullSecrets", "hostAliases", "finalizers",
+        "ownerReferences", "externalIPs", "accessModes", "webhooks", "verbs", "resources", "apiGroups", "groups", "add",
+        "drop", "args", "command", "topologySpreadConstraints",
+    }
+)  # fmt: skip
+"""Fields that are lists wherever Kubernetes has them."""
+_REPEATED: Final = 120  # characters of an expression that may stand there twice
 _NAMED: Final = {"hash": "a hash of several values", "slice": "a slice", "reference": "an expression reference"}
+
+
+def as_list(value: Scalar) -> str:
+    """The list that a value is; a list of it alone if it is none, and an empty one if it is absent."""
+    if value.type == "list" or value.chain.rpartition(".")[2].removeprefix("?") in _LISTS:
+        return f"{value.chain}.orValue([])" if value.chain else value.cel
+    if value.type != "dyn":
+        return f"[{value.cel}]"
+    return f"({value.cel} == null ? [] : type({value.cel}) == list ? {value.cel} : [{value.cel}])"
 
 
 def _optional(chain: str) -> Scalar:
@@ -352,7 +378,7 @@ def _optional(chain: str) -> Scalar:
 
 
 def _constant(value: Any) -> Scalar:
-    kinds: dict[type, str] = {bool: "bool", str: "string", int: "int", list: "list"}
+    kinds: dict[type, str] = {bool: "bool", str: "string", int: "int", float: "double", list: "list"}
     return Scalar(celtext.literal(value), type=kinds.get(type(value), "dyn"))
 
 
