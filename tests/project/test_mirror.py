@@ -203,7 +203,6 @@ server/installing: server/test_reload
 server/listening: server/test_process
 server/port: server/test_protocol
 server/profiling: server/test_debugging
-server/rehearsal: server/test_reload
 server/state: server/test_app
 server/traces/spans: server/test_sight
 server/watching: server/test_sight
