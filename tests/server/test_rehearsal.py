@@ -1,4 +1,4 @@
-"""A tree is loaded in a process of its own first: what its limit of time counts. test_reload has what else it refuses."""
+"""A tree is loaded in a process of its own first: what its limit of time counts. test_reload has what it refuses else."""
 
 from __future__ import annotations
 
