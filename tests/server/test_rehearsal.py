@@ -1,4 +1,4 @@
-"""A tree is loaded in a process of its own first: what its limit of time counts. test_reload has what it refuses else."""
+"""A tree is loaded in a process of its own first: what its limit of time counts. What else it refuses: test_reload."""
 
 from __future__ import annotations
 
