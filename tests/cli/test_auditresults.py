@@ -69,14 +69,18 @@ def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_scores_of_what_is_there(here: tuple[Path, Store]) -> None:
-    done = run(here[0], "--scores", "-o", "json")
+    done = run(here[0], "--scores", "--history", "audits.jsonl", "-o", "json")
     report = json.loads(done.stdout)
     jsonschema.validate(report, SCHEMA)
     scores = {each["namespace"]: (each["score"], each["objects"]) for each in report["scores"]["namespaces"]}
     # The Pods are the Deployment's, and count as one.
     assert scores == {"yard": (60.0, 1), "shop": (90.0, 4), "bank": (100.0, 2)}
     assert report["scores"]["cluster"]["score"] == 88.5
-    assert "scores" not in json.loads(run(here[0], "-o", "json").stdout)
+    again = json.loads(run(here[0], "--history", "audits.jsonl", "-o", "json").stdout)
+    jsonschema.validate(again, SCHEMA)
+    assert "scores" not in again
+    assert [(each["deny"], each["score"]) for each in again["history"]] == [(2, 88.5), (2, None)]
+    assert [each["at"] for each in again["history"]] == [report["at"], again["at"]]
 
 
 def test_a_gate_decides_the_exit_code(here: tuple[Path, Store]) -> None:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -18,12 +19,15 @@ from msgspec import Struct
 from webhook.cli.auditmetrics import Metrics, measured
 from webhook.cli.auditresults import (
     GateFile,
+    History,
     Logs,
     Reports,
     Scored,
     WriteReports,
     gate_of,
+    history_of,
     of_logs,
+    remembered,
     reported,
     scored,
 )
@@ -141,6 +145,7 @@ def audit(
     gate: GateFile = None,
     write_reports: WriteReports = None,
     metrics: Metrics = None,
+    history: History = None,
     shard: OneShard = "",
     shards: Shards = 0,
     logs: Logs = None,
@@ -184,6 +189,7 @@ def audit(
             gate=gate,
             write_reports=write_reports,
             metrics=metrics,
+            history=history,
             shard=shard_of(shard, shards),
             logs=tuple(logs or ()),
             version=version,
@@ -233,6 +239,7 @@ class _Asked(Struct, frozen=True, kw_only=True):
     gate: Path | None
     write_reports: Reports | None
     metrics: Path | None
+    history: Path | None
     shard: Shard
     logs: tuple[str, ...]
     version: str
@@ -270,6 +277,7 @@ def _audit(asked: _Asked, how: Reporting) -> int:
         _of_one_cluster(asked)
         _of_a_whole(asked, how)
         gate = gate_of(asked.gate)
+        history_of(asked.history)
         custom = workloads_of(asked.settings)
         run = given(
             asked.policies,
@@ -337,6 +345,7 @@ def _audit(asked: _Asked, how: Reporting) -> int:
         notes=[*dict.fromkeys(found.notes), *notes],
         exceptions_used=found.used,
         scope=scope,
+        at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         verbose=asked.verbose,
     )
     if asked.scores or gate is not None:
@@ -348,6 +357,8 @@ def _audit(asked: _Asked, how: Reporting) -> int:
     if asked.metrics is not None:
         seconds = time.monotonic() - started
         report = measured(report, asked.metrics, found.judged, now=time.time(), seconds=seconds, shard=asked.shard)
+    if asked.history is not None:
+        report = remembered(report, asked.history)
     return finish(report, how, fails)
 
 
@@ -364,6 +375,7 @@ def _logged(asked: _Asked, how: Reporting, fails: Callable[[Finding], bool]) -> 
         "--gate": asked.gate is not None,
         "--write-reports": asked.write_reports is not None,
         "--metrics": asked.metrics is not None,
+        "--history": asked.history is not None,
         "--shard": asked.shard.number > 1,
     }
     return finish(of_logs(asked.logs, refused, asked.version), how, fails)
@@ -390,6 +402,7 @@ def _of_a_whole(asked: _Asked, how: Reporting) -> None:
         ("FILE", bool(asked.snapshots)),
         ("--snapshot", asked.snapshot is not None),
         ("--gate", asked.gate is not None),
+        ("--history", asked.history is not None),
         ("--write-baseline", bool(how.write)),
     )
     refuse_shard(asked.shard, given)

@@ -45,6 +45,15 @@ WriteReports = Annotated[
     ),
 ]
 
+History = Annotated[
+    Path | None,
+    typer.Option(
+        "--history",
+        metavar="FILE",
+        help="Keep what the last audits came to in this file, and show the trend with html and json.",
+    ),
+]
+
 Logs = Annotated[
     list[str] | None,
     typer.Option(
@@ -73,6 +82,34 @@ def scored(report: Report, judged: Mapping[str, int], gate: Gate | None) -> Repo
     from webhook.cli.report.scores import scores
 
     return replace(report, scores=scores(report.findings, judged, report.rules, gate))
+
+
+def history_of(file: Path | None) -> None:
+    """Whether the file of `--history` can be used. Raises NotGiven if it cannot."""
+    if file is None:
+        return
+    from webhook.cli.report import history
+
+    try:
+        history.read(file)
+    except history.HistoryError as error:
+        raise NotGiven(f"--history: {error}") from None
+
+
+def remembered(report: Report, file: Path) -> Report:
+    """Add the report to the file of `--history`. Returns it with the last audits, and with a problem if that failed."""
+    from webhook.cli.report import history
+    from webhook.cli.report.writing import put_into
+    from webhook.documents.document import Problem
+
+    try:
+        # Read again: another audit may have ended in the meantime.
+        audits = (*history.read(file), history.past(report))[-history.MOST :]
+        put_into(file, history.text(audits))
+    except (history.HistoryError, OSError) as error:
+        text = str(error) if isinstance(error, history.HistoryError) else f"cannot be written: {error.strerror}"
+        return replace(report, problems=[*report.problems, Problem(str(file), None, None, f"--history: {text}")])
+    return replace(report, history=audits)
 
 
 def reported(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
@@ -31,6 +32,8 @@ CATEGORIES: Final = (
 )  # fmt: skip
 SEVERITIES: Final = ("low", "medium", "high", "critical")
 """From the least on."""
+MOST_SHOWN: Final = 100
+"""Controls of a policy that pages show."""
 
 
 class Framework(Struct, frozen=True):
@@ -111,6 +114,13 @@ def read(annotations: Mapping[str, str]) -> tuple[Metadata, list[str]]:
         if meant is not None:
             problems.append(f"{visible(key)}: means nothing; did you mean {PREFIX}{meant}?")
     return metadata, problems
+
+
+@lru_cache(maxsize=4096)
+def controls_of(text: str) -> tuple[Control, ...]:
+    """The controls that an annotation names, in the order of frameworks and numbers. What is not valid is left out,
+    and what is beyond MOST_SHOWN."""
+    return _controls(text, [])[:MOST_SHOWN]
 
 
 def control(text: str) -> Control:

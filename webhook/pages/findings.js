@@ -42,7 +42,8 @@ const showFindings = (report, findings, main, before = {}) => {
   const AT_ONCE = 100; // rows that are made when what is shown changes: a browser lays all of them out
   const ORDER = ["deny", "error", "warn", "warning", "audit", "note", "pass", "none"];
   const WORDS = { pass: "passed", none: "suppressed" };
-  const state = { text: "", level: "", rule: "", namespace: "", owner: "", severity: "", by: "rule", shown: {}, ...before };
+  const state = { text: "", level: "", rule: "", namespace: "", owner: "", severity: "", control: "", by: "rule", shown: {},
+    ...before };
 
   const levelOf = (each) => (each.suppressed ? "none" : each.levels.reduce(
     (one, other) => (ORDER.indexOf(other) < ORDER.indexOf(one) ? other : one)));
@@ -54,20 +55,25 @@ const showFindings = (report, findings, main, before = {}) => {
     file: (each) => each.file,
     change: (each) => each.change || "",
     severity: (each) => report.rules[each.rule]?.severity || "",
+    control: (each) => controlsOf(each.rule), // a list: what a policy is about may be in several catalogues
   };
-  const NOTHING = { namespace: "cluster-scoped", owner: "no owner", change: "unchanged", severity: "no severity" };
+  const NO_CONTROL = [""];
+  const controlsOf = (rule) => (report.rules[rule]?.controls?.length ? report.rules[rule].controls : NO_CONTROL);
+  const valuesOf = (each, field) => (field === "control" ? each.of.control : [each.of[field]]);
+  const isOf = (each, field, value) => each.of[field] === value || (field === "control" && each.of.control.includes(value));
+  const NOTHING = { namespace: "cluster-scoped", owner: "no owner", change: "unchanged", severity: "no severity", control: "no control" };
   const named = (field, value) => value || NOTHING[field] || "none";
 
   for (const each of findings) {
     each.level = levelOf(each);
     each.of = Object.fromEntries(Object.entries(FIELDS).map(([field, value]) => [field, value(each)]));
     each.words = [each.rule, each.level, each.place, each.message, each.object, each.path, each.namespace, each.owner,
-      each.binding, each.change, each.suppressed].filter(Boolean).join("\n").toLowerCase();
+      each.binding, each.change, each.suppressed, ...each.of.control].filter(Boolean).join("\n").toLowerCase();
   }
 
   // ------------------------------------------------------------------------------------------------- what is shown
 
-  const CHOSEN = ["level", "rule", "namespace", "owner", "severity"];
+  const CHOSEN = ["level", "rule", "namespace", "owner", "severity", "control"];
 
   // What matches, and by field the groups of what would match without the choice in this field: all in one pass.
   const matched = () => {
@@ -81,14 +87,14 @@ const showFindings = (report, findings, main, before = {}) => {
       let against = null;
       let more = false;
       for (const [field, value] of chosen) {
-        if (each.of[field] === value) continue;
+        if (isOf(each, field, value)) continue;
         more = against !== null;
         against = field;
         if (more) break;
       }
       if (more) continue;
       if (against === null) found.push(each);
-      for (const field of against === null ? CHOSEN : [against]) count(groups[field], each.of[field], each.level);
+      for (const field of against === null ? CHOSEN : [against]) countEach(groups, field, each);
     }
     return { found, groups };
   };
@@ -99,8 +105,13 @@ const showFindings = (report, findings, main, before = {}) => {
     group.levels[level] = (group.levels[level] || 0) + 1;
   };
 
+  const countEach = (groups, field, each) => {
+    if (field === "control") for (const value of each.of.control) count(groups.control, value, each.level);
+    else count(groups[field], each.of[field], each.level);
+  };
+
   const whole = Object.fromEntries(CHOSEN.map((field) => [field, new Map()]));
-  for (const each of findings) for (const field of CHOSEN) count(whole[field], each.of[field], each.level);
+  for (const each of findings) for (const field of CHOSEN) countEach(whole, field, each);
 
   const pick = (field, value) => {
     state[field] = state[field] === value ? "" : value;
@@ -111,11 +122,12 @@ const showFindings = (report, findings, main, before = {}) => {
   // --------------------------------------------------------------------------------------------------- the charts
 
   const TITLES = { rule: report.command === "lint" ? "By rule" : "By policy", namespace: "By namespace", owner: "By owner",
-    severity: "By severity" };
-  const charts = ["rule", "namespace", "owner", "severity"].filter((field) => {
-    const values = new Set(findings.map(FIELDS[field]));
+    severity: "By severity", control: "By control" };
+  const charts = ["rule", "namespace", "owner", "severity", "control"].filter((field) => {
+    const values = whole[field];
     if (field === "rule") return values.size > 0;
     if (field === "owner" && findings.every((each) => (each.owner || "") === (each.namespace || ""))) return false;
+    if (field === "control") return values.size > (values.has("") ? 1 : 0);
     return values.size > 1 || (values.size === 1 && !values.has(""));
   }).map((field) => {
     const list = make("ul", { class: "bars" });
@@ -167,6 +179,7 @@ const showFindings = (report, findings, main, before = {}) => {
     const more = rule && (rule.kind === "lint" ? rule.name : rule.kind);
     add(rule && rule.kind === "lint" ? "rule" : "policy", more ? `${each.rule} (${more})` : each.rule);
     add("severity", rule && rule.severity);
+    add("controls", each.of.control.join(", "));
     add("binding", each.binding);
     add("request", each.operation);
     add("field", each.path);
@@ -246,12 +259,13 @@ const showFindings = (report, findings, main, before = {}) => {
     ...(findings.some((each) => each.namespace) ? [["namespace", "namespace"]] : []),
     ...(findings.some((each) => each.change) ? [["change", "change"]] : []),
     ...(charts.some((each) => each.field === "owner") ? [["owner", "owner"]] : []),
-    ...(charts.some((each) => each.field === "severity") ? [["severity", "severity"]] : [])];
+    ...(charts.some((each) => each.field === "severity") ? [["severity", "severity"]] : []),
+    ...(charts.some((each) => each.field === "control") ? [["control", "control"]] : [])];
   if (!before.by && findings.some((each) => each.change)) state.by = "change";
   search.value = state.text;
 
   const clear = () => {
-    Object.assign(state, { text: "", level: "", rule: "", namespace: "", owner: "", severity: "", shown: {} });
+    Object.assign(state, { text: "", level: "", rule: "", namespace: "", owner: "", severity: "", control: "", shown: {} });
     search.value = "";
     show();
   };
@@ -274,9 +288,10 @@ const showFindings = (report, findings, main, before = {}) => {
     reset.hidden = every && !state.text && !state.level;
     const groups = new Map();
     for (const each of found) {
-      const key = each.of[state.by];
-      if (!groups.has(key)) groups.set(key, []);
-      groups.get(key).push(each);
+      for (const key of valuesOf(each, state.by)) {
+        if (!groups.has(key)) groups.set(key, []);
+        groups.get(key).push(each);
+      }
     }
     const gravest = (those) => Math.min(...those.map((each) => ORDER.indexOf(each.level)).slice(0, 1000));
     const sorted = [...groups].sort((one, other) =>
@@ -333,6 +348,8 @@ const showFindings = (report, findings, main, before = {}) => {
     return table;
   })() : null;
 
+  const trend = report.history?.length > 1 ? trendOf(report.history) : null;
+
   const mutated = report.diffs.length ? make("details", { class: "card" },
     make("summary", {}, "What mutation changes"), ...report.diffs.map(diffOf)) : null;
 
@@ -345,7 +362,7 @@ const showFindings = (report, findings, main, before = {}) => {
   });
   const keys = make("p", { class: "keys" }, make("kbd", {}, "/"), " search  ", make("kbd", {}, "j"), " ",
     make("kbd", {}, "k"), " next, previous  ", make("kbd", {}, "Enter"), " details  ", make("kbd", {}, "Esc"), " show all");
-  main.replaceChildren(...[inputs, scored, mutated,
+  main.replaceChildren(...[inputs, scored, trend, mutated,
     findings.length ? make("div", { class: "cards" }, ...charts.map((each) => each.card)) : null,
     findings.length ? make("div", { class: "tools" }, search, chips, by) : null,
     findings.length ? make("div", { class: "status" }, make("p", {}, status, " ", reset), keys) : null,

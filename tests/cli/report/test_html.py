@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.browsers import CONTRAST, launched
-from tests.cli.report.reports import CHECK, REPORTS, finding, report, written
-from webhook.cli.report.model import Report
+from tests.cli.report.reports import CHECK, REPORTS, SCORED, finding, report, written
+from webhook.cli.report.model import Past, Report, Rule
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -33,8 +34,21 @@ MANY = report(
         )
         for number in range(1000)
     ],
+    rules={
+        f"rule-{number}": Rule(f"rule-{number}", "ValidatingAdmissionPolicy", controls=controls)
+        for number, controls in ((1, ("CIS 5.2.4", "NSA-CISA <b>one</b>")), (2, ("CIS 5.2.4",)))
+    },
     scope={"objects": 1000, "files": 1, "policies": 7},
 )
+TREND = replace(
+    SCORED,
+    at="2026-11-29T20:00:04Z",
+    history=[
+        Past(at=f"2026-11-{day}T20:00:04Z", deny=40 - day, warn=2, audit=day % 3, objects=20, policies=3,
+             score=70.5 + day if day != 20 else None, complete=day != 21)
+        for day in range(15, 29)
+    ],
+)  # fmt: skip
 
 
 class Outline(HTMLParser):
@@ -190,6 +204,42 @@ def test_filters_by_chart_and_level_and_groups(browser: Browser, tmp_path: Path)
         page.get_by_role("button", name=re.compile("^Show 50 of 142")).first.click()
         assert page.locator(".head").count() == 150
         assert page.locator(".head:focus").count() == 1
+        page.get_by_role("button", name="Group by control").click()
+        groups = page.locator(".group h3").all_inner_texts()
+        assert [each.split("\n") for each in groups] == [
+            ["no control", "714"],
+            ["CIS 5.2.4", "286"],
+            ["NSA-CISA <b>one</b>", "143"],
+        ]  # a policy may be about several
+        page.get_by_role("button", name="NSA-CISA <b>one</b>").click()
+        assert shown(page) == "143 of 1,000 shown"
+        assert page.locator(".group h3 .name").all_inner_texts() == ["CIS 5.2.4", "NSA-CISA <b>one</b>"]
+        page.locator(".head").first.click()
+        assert "CIS 5.2.4, NSA-CISA <b>one</b>" in page.locator(".more").inner_text()
+        page.keyboard.press("Escape")
+        page.get_by_role("searchbox").fill("cis 5.2.4")
+        assert shown(page) == "286 of 1,000 shown"
+
+
+def test_the_trend_is_a_chart_and_a_table(browser: Browser, tmp_path: Path) -> None:
+    with opened(browser, TREND, tmp_path) as page:
+        assert "2026-11-29 20:00 UTC" in page.locator("header").inner_text()
+        score = page.get_by_role("img", name="Score of the last 13 audits: 85.5 and then 98.5 of 100")
+        assert score.locator("circle").count() == 13
+        said = "Findings of the last 14 audits: 25 and then 12 denied, 2 and then 2 warned, 0 and then 1 noted"
+        bars = page.get_by_role("img", name=said)
+        assert bars.locator("rect.f-deny").count() == 14
+        before = bars.get_attribute("viewBox")
+        page.set_viewport_size({"width": 500, "height": 700})
+        page.wait_for_function(
+            "was => document.querySelector('.trend svg').getAttribute('viewBox') !== was", arg=before
+        )
+        page.get_by_text("As a table").click()
+        rows = page.get_by_role("region", name="Table of audits").locator("tbody tr").all_inner_texts()
+        assert len(rows) == 14
+        assert rows[0] == "2026-11-28 20:00 UTC\t98.5\t12\t2\t1\t20\t3\t"
+        assert rows[7].endswith("20\t3\tnot everything was read")
+        assert rows[8] == "2026-11-20 20:00 UTC\t\t20\t2\t2\t20\t3\t"
 
 
 def test_charts_count_what_each_choice_would_show(browser: Browser, tmp_path: Path) -> None:
@@ -233,8 +283,9 @@ def test_the_keyboard_reaches_everything(browser: Browser, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_texts_are_readable_in_light_and_in_dark(scheme: str, browser: Browser, tmp_path: Path) -> None:
-    with opened(browser, CHECK, tmp_path, color_scheme=scheme) as page:
+    with opened(browser, TREND, tmp_path, color_scheme=scheme) as page:
         page.locator(".head").first.click()
+        page.get_by_text("As a table").click()
         ratio, where = page.evaluate(CONTRAST)
         assert ratio >= 4.5, where  # WCAG 2, AA
         before = page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -247,7 +298,8 @@ def test_texts_are_readable_in_light_and_in_dark(scheme: str, browser: Browser, 
 
 @pytest.mark.parametrize("width", [360, 1200])
 def test_nothing_is_wider_than_the_window(width: int, browser: Browser, tmp_path: Path) -> None:
-    with opened(browser, CHECK, tmp_path, viewport={"width": width, "height": 700}) as page:
+    with opened(browser, TREND, tmp_path, viewport={"width": width, "height": 700}) as page:
+        page.get_by_text("As a table").click()
         for head in page.locator(".head").all():
             head.click()
         assert page.evaluate("document.documentElement.scrollWidth") <= width

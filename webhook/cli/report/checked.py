@@ -146,7 +146,16 @@ def rules(policies: PolicySet) -> Mapping[str, Rule]:
         title = " ".join(text.partition("\n\n")[0].split())
         about, _ = metadata.read(dict(each.annotations))
         place = Place(each.file, each.line)
-        rule = Rule(each.name, each.kind, title, text, "", place, severity=about.severity, category=about.category)
+        rule = Rule(
+            each.name,
+            each.kind,
+            title,
+            text,
+            place=place,
+            severity=about.severity,
+            category=about.category,
+            controls=tuple(map(str, about.controls)),
+        )
         found.setdefault(each.name, rule)
     return found
 

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 from msgspec.structs import replace
 
-from webhook.cli.report import scoreviews
+from webhook.cli.report import history, scoreviews
 from webhook.cli.report.itself import version
 from webhook.cli.report.model import Case, Finding, Report, merged
 from webhook.cli.report.naming import object_name
@@ -23,13 +23,14 @@ from webhook.cli.report.scores import Scores
 from webhook.cli.report.style import Style
 from webhook.cli.report.text import scope, summary
 from webhook.excerpts import Excerpt
+from webhook.library.metadata import MOST_SHOWN
 from webhook.pages.assets import asset, content_policy
 from webhook.visible import encodable, visible
 
 
 def text(report: Report) -> Iterator[str]:
     """The page in pieces: a finding is written before the next one is made."""
-    style, script = asset("shared.css"), asset("findings.js") + asset("report.js")
+    style, script = asset("shared.css"), asset("findings.js") + asset("trend.js") + asset("report.js")
     policy = content_policy(style, script)
     title = f"gatewright {report.command}"
     said = escape(summary(replace(report, scope={}), Style(False)))
@@ -40,7 +41,9 @@ def text(report: Report) -> Iterator[str]:
     yield '<meta name="color-scheme" content="light dark">\n<meta name="referrer" content="no-referrer">\n'
     yield f"<style>{style}</style>\n</head>\n<body>\n"
     yield f'<header><p class="brand">Gatewright <span>{escape(report.command)}</span></p>'
-    looked_at = f"<p>{escape(scope(report))}</p>" if report.scope else ""
+    when = f"{report.at[:16].replace('T', ' ')} UTC" if report.at else ""
+    about = ", ".join(filter(None, (scope(report) if report.scope else "", when)))
+    looked_at = f"<p>{escape(about)}</p>" if about else ""
     yield f"<h1>{said}</h1>{looked_at}</header>\n"
     yield '<main id="main"><noscript><p>The findings are shown by the script of this page, which is turned off here.'
     yield "</p></noscript></main>\n"
@@ -62,6 +65,7 @@ def _data(report: Report) -> Iterator[str]:
                 "kind": visible(each.kind),
                 "url": _web(each.url),
                 "severity": visible(each.severity),
+                "controls": [visible(control) for control in each.controls[:MOST_SHOWN]],
             }
             for each in report.rules.values()
         },
@@ -71,6 +75,7 @@ def _data(report: Report) -> Iterator[str]:
         ],
         "notes": [visible(note) for note in report.notes],
         **({"scores": _scores(report.scores)} if report.scores is not None else {}),
+        **({"history": history.values(report.history)} if report.history else {}),
         "diffs": [[visible(line) for line in each.lines] for each in report.diffs],
     }
     yield f'{{"report":{_dumped(fixed)},"findings":['

@@ -54,6 +54,8 @@ def dumped(value: Any) -> str:
 def fields(report: Report) -> Iterator[tuple[str, Any]]:
     """The fields of the report's object with their values: JSON values, or iterators over the items of a list."""
     yield "command", report.command
+    if report.at:
+        yield "at", report.at
     yield "findings", (_finding(each, report) for each in report.findings)
     yield "excepted", (_excepted(each, report) for each in _of(report, "exception"))
     if report.exceptions_used:
@@ -73,6 +75,10 @@ def fields(report: Report) -> Iterator[tuple[str, Any]]:
         from webhook.cli.report import scoreviews  # where it is asked for
 
         yield "scores", scoreviews.value(report.scores)
+    if report.history:
+        from webhook.cli.report import history
+
+        yield "history", history.values(report.history)
     yield "rules", (_rule(each) for each in report.rules.values())
     yield "errors", problems(report.problems)
     yield "warnings", problems(report.warnings)
@@ -265,6 +271,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
         "title": rule.title,
         "severity": rule.severity or None,
         "category": rule.category or None,
+        "controls": list(rule.controls),
         "url": rule.url or None,
         "file": rule.place and rule.place.file,
         "line": rule.place and rule.place.line,

@@ -98,8 +98,8 @@ class Rule(Struct, frozen=True):
 
     `kind`: ValidatingAdmissionPolicy, MutatingAdmissionPolicy, "schema", "lint", "test". `title`: a line of plain text.
     `help`: more text, in Markdown; that of a policy is its author's, and not trusted with markup. `url`: its page.
-    `place`: where it is declared. `name`: words for an id that is a number. `severity` and `category`: what a policy
-    says of itself (webhook.library.metadata); "" if it does not.
+    `place`: where it is declared. `name`: words for an id that is a number. `severity`, `category` and `controls`, such
+    as "CIS 5.2.4": what a policy says of itself (webhook.library.metadata); empty if it does not.
     """
 
     id: str
@@ -111,6 +111,7 @@ class Rule(Struct, frozen=True):
     name: str = ""
     severity: str = ""
     category: str = ""
+    controls: tuple[str, ...] = ()
 
 
 class Suppression(Struct, frozen=True):
@@ -251,6 +252,21 @@ class Diff(Struct, frozen=True):
     lines: tuple[str, ...]
 
 
+class Past(Struct, frozen=True, kw_only=True):
+    """What one audit came to. `at`: when it ended, as in Report. `deny`, `warn`, `audit`: findings of each level,
+    before a baseline takes those away that it knows. `objects`, `policies`: how many there were. `score`: that of all
+    objects, 0 to 100; None if none was asked for. `complete`: whether everything could be read."""
+
+    at: str
+    deny: int
+    warn: int
+    audit: int
+    objects: int
+    policies: int
+    score: float | None = None
+    complete: bool = True
+
+
 class Report(Struct, frozen=True, kw_only=True):
     """All that a run came to. The order is that of the inputs, and the same in every run.
 
@@ -262,7 +278,9 @@ class Report(Struct, frozen=True, kw_only=True):
     `untested`: policies without tests. `mutated`: what became of mutants; None if none were made. `impact`: what two
     policy trees were compared for, and what cannot be said; None for other commands. `hidden`: how many findings are
     left out on demand, `hidden_denied` and `hidden_failing` those among them that deny, and that fail the run.
-    `exceptions_used`: on how many objects each exception covered something.
+    `exceptions_used`: on how many objects each exception covered something. `at`: of an audit of objects, when it
+    ended, such as "2026-11-29T20:00:04Z"; else "". `history`: the last audits, the oldest first, this one at the end;
+    empty if they are not kept.
     `elsewhere`: of files of another revision than the work tree's, the name in this report, `REVISION:PATH` -> the path
     from the current folder, for formats whose readers look for the file there. `advice`: a line of the text, for
     people, on what to do next. `verbose`, `shows_diffs`,
@@ -288,6 +306,8 @@ class Report(Struct, frozen=True, kw_only=True):
     hidden_denied: int = 0
     hidden_failing: int = 0
     exceptions_used: Mapping[str, int] = {}
+    at: str = ""
+    history: Sequence[Past] = ()
     elsewhere: Mapping[str, str] = {}
     advice: str = ""
     verbose: bool = False

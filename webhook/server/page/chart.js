@@ -2,12 +2,6 @@
 // ------------------------------------------------------------------------------------------------------ verdicts
 
 const SERIES = [["allow", "allowed", "pass"], ["deny", "denied", "deny"], ["error", "failed", "warn"]];
-const drawn = (tag, properties, ...children) => {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  for (const [key, value] of Object.entries(properties)) element.setAttribute(key, value);
-  element.append(...children);
-  return element;
-};
 const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString("en", { hour: "2-digit", minute: "2-digit", hour12: false });
 
 // Bars of equal times from steps: {from, to, allow, deny, error}, the oldest first. Those before the start are empty.
@@ -24,11 +18,6 @@ const barsOf = (course, span) => {
     if (bar) course.verdicts.forEach((verdict, at) => { bar[verdict] += counted[at]; });
   }
   return { bars, every: width };
-};
-
-const nice = (most) => {
-  const power = 10 ** Math.floor(Math.log10(Math.max(1, most)));
-  return [1, 2, 5, 10].map((each) => each * power).find((each) => each >= most) || 1;
 };
 
 // The chart, with the same numbers as a table.

@@ -117,7 +117,7 @@
   const showPolicies = () => {
     const words = policySearch.value.trim().toLowerCase().split(/\s+/);
     const found = state.policies.filter((policy) => {
-      const text = [policy.name, policy.title, policy.description, policy.severity, policy.category, policy.language,
+      const text = [policy.name, policy.title, policy.description, policy.severity, policy.category, ...policy.controls, policy.language,
         ...actionsOf(policy), ...(policy.bindings.length ? [] : ["unbound"]), ...policy.bindings.map((each) => each.name)].join("\n").toLowerCase();
       return words.every((word) => text.includes(word));
     });
@@ -158,7 +158,8 @@
       return;
     }
     const rules = Object.fromEntries((state?.policies || []).map((each) => [each.name,
-      { title: each.title || each.description, name: "", kind: each.kind, url: "", severity: each.severity }]));
+      { title: each.title || each.description, name: "", kind: each.kind, url: "",
+        severity: each.severity, controls: each.controls }]));
     shown?.end();
     shown = showFindings({ command: "serve", rules, problems: [], notes: [], diffs: [] }, found.map(rowOf), list, shown?.state);
   };

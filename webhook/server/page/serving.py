@@ -127,8 +127,10 @@ def document() -> tuple[str, str]:
     """The page, and its Content-Security-Policy."""
     folder = Path(__file__).parent
     style = asset("shared.css") + (folder / "page.css").read_text("utf-8")
-    script = asset("findings.js") + "".join(
-        (folder / name).read_text("utf-8") for name in ("chart.js", "tables.js", "playground.js", "page.js")
+    script = (
+        asset("findings.js")
+        + asset("trend.js")
+        + "".join((folder / name).read_text("utf-8") for name in ("chart.js", "tables.js", "playground.js", "page.js"))
     )
     policy = content_policy(style, script, "connect-src 'self'")
     return (

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from prometheus_client.metrics_core import Metric
 
-from webhook.library.metadata import CATEGORY, SEVERITY, TITLE
+from webhook.library.metadata import CATEGORY, CONTROLS, SEVERITY, TITLE, controls_of
 from webhook.policy.policyset import Policy
 from webhook.server.app import listing
 from webhook.server.state import State
@@ -67,6 +67,7 @@ def standing(state: State, counts: Counts) -> dict[str, Any]:
         each["title"] = said.get(TITLE, "")
         each["severity"] = said.get(SEVERITY, "")
         each["category"] = said.get(CATEGORY, "")
+        each["controls"] = [str(control) for control in controls_of(said.get(CONTROLS, ""))]
         shown.append(each)
     excepted = listed["exceptions"][:MOST]
     for each in excepted:

@@ -50,6 +50,7 @@ const policyDetails = (policy, troubles) => {
   add("file", `${policy.file}:${policy.line}`);
   add("failurePolicy", policy.failurePolicy);
   add("category", policy.category);
+  add("controls", policy.controls.join(", "));
   if (policy.isolation) add("runs", `${policy.isolation.runs}${policy.isolation.why ? `: ${policy.isolation.why}` : ""}`);
   const table = policy.bindings.length ? make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": `Bindings of ${policy.name}` },
     make("table", {}, make("thead", {}, make("tr", {}, ...["Binding", "Actions", "Evaluations", ...RESULTS].map((word) => make("th", { scope: "col" }, word)))),
