@@ -10,6 +10,7 @@ import pytest
 
 from tests.server.direct import Direct
 from tests.server.trees import policy
+from webhook.policy.load.loading import load_tree
 from webhook.policy.load.treefiles import Tree, read_tree
 from webhook.server import installing
 from webhook.server.installing import Installer, NotInstalled
@@ -49,7 +50,7 @@ def test_a_tree_with_errors_is_not_installed_before_it_changes(tmp_path: Path) -
 
 def test_while_one_tree_is_loaded_another_is_refused_for_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     direct = Direct(tmp_path)
-    goes_on, load_tree = threading.Event(), installing.load_tree
+    goes_on = threading.Event()
 
     def slow(*given: object) -> object:
         assert goes_on.wait(60)
