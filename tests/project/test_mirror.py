@@ -68,6 +68,7 @@ cli/clusterreports/dialects: cli/clusterreports/test_writing
 rollout/baseline: cli/test_exceptions
 cli/rollout/command: cli/test_rollout
 rollout/evidence: cli/test_rollout
+rollout/recorded: cli/test_rollout
 rollout/patching: cli/test_rollout
 rollout/reports: cli/test_exceptions
 rollout/standing: cli/test_exceptions
