@@ -145,4 +145,4 @@ def serve(
         typer.echo(f"error: the server is not installed ({error.name}): pip install 'gatewright[server]'", err=True)
         raise typer.Exit(2) from None
 
-    raise typer.Exit(run(resolved))
+    raise typer.Exit(run(resolved, playground="webhook.cli.playground"))

@@ -76,8 +76,8 @@ class StartError(Exception):
     """The server cannot start. The text says what is wrong and what to do."""
 
 
-def run(settings: Settings) -> int:
-    """Serve until SIGTERM or SIGINT.
+def run(settings: Settings, playground: str) -> int:
+    """Serve until SIGTERM or SIGINT. playground: the module that evaluates for the playground of the page.
 
     The exit code: 0; 2 if the server could not start, with the reason on stderr; 1 if a child process failed while
     shutting down.
@@ -85,7 +85,7 @@ def run(settings: Settings) -> int:
     log, errors = Log(level=settings.log_level, allows=settings.log_allows), ErrorOutput()
     route_library_records(log)
     try:
-        serving = _prepare(settings, log, errors)
+        serving = _prepare(settings, playground, log, errors)
     except StartError as error:
         print(error, file=sys.stderr)
         return 2
@@ -106,7 +106,7 @@ def run(settings: Settings) -> int:
             log.flush()
 
 
-def _prepare(settings: Settings, log: Log, errors: ErrorOutput) -> Serving:
+def _prepare(settings: Settings, playground: str, log: Log, errors: ErrorOutput) -> Serving:
     """Load and check everything that serving needs. Raises StartError."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it asks for a reload, once the server runs
     try:
@@ -144,7 +144,8 @@ def _prepare(settings: Settings, log: Log, errors: ErrorOutput) -> Serving:
         raise StartError(str(error)) from None
     addresses = shown(sockets[0]), shown(sockets[1])
     return Serving(
-        settings, state, metrics, log, errors, certificates, authority, cluster, *sockets, addresses, sources, since
+        *(settings, playground, state, metrics, log, errors, certificates, authority, cluster, *sockets),
+        *(addresses, sources, since),
     )
 
 
@@ -240,6 +241,7 @@ class Serving(Struct, frozen=True):
     """Everything that serving needs. Both sockets listen already."""
 
     settings: Settings
+    playground: str
     state: State
     metrics: Metrics
     log: Log
@@ -299,7 +301,7 @@ class Serving(Struct, frozen=True):
         state.seen = seen = Seen()
         trying = None
         if self.settings.playground:
-            trying = Trying(self.settings.kubernetes_version, stopping=lambda: state.stopping)
+            trying = Trying(self.playground, self.settings.kubernetes_version, stopping=lambda: state.stopping)
         return Page(state, collected, Course(verdicts), seen, trying)
 
     def _installer(self, cluster: LiveCluster | None) -> Installer:

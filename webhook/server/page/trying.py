@@ -1,7 +1,8 @@
 """The playground of the page: what somebody writes is evaluated in a process of its own, which reviews do not notice.
 
-One at a time, at the lowest priority, with bounded bytes, memory and time: see `limit` of webhook.cli.playground. It is
-started by name, as the explanations are a room above. Only policies in CEL are taken, and nothing is kept.
+One at a time, at the lowest priority, with bounded bytes, memory and time: the program that evaluates limits itself.
+Whoever starts the server names it, as explanations are a room above. Only policies in CEL are taken, and nothing is
+kept.
 """
 
 from __future__ import annotations
@@ -30,7 +31,6 @@ MOST_ANSWERED: Final = 2 << 20
 _LOOK = 0.2
 """Seconds between two looks at whether the server is stopping."""
 
-_MODULE = "webhook.cli.playground"
 _CHUNK = 1 << 16
 
 
@@ -55,16 +55,22 @@ class CannotTry(Exception):
 
 
 class Trying:
-    """Evaluates for one client at a time. version: the Kubernetes version of the server's policies. stopping: whether
-    the server is, which waits for no evaluation."""
+    """Evaluates for one client at a time.
+
+    program: the module that evaluates. It is started with the seconds of processor time, reads what is asked as JSON
+    from stdin, and writes the answer to stdout. version: the Kubernetes version of the server's policies. stopping:
+    whether the server is, which waits for no evaluation.
+    """
 
     def __init__(
         self,
+        program: str,
         version: str,
         patience: float = PATIENCE,
         seconds: int = SECONDS,
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._program = program
         self._version = version
         self._stopping = stopping
         self._seconds = seconds
@@ -98,7 +104,7 @@ class Trying:
     async def _run(self, asked: bytes) -> bytes:
         try:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", _MODULE, str(self._seconds)),
+                *(sys.executable, "-P", "-m", self._program, str(self._seconds)),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,
