@@ -50,6 +50,7 @@ _METAVARS = {
     "record_redact": "PATHS",
     "record_rotate": "SIZE",
     "record_disk": "SIZE",
+    "page_audit": "FILE",
     "shutdown_delay": "SECONDS",
     "shutdown_timeout": "SECONDS",
 }
@@ -115,6 +116,7 @@ def serve(
     record_disk: Annotated[str | None, _option("record_disk")] = None,
     page: Annotated[bool | None, _switch("page")] = None,
     playground: Annotated[bool | None, _switch("playground")] = None,
+    page_audit: Annotated[str | None, _option("page_audit")] = None,
     debug: Annotated[bool | None, _switch("debug")] = None,
     shutdown_delay: Annotated[str | None, _option("shutdown_delay")] = None,
     shutdown_timeout: Annotated[str | None, _option("shutdown_timeout")] = None,

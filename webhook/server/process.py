@@ -275,7 +275,7 @@ class Serving(Struct, frozen=True):
         plain_server = self._plain_server(app)
         await plain_server.begin()
         async with (
-            _beside(page.course.keep()) if page is not None else contextlib.nullcontext(),
+            _beside(page.keep()) if page is not None else contextlib.nullcontext(),
             _beside(_force(stop, plain_server)),
             _beside(_end_if_hung()),
             _beside(reload.watch()),
@@ -292,6 +292,7 @@ class Serving(Struct, frozen=True):
         if not self.settings.page:
             return None
         from webhook.server.page.course import Course  # only servers with the page need it
+        from webhook.server.page.lastaudit import LastAudit
         from webhook.server.page.serving import Page
         from webhook.server.page.trying import Trying
 
@@ -300,7 +301,8 @@ class Serving(Struct, frozen=True):
         trying = None
         if self.settings.playground:
             trying = Trying(self.settings.kubernetes_version, stopping=lambda: state.stopping)
-        return Page(state, collected, Course(verdicts), seen, trying)
+        file = self.settings.page_audit
+        return Page(state, collected, Course(verdicts), seen, trying, LastAudit(file) if file is not None else None)
 
     def _installer(self, cluster: LiveCluster | None) -> Installer:
         settings = self.settings
@@ -378,7 +380,7 @@ class Serving(Struct, frozen=True):
         server = self._plain_server(plain(state, gathering.exposition, reload.now, gathering.hung, debugging, page))
         await server.begin()
         async with (
-            _beside(page.course.keep()) if page is not None else contextlib.nullcontext(),
+            _beside(page.keep()) if page is not None else contextlib.nullcontext(),
             _beside(gathering.keep_polling()),
             _beside(self._announce_when_ready(gathering)),
             _beside(_force(stop, server)),
