@@ -8,23 +8,46 @@ pattern consists of, with an end that does not match. Twice the text may take tw
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from re import _constants as code
-from re import _parser as parser
 from typing import Any
 
 import pytest
 
+from webhook.apiserver import gotimes
+from webhook.cel.check import idioms
+
+code: Any = importlib.import_module("re._constants")
+parser: Any = importlib.import_module("re._parser")
 ROOT = Path(__file__).parents[1]
 STEPS = 60_000
-_CALLS = ("compile", "match", "fullmatch", "search", "sub", "split", "findall", "finditer")
+_COMPILING = ("re.compile", "lazily")
+_CALLS = (*_COMPILING, "re.match", "re.fullmatch", "re.search", "re.sub", "re.split", "re.findall", "re.finditer")
+_WRITTEN = re.compile(r"\b(?:re\.[a-z]+|lazily)\(")
 
 BOUNDED: dict[str, str] = {
     # Patterns that take more than linear time, each with the reason why no text is long enough for it to matter.
     "webhook/cel/tree/types.py": "reads the types in our own tables of functions",
 }
+
+
+COMPOSED = {
+    # Patterns that are not written where they are used: of a table in TABLES, or around a name that is escaped.
+    "webhook/apiserver/gotimes.py: form",
+    "webhook/cel/check/idioms.py: pattern",
+    "webhook/cel/check/suggestions.py: '\\\\s*\\\\.\\\\s*'.join(map(re.escape, before)) + '\\\\s*$'",
+    "webhook/cel/check/suggestions.py: f'\\\\.\\\\s*(?:\\\\?\\\\s*)?({re.escape(name)})(?!\\\\w)'",
+    "webhook/lazypatterns.py: *self._written",
+    "webhook/offline/verdicts.py: f'\\\\b{re.escape(path)}\\\\.(?=spec\\\\b|metadata\\\\b)'",
+}
+TABLES = {
+    "_ELEMENTS": (gotimes, 3, "match"),
+    "_OVERLOADS": (idioms, 0, "fullmatch"),
+    "_NO_SYNTAX": (idioms, 0, "search"),
+}
+"""Tables with patterns: module, column, and how they are used."""
 
 
 def _patterns() -> dict[str, tuple[str | bytes, int, str]]:
@@ -33,6 +56,8 @@ def _patterns() -> dict[str, tuple[str | bytes, int, str]]:
     for folder in ("webhook", "gatewright", "policies"):
         for file in sorted((ROOT / folder).rglob("*.py")):
             source = file.read_text()
+            if not _WRITTEN.search(source):
+                continue
             tree = ast.parse(source)
             names = {
                 id(node.value): ast.unparse(node.targets[0] if isinstance(node, ast.Assign) else node.target)
@@ -40,18 +65,36 @@ def _patterns() -> dict[str, tuple[str | bytes, int, str]]:
                 if isinstance(node, ast.Assign | ast.AnnAssign)
             }
             for node in ast.walk(tree):
-                if not (isinstance(node, ast.Call) and node.args and isinstance(node.func, ast.Attribute)):
+                if not (isinstance(node, ast.Call) and node.args):
                     continue
-                named = isinstance(node.func.value, ast.Name) and node.func.value.id == "re"
-                if not named or node.func.attr not in _CALLS:
+                called = ast.unparse(node.func)
+                if called not in _CALLS:
                     continue
                 pattern = node.args[0]
+                name = names.get(id(node), "")
                 if isinstance(pattern, ast.Constant) and isinstance(pattern.value, str | bytes):
-                    flags = ast.unparse(node)
-                    value = re.VERBOSE * ("VERBOSE" in flags or "re.X" in flags) | re.DOTALL * ("DOTALL" in flags)
-                    use = node.func.attr if node.func.attr != "compile" else _use(source, names.get(id(node), ""))
-                    found[f"{file.relative_to(ROOT)}:{node.lineno}"] = (pattern.value, int(value), use)
+                    written = ast.unparse(node)
+                    text = pattern.value
+                    flags = re.VERBOSE * ("VERBOSE" in written or "re.X" in written) | re.DOTALL * ("DOTALL" in written)
+                elif called in _COMPILING and name.lstrip("_").isupper():
+                    text, flags = _composed(file, name)
+                else:
+                    place = f"{file.relative_to(ROOT)}: {ast.unparse(pattern)}"
+                    assert place in COMPOSED, f"{place}: a pattern that is known only when it runs"
+                    continue
+                use = _use(source, name) if called in _COMPILING else called.removeprefix("re.")
+                found[f"{file.relative_to(ROOT)}:{node.lineno}"] = (text, int(flags), use)
+    for name, (module, column, use) in TABLES.items():
+        for index, row in enumerate(getattr(module, name)):
+            found[f"{name}[{index}]"] = (row[column], 0, use)
     return found
+
+
+def _composed(file: Path, name: str) -> tuple[str | bytes, int]:
+    """A pattern that is put together of others, and its flags, as the module has it."""
+    module = importlib.import_module(".".join(file.relative_to(ROOT).with_suffix("").parts))
+    pattern: re.Pattern[Any] = getattr(module, name)
+    return pattern.pattern, pattern.flags & (re.VERBOSE | re.DOTALL)
 
 
 def _use(source: str, name: str) -> str:
@@ -112,8 +155,9 @@ class _Matcher:
             elif op in (code.MAX_REPEAT, code.MIN_REPEAT, code.POSSESSIVE_REPEAT):
                 return self._repeat(op, argument, rest, text, at, then)
             elif op in (code.ASSERT, code.ASSERT_NOT):
-                found = argument[0] < 0 or self._from(list(argument[1]), text, at, lambda _: True)
-                if argument[0] > 0 and found is (op is code.ASSERT_NOT):
+                start = at if argument[0] > 0 else at - _width(argument[1])
+                found = start >= 0 and self._from(list(argument[1]), text, start, lambda _: True)
+                if found is (op is code.ASSERT_NOT):
                     return False
                 nodes = rest
             else:  # a back reference
@@ -166,6 +210,13 @@ class _Matcher:
             return number != argument
         negated = bool(argument) and argument[0][0] is code.NEGATE
         return negated is not any(_within(each, character) for each in argument if each[0] is not code.NEGATE)
+
+
+def _width(nodes: Any) -> int:
+    """How many characters what is looked for before a place has: Python takes patterns of one length only."""
+    low, high = nodes.getwidth()
+    assert low == high
+    return int(low)
 
 
 def _noted(ends: list[int]) -> Callable[[int], bool]:

@@ -17,7 +17,7 @@ ORDER = """
 webhook.cli
 webhook.server
 webhook.lint
-webhook.impact
+webhook.impact webhook.rollout
 webhook.audit
 webhook.mutants
 webhook.convert
@@ -53,7 +53,7 @@ webhook.cluster
 webhook.schema
 webhook.documents webhook.forge webhook.git webhook.pages
 webhook.excerpts
-webhook.access webhook.frozen webhook.jobs webhook.nearest webhook.paths webhook.versions webhook.visible
+webhook.access webhook.counts webhook.frozen webhook.jobs webhook.nearest webhook.paths webhook.versions webhook.visible
 webhook.lazypatterns
 """
 RANK = {room: rank for rank, line in enumerate(reversed(ORDER.split("\n"))) for room in line.split()}

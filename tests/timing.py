@@ -25,4 +25,4 @@ def within(seconds: float, clock: Callable[[], float] = time.monotonic) -> Itera
 
 def patience(seconds: float) -> float:
     """How long to wait for what has to happen within so many seconds."""
-    return seconds if ASSERTED else max(seconds, 60.0)
+    return seconds if ASSERTED else max(seconds, 300.0)

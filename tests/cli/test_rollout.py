@@ -20,11 +20,11 @@ from tests.cluster.apiserver import playing
 from tests.project import scratch
 from webhook.cli.options import FAILED, NotGiven
 from webhook.cli.rollout import running
-from webhook.cli.rollout.evidence import Evidence, evidence
-from webhook.cli.rollout.patching import NotWritten, edited, patch
-from webhook.cli.rollout.steps import Edit, Step, next_edit, steps
 from webhook.policy.load.loading import load
 from webhook.policy.policyset import Binding
+from webhook.rollout.evidence import Evidence, evidence
+from webhook.rollout.patching import NotWritten, edited, patch
+from webhook.rollout.steps import Edit, Step, next_edit, steps
 
 NOW = datetime.now(UTC)
 DAYS = 3
@@ -209,7 +209,7 @@ def test_requests_that_passed_unjudged_are_said(here: Path) -> None:
 
 def test_hits_that_are_not_kept_count(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     logged(here, (1, "warned"), (1, "audited"))
-    monkeypatch.setattr("webhook.cli.rollout.evidence.MOST", 1)
+    monkeypatch.setattr("webhook.rollout.evidence.MOST", 1)
     found = evidence([], [str(here / "audit.log.gz")], NOW - timedelta(days=DAYS))
     assert (list(found.hits), list(found.beyond)) == ([("tiny", "warned")], [("tiny", "audited")])
     policies = load(here / "policies")

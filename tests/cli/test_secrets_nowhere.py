@@ -438,7 +438,7 @@ def test_a_server_whose_policies_run_apart_says_nothing_either(tmp_path: Path) -
     (tree / "policy.py").write_text(PYTHON.replace("def python_told(request, params):\n", printing))
     alone = bound("python-told", "Validating", params=True)  # what it looks up is known from the first run only
     (tree / "policies.yaml").write_text(yaml.safe_dump_all([alone, PARAM, READ]))
-    server = launch("--policies", str(tree), "--policy-isolation", "all")
+    server = launch("--policies", str(tree), "--policy-isolation", "all", "--policy-timeout", "30")
     try:
         for body in reviews():
             response = server.post("/validate", body).response

@@ -46,7 +46,11 @@ def test_no_kind(text: str) -> None:
     [
         (Kind(kind="Pod"), [("", "*", ["pods"])], ""),
         (Kind(kind="Pod", sub="exec"), [("", "*", ["pods/exec"])], ""),
-        (Kind("apps", "v1", "*Set"), [("apps", "v1", ["daemonsets", "replicasets", "statefulsets"])], ""),
+        (
+            Kind("apps", "v1", "*Set"),
+            [("apps", "v1", ["daemonsets", "replicasets", "statefulsets"])],
+            "custom resources",
+        ),
         (Kind(), [("*", "*", ["*"])], ""),
         (Kind(sub="*"), [("*", "*", ["*/*"])], ""),
         (Kind("acme.io", "v1", "Widget"), [("acme.io", "v1", ["widgets"])], "taken to be widgets"),
@@ -105,3 +109,9 @@ def test_a_request_about_a_subresource_is_known_by_its_resource() -> None:
     assert rules.kind_of("Pod/exec").condition() == (
         "request.resource.resource == 'pods' && request.?subResource.orValue('') == 'exec'"
     )
+
+
+def test_a_kind_is_not_guessed_in_a_group_beside_its_own() -> None:
+    named = [Kind(group, "*", kind) for group in ("apps", "batch") for kind in ("Deployment", "CronJob")]
+    _, guessed = rules.resource_rules(named, Kinds.builtin(), ("CREATE",))
+    assert guessed == []

@@ -13,7 +13,7 @@ from tests.e2e.webhooks import Gatewright, until_seen
 from tests.server.running import wait_for
 from webhook.cli.report import logged
 from webhook.cli.report.model import Finding
-from webhook.cli.rollout.evidence import evidence
+from webhook.rollout.evidence import evidence
 from webhook.schema import Kinds
 
 HOOK = "it.gatewright.dev"

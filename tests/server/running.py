@@ -69,7 +69,7 @@ class Running:
     def connected(self) -> Iterator[ssl.SSLSocket]:
         """A TLS connection for raw bytes."""
         with (
-            socket.create_connection(("127.0.0.1", self.port), timeout=60) as plain,
+            socket.create_connection(("127.0.0.1", self.port), timeout=patience(60)) as plain,
             self.trust.wrap_socket(plain, server_hostname="localhost") as connection,
         ):
             yield connection
@@ -81,7 +81,7 @@ class Running:
         return connection
 
     def _connection(self) -> http.client.HTTPSConnection:
-        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=60, context=self.trust)
+        return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=patience(60), context=self.trust)
 
     def post(
         self, path: str, body: bytes, content_type: str | None = "application/json", method: str = "POST"
@@ -112,7 +112,7 @@ class Running:
 def get(port: int, path: str, method: str = "GET") -> Answer:
     """Ask a plain port; again, if this client has asked too often, as tests do that wait for something."""
     while True:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=patience(60))
         try:
             answer = ask(connection, method, path, b"", None)
         finally:

@@ -33,7 +33,7 @@ def hostile(start: Callable[..., Running], tmp_path: Path) -> Running:
 
 def denied(server: Running, kind: str) -> str:
     """The message of the denial of a hostile policy's request."""
-    answer = server.post("/validate?timeout=10s", review(kind))
+    answer = server.post("/validate?timeout=30s", review(kind))
     assert answer.status == 200, answer
     message: str = json.loads(answer.body)["response"]["status"]["message"]
     prefix = f"ValidatingAdmissionPolicy 'hostile-{kind}' with binding 'hostile-{kind}' denied request: "

@@ -259,7 +259,7 @@ def _audit(asked: _Asked, how: Reporting) -> int:
     from webhook.cli.report.audited import Audited
     from webhook.cli.report.checked import Checked
     from webhook.cli.report.model import Report
-    from webhook.cli.report.text import counted
+    from webhook.counts import counted
     from webhook.offline.background import Background
     from webhook.offline.owners import owners
     from webhook.policy.python.raised import tracebacks

@@ -31,9 +31,9 @@ from webhook.lazypatterns import lazily
 from webhook.versions import NEWEST_TEXT
 
 if TYPE_CHECKING:
-    from webhook.cli.rollout.baseline import Terms
-    from webhook.cli.rollout.reports import Finding
     from webhook.policy.policyset import PolicySet
+    from webhook.rollout.baseline import Terms
+    from webhook.rollout.reports import Finding
 
 exceptions = group("exceptions", no_args_is_help=True)
 
@@ -140,8 +140,8 @@ def _today() -> datetime:
 
 def _terms(approved_by: str, expires: str, reason: str) -> Terms:
     """What all exceptions say. Raises NotGiven."""
-    from webhook.cli.rollout.baseline import Terms
     from webhook.policy.exceptions import moment
+    from webhook.rollout.baseline import Terms
 
     if not approved_by.strip():
         raise NotGiven("--approved-by: expected who approves the exceptions")
@@ -167,10 +167,10 @@ def _baseline(
     named: Sequence[str],
     write: Path | None,
 ) -> int:
-    from webhook.cli.report.text import counted
     from webhook.cli.report.writing import to_file
-    from webhook.cli.rollout import baseline as baselines
     from webhook.cli.streams import put
+    from webhook.counts import counted
+    from webhook.rollout import baseline as baselines
     from webhook.schema import Kinds
 
     if unknown := sorted({*named} - policies.names):
@@ -220,7 +220,7 @@ def _say(message: str) -> None:
 
 def _states(text: str, reports: bool) -> frozenset[str]:
     """The states of --fail-on. Raises NotGiven."""
-    from webhook.cli.rollout.standing import STATES
+    from webhook.rollout.standing import STATES
 
     found = [each.strip() for each in text.split(",") if each.strip()]
     for each in found:
@@ -240,8 +240,9 @@ def _list(
     everything: bool,
     output: Format,
 ) -> int:
-    from webhook.cli.rollout import standing, standingtext
+    from webhook.cli.rollout import standingtext
     from webhook.cli.streams import put
+    from webhook.rollout import standing
 
     if within < 0:
         raise NotGiven(f"--within: expected a number of days, 0 or more, got {within}")

@@ -126,7 +126,7 @@ def _lint(
 
     from webhook.cli.report.linted import finding, rules
     from webhook.cli.report.model import Report
-    from webhook.cli.report.text import counted
+    from webhook.counts import counted
     from webhook.documents.document import Problem
     from webhook.lint import fixing
     from webhook.lint.linting import lint as linted

@@ -125,6 +125,7 @@ def _mutate(
     from webhook.cli.report.model import Report
     from webhook.cli.streams import put
     from webhook.cluster.manifestsview import ManifestsView
+    from webhook.counts import counted
     from webhook.documents.document import Problem
     from webhook.documents.yamlwriting import dumped
     from webhook.offline.inputs import Inputs
@@ -155,7 +156,7 @@ def _mutate(
         *map(str, policies.notes),
         *found.notes,
         *assumed(cluster.assumed, found.requests, policies),
-        f"{changed:,} of {text.counted(objects, 'object')} changed",
+        f"{changed:,} of {counted(objects, 'object')} changed",
     ]
     report = Report(
         command="mutate",

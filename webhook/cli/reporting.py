@@ -176,8 +176,8 @@ def _compared(report: Report, how: Reporting, *, aborted: bool) -> tuple[Report,
     """The report without what is known, or after its findings have been written as what is known; and whether they
     could be written."""
     from webhook.cli.report import baseline as baselines
-    from webhook.cli.report.text import counted
     from webhook.cli.report.writing import to_file
+    from webhook.counts import counted
 
     known = how.baseline
     recorded = True

@@ -13,6 +13,7 @@ from webhook.convert.model import Unsupported
 from webhook.lazypatterns import lazily
 
 _NAME: Final = lazily(r"[A-Za-z_][A-Za-z0-9_]*")
+_PLAIN: Final = lazily(r"'(?P<text>[^'\\]*)'")
 _RESERVED: Final = frozenset({"in", "true", "false", "null"})
 _ESCAPES: Final = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _WIDTH: Final = 100  # columns of an expression, before its terms get a line each
@@ -28,6 +29,12 @@ def text(value: str) -> str:
 
 def _printable(character: str) -> str:
     return character if character.isprintable() else f"\\U{ord(character):08x}"
+
+
+def constant(expression: str) -> str | None:
+    """The text of an expression that is one literal without escapes, else None."""
+    found = _PLAIN.fullmatch(expression)
+    return found["text"] if found else None
 
 
 def literal(value: Any, depth: int = 0) -> str:

@@ -92,6 +92,9 @@ def resource_rules(
     """The resource rules of kinds, and what was guessed of those that are not known."""
     made: list[JSONObject] = []
     guessed: list[str] = []
+    named = list(named)
+    of_groups = {(known.group, known.kind) for known in kinds}
+    certain = {each.kind for each in named if (each.group, each.kind) in of_groups}
     for each in named:
         if each.kind == "*" and each.group == "*":
             # Without a subresource it is none of them.
@@ -113,8 +116,14 @@ def resource_rules(
             )
         elif not found:
             plural = plural_of(each.kind)
-            guessed.append(f"the kind {each.kind} is not known; its resource is taken to be {plural}")
+            if each.kind not in certain:  # in another of the groups that are named
+                guessed.append(f"the kind {each.kind} is not known; its resource is taken to be {plural}")
             made.append(rule(each.group, each.version, f"{plural}/{each.sub}" if each.sub else plural, operations))
+        if found and celtext.is_wild(each.kind):
+            guessed.append(
+                f"{each.kind} stands for the kinds that are known here, and not for those of custom resources whose "
+                "definitions are not among the sources"
+            )
         for group, plural in found:
             resource = f"{plural}/{each.sub}" if each.sub else plural
             made.append(rule(group, each.version if not celtext.is_wild(each.version) else "*", resource, operations))

@@ -7,6 +7,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from webhook.counts import counted
+
 NOTHING: Final = "no object"
 PATCH: Final = "patch"
 TEMPLATE: Final = "template"
@@ -39,24 +41,24 @@ def notes(left_out: Sequence[LeftOut], kept: Sequence[LeftOut] = (), *, verbose:
         if these := by_reason.get(reason):
             one = len(these) == 1
             others = "" if one else f" (and {', '.join(each.file for each in these[1:])})"
-            what = f"{_count(len(these), tool)} {'is' if one else 'are'} not rendered"
+            what = f"{counted(len(these), tool)} {'is' if one else 'are'} not rendered"
             yield f"{what}; check what {'it makes' if one else 'they make'}: {these[0].command}{others}"
     if these := by_reason.get(TEMPLATE):
-        yield f"{_count(len(these), 'template')} of charts left out: {_names(these, verbose)}"
+        yield f"{counted(len(these), 'template')} of charts left out: {_names(these, verbose)}"
     if these := by_reason.get(PATCH):
-        yield f"{_count(len(these), 'patch', 'patches')} of kustomizations left out: {_names(these, verbose)}"
+        yield f"{counted(len(these), 'patch', 'patches')} of kustomizations left out: {_names(these, verbose)}"
     if these := by_reason.get(NOTHING):
-        yield f"{_count(len(these), 'file')} without Kubernetes objects left out: {_names(these, verbose)}"
+        yield f"{counted(len(these), 'file')} without Kubernetes objects left out: {_names(these, verbose)}"
     for by, these in _by(by_reason.get(EXCLUDED, ())):
-        yield f"{_count(len(these), 'entry', 'entries')} excluded by {by}: {_names(these, verbose)}"
+        yield f"{counted(len(these), 'entry', 'entries')} excluded by {by}: {_names(these, verbose)}"
     if these := [each for each in kept if each.reason == PATCH]:
         yield (
-            f"{_count(len(these), 'file')} that kustomizations name as patches or parts hold whole objects, which "
+            f"{counted(len(these), 'file')} that kustomizations name as patches or parts hold whole objects, which "
             f"`kubectl apply -f` would create, and are checked: {_names(these, verbose)}; --exclude leaves them out"
         )
     for by, these in _by([each for each in kept if each.reason == EXCLUDED]):
         yield (
-            f"{_count(len(these), 'path')} checked although {by} excludes {'it' if len(these) == 1 else 'them'}: "
+            f"{counted(len(these), 'path')} checked although {by} excludes {'it' if len(these) == 1 else 'them'}: "
             f"{_names(these, verbose)}; patterns leave out what is below a path that is named, not the path itself"
         )
 
@@ -72,7 +74,3 @@ def _names(left_out: Sequence[LeftOut], verbose: bool) -> str:
     if verbose or len(names) <= MAX_NAMES:
         return ", ".join(names)
     return f"{', '.join(names[:MAX_NAMES])} and {len(names) - MAX_NAMES} more"
-
-
-def _count(count: int, one: str, many: str = "") -> str:
-    return f"{count:,} {one if count == 1 else many or one + 's'}"

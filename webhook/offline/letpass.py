@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from webhook.admission.decision import Excepted
 from webhook.admission.record import Evaluated, Skipped
+from webhook.counts import counted
 from webhook.policy.evaluation import Evaluation
 from webhook.policy.request import Request
 
@@ -65,8 +66,7 @@ class LetPass:
     def notes(self) -> Iterator[str]:
         """A line on each policy. It quotes nothing of an object: an error may."""
         for name, count in sorted(self._counts.items()):
-            requests = "request" if count == 1 else "requests"
             yield (
-                f"policy '{name}' is in error and lets {count:,} {requests} pass, as its failurePolicy Ignore says; "
-                f"`gatewright explain {name} MANIFEST` shows the error"
+                f"policy '{name}' is in error and lets {counted(count, 'request')} pass, as its failurePolicy Ignore "
+                f"says; `gatewright explain {name} MANIFEST` shows the error"
             )

@@ -96,6 +96,7 @@ const showFindings = (report, findings, main, before = {}) => {
       if (against === null) found.push(each);
       for (const field of against === null ? CHOSEN : [against]) countEach(groups, field, each);
     }
+    groups.control = byControl(groups.control);
     return { found, groups };
   };
   const count = (groups, key, level) => {
@@ -105,13 +106,24 @@ const showFindings = (report, findings, main, before = {}) => {
     group.levels[level] = (group.levels[level] || 0) + 1;
   };
 
-  const countEach = (groups, field, each) => {
-    if (field === "control") for (const value of each.of.control) count(groups.control, value, each.level);
-    else count(groups[field], each.of[field], each.level);
+  // Controls are counted by rule first: there are few rules, and each has several controls.
+  const countEach = (groups, field, each) => count(groups[field], each.of[field === "control" ? "rule" : field], each.level);
+  const byControl = (ofRules) => {
+    const groups = new Map();
+    for (const [rule, { total, levels }] of ofRules) {
+      for (const control of controlsOf(rule)) {
+        let group = groups.get(control);
+        if (!group) groups.set(control, group = { total: 0, levels: {} });
+        group.total += total;
+        for (const level of Object.keys(levels)) group.levels[level] = (group.levels[level] || 0) + levels[level];
+      }
+    }
+    return groups;
   };
 
   const whole = Object.fromEntries(CHOSEN.map((field) => [field, new Map()]));
   for (const each of findings) for (const field of CHOSEN) countEach(whole, field, each);
+  whole.control = byControl(whole.control);
 
   const pick = (field, value) => {
     state[field] = state[field] === value ? "" : value;

@@ -26,11 +26,12 @@ const scaleOf = (audits, most, { width, height, left, bottom }, slot) => {
       parts.push(drawn("text", { x: left - 6, y: at + 4, "text-anchor": "end" }, number(most * share)));
     }
   }
-  const step = Math.max(1, Math.ceil((audits.length * 76) / (width - left)));
-  for (let at = audits.length - 1; at >= 0; at -= step) { // the last one is always named
-    const x = left + at * slot + slot / 2;
-    if (x - 34 < left && at !== audits.length - 1) continue;
-    parts.push(drawn("text", { x: Math.min(x, width - 34), y: height - 6, "text-anchor": "middle" }, audits[at].at.slice(0, 10)));
+  let free = width; // what is left of it has room for more names of days
+  for (let at = audits.length - 1; at >= 0; at -= 1) { // the last one is always named
+    const x = Math.min(left + at * slot + slot / 2, width - 34);
+    if (x + 34 > free || (x - 34 < left && at !== audits.length - 1)) continue;
+    parts.push(drawn("text", { x, y: height - 6, "text-anchor": "middle" }, audits[at].at.slice(0, 10)));
+    free = x - 42;
   }
   return parts;
 };
@@ -75,7 +76,7 @@ const scoreTrend = (audits, width) => {
 
 const trendTable = (audits) => make("details", {}, make("summary", {}, "As a table"),
   make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Table of audits" }, make("table", {},
-    make("thead", {}, make("tr", {}, ...["Audit", "Score", ...TREND.map(([, word]) => word), "Objects", "Policies", ""].map((word) =>
+    make("thead", {}, make("tr", {}, ...["Audit", "Score", "Denied", "Warned", "Noted", "Objects", "Policies", ""].map((word) =>
       make(word ? "th" : "td", word ? { scope: "col" } : {}, word)))),
     make("tbody", {}, ...[...audits].reverse().map((each) => make("tr", {}, make("th", { scope: "row" }, minute(each.at)),
       make("td", {}, each.score === null ? "" : each.score.toFixed(1)), ...TREND.map(([level]) => make("td", {}, number(each[level]))),

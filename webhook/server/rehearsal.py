@@ -13,6 +13,7 @@ import pickle
 import resource
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from webhook.visible import encodable
 _MEMORY = 256 << 20  # bytes that loading may take
 _LONGEST_LINE = 64 << 20  # bytes of a report
 _NICE = 19
+_PATIENCE = 10
 _ENDING = 1.0  # seconds that the process has to end after its last report
 
 
@@ -41,7 +43,8 @@ class _Report(msgspec.Struct, frozen=True):
 
 async def rehearse(tree: Tree, version: Version, seconds: float) -> tuple[Problem, ...]:
     """Load the tree in a child process. Returns what is wrong with it: what the loader says, or that loading a file
-    took longer than `seconds`, or ended the process."""
+    took longer than `seconds`, or ended the process. The time in which it waits for a processor does not count, up to
+    `_PATIENCE` times the limit: others come first."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", __name__, str(seconds)),
         stdin=asyncio.subprocess.PIPE,
@@ -50,33 +53,61 @@ async def rehearse(tree: Tree, version: Version, seconds: float) -> tuple[Proble
         start_new_session=True,
         limit=_LONGEST_LINE,
     )
-    loading = tree.names[0]
+    begun = time.monotonic()
+    rehearsal = _Rehearsal(tree)
+    reported = asyncio.ensure_future(rehearsal.reported(process, version))
     try:
-        async with asyncio.timeout(seconds):
-            if process.stdin is None or process.stdout is None:
-                raise RuntimeError("asyncio opened no pipes")
-            with contextlib.suppress(ConnectionError):  # it has ended, which is reported below
-                process.stdin.write(pickle.dumps((tree, version)))
-                await process.stdin.drain()
-                process.stdin.close()
-            while line := await process.stdout.readline():
-                report = msgspec.json.decode(line, type=_Report)
-                if report.problems is not None:
-                    with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(process.wait(), _ENDING)
-                    return tuple(report.problems)
-                loading = report.file
-            code = await process.wait()
-    except TimeoutError:
-        return (Problem(loading, None, None, f"loading this file did not end within {seconds:g} s"),)
+        while not reported.done():
+            left = begun + seconds + min(_waited(process.pid), (_PATIENCE - 1) * seconds) - time.monotonic()
+            if left <= 0:
+                return (rehearsal.problem(f"loading this file did not end within {seconds:g} s"),)
+            await asyncio.wait({reported}, timeout=left)
+        return reported.result()
     except (ValueError, msgspec.DecodeError):
-        return (Problem(loading, None, None, "loading this file wrote to a file that is not its own"),)
+        return (rehearsal.problem("loading this file wrote to a file that is not its own"),)
     finally:
+        reported.cancel()
         with contextlib.suppress(ProcessLookupError):  # with the processes that policies have started
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
-    ended = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-    return (Problem(loading, None, None, f"loading this file ended the process, {ended}"),)
+
+
+class _Rehearsal:
+    """What the process of one tree reports. The file that it loads is the one to blame."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._file = tree.names[0]
+
+    def problem(self, message: str) -> Problem:
+        return Problem(self._file, None, None, message)
+
+    async def reported(self, process: asyncio.subprocess.Process, version: Version) -> tuple[Problem, ...]:
+        """Give the process its tree, and read its reports to the last one. Raises ValueError for one that is none."""
+        if process.stdin is None or process.stdout is None:
+            raise RuntimeError("asyncio opened no pipes")
+        with contextlib.suppress(ConnectionError):  # it has ended, which is reported below
+            process.stdin.write(pickle.dumps((self._tree, version)))
+            await process.stdin.drain()
+            process.stdin.close()
+        while line := await process.stdout.readline():
+            report = msgspec.json.decode(line, type=_Report)
+            if report.problems is not None:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(process.wait(), _ENDING)
+                return tuple(report.problems)
+            self._file = report.file
+        code = await process.wait()
+        ended = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+        return (self.problem(f"loading this file ended the process, {ended}"),)
+
+
+def _waited(pid: int) -> float:
+    """The seconds in which a process could have run, and others did; 0 where the kernel does not say."""
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def main() -> None:
@@ -106,7 +137,7 @@ def _limit(seconds: float) -> None:
     most = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize() + _MEMORY
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    signal.alarm(int(seconds) + 5)  # if the server ends first
+    signal.alarm(int(_PATIENCE * seconds) + 5)  # if the server ends first
 
 
 if __name__ == "__main__":

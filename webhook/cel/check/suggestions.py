@@ -118,7 +118,6 @@ class _Call(Struct, frozen=True):
 
 
 _LOOP = lazily(rf"\.\s*(?:{'|'.join(sorted(MEMBER_MACROS))})\s*\(\s*([A-Za-z_]\w*)\s*,\s*(?:([A-Za-z_]\w*)\s*,)?")
-_RECEIVER = lazily(r"([A-Za-z_]\w*)?\s*\.\s*\Z")
 _ARGUMENTS = lazily(r"\s*\(\s*([A-Za-z_]\w*)\s*,\s*(?:([A-Za-z_]\w*)\s*,)?")
 
 
@@ -130,20 +129,32 @@ def _call(source: str, issue: Issue, name: str, names: Names) -> _Call | None:
         return None
     start = len(before) - len(name)
     nearby = max(0, start - _BEFORE)
-    receiver = _RECEIVER.search(source, nearby, start)
+    receiver = _receiver(source[nearby:start])
     written, macro, loop = name, None, frozenset[str]()
     arguments = _ARGUMENTS.match(source, at)
     bound = frozenset(each for each in arguments.groups() if each) if arguments else loop
     namespaces = names.namespaces | idioms.NAMESPACES.keys()
-    if receiver and receiver[1] in namespaces and receiver[1] not in names.variables:
-        start, written = receiver.start(1), f"{receiver[1]}.{name}"
+    if receiver in namespaces and receiver not in names.variables:
+        start, written = source.rindex(receiver, nearby, start), f"{receiver}.{name}"
         loop = bound if written == "cel.bind" else loop
-    elif receiver:
+    elif receiver is not None:
         macro = nearest(name, MEMBER_MACROS | names.methods)
         macro = macro if macro in MEMBER_MACROS else None
         if macro or idioms.binds(name):
             loop = bound
     return _Call(issue, start, name, written, macro, loop)
+
+
+def _receiver(before: str) -> str | None:
+    """The name that a member is selected of, where a text ends with the point of the selection; "" if it is no name."""
+    text = before.rstrip()
+    if not text.endswith("."):
+        return None
+    text = text[:-1].rstrip()
+    start = len(text)
+    while start and (text[start - 1].isalnum() or text[start - 1] == "_"):
+        start -= 1
+    return text[start:]
 
 
 def _undeclared(

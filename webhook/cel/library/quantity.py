@@ -17,7 +17,7 @@ from webhook.cel.tree.errors import EvaluationError, no_such_overload
 from webhook.cel.value.numbers import INT_MAX, INT_MIN
 from webhook.lazypatterns import lazily
 
-_FORM = lazily(r"([+-]?)([0-9]*)(\.[0-9]*)?([eEinumkKMGTP]*[-+]?[0-9]*)")
+_FORM = lazily(r"([+-]?)([0-9]*+)(\.[0-9]*+)?+([eEinumkKMGTP]*+[-+]?[0-9]*+)")
 _BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40, "Pi": 50, "Ei": 60}
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _EXPONENT = lazily(r"[eE]([+-]?[0-9]+)")

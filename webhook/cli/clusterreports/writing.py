@@ -21,6 +21,7 @@ from webhook.cli.clusterreports.dialects import DIALECTS, OWNER, Dialect
 from webhook.cli.clusterreports.results import FINGERPRINT, MANAGED, NAME, SET, SOURCE, Content
 from webhook.cluster.connection import APIError, Unreachable
 from webhook.cluster.discovery import discover
+from webhook.counts import counted
 
 if TYPE_CHECKING:
     from webhook.cluster.connection import Connection, Object
@@ -57,7 +58,7 @@ class Written(Struct):
     def said(self) -> str:
         """A line that sums it up."""
         return (
-            f"{self.dialect.api_version}: {_counted(self.written)} written, {self.unchanged:,} unchanged, "
+            f"{self.dialect.api_version}: {counted(self.written, 'report')} written, {self.unchanged:,} unchanged, "
             f"{self.deleted:,} deleted"
         )
 
@@ -276,10 +277,6 @@ def _path(dialect: Dialect, namespace: str, name: str) -> str:
 
 def _called(dialect: Dialect, namespace: str, name: str) -> str:
     return f"{dialect.kind} {namespace}/{name}" if namespace else f"{dialect.cluster_kind} {name}"
-
-
-def _counted(count: int) -> str:
-    return f"{count:,} report{'s'[: count != 1]}"
 
 
 def seconds_now() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from webhook.cli.report.style import BOLD, DIM, ERROR, PASSED, Style
+from webhook.counts import counted
 from webhook.offline.measured import Change
 from webhook.offline.measuring import BUDGET, Figures, Took
 from webhook.visible import visible
@@ -31,7 +32,7 @@ def report(figures: Sequence[Figures], changes: Sequence[Change] | None, objects
         lines += ["", *_changed(changes, style)]
     lines += [
         "",
-        f"{_counted(len(measured), 'policy', 'policies')} on {_counted(objects, 'object', 'objects')}; times are"
+        f"{counted(len(measured), 'policy', 'policies')} on {counted(objects, 'object', 'objects')}; times are"
         f" processor time here, costs the API server's, of {BUDGET:,} units",
     ]
     return "\n".join(lines) + "\n"
@@ -75,7 +76,3 @@ def _changed(changes: Sequence[Change], style: Style) -> Iterator[str]:
         yield style(ERROR, f"over  {text}") if each.over else f"      {text}"
     if not changes:
         yield style(PASSED, "no cost has changed")
-
-
-def _counted(count: int, one: str, many: str) -> str:
-    return f"{count:,} {one if count == 1 else many}"

@@ -9,6 +9,7 @@ import orjson
 
 from webhook.convert.model import Outcome, Status
 from webhook.convert.whole import Converted
+from webhook.counts import counted
 from webhook.visible import encodable, visible
 
 _SAID: Final[dict[Status, str]] = {
@@ -51,20 +52,20 @@ def text(found: Converted, out: str) -> str:
             ]
     lines += [f"{visible(str(each))}" for each in found.problems]
     lines += [f"{visible(str(each))}" for each in (*found.notes, *found.others)]
-    counted = Counter(each.status for each in found.outcomes)
-    parts = [f"{counted[status]} {_SAID[status].partition(':')[0]}" for status in _ORDER if counted[status]]
+    numbers = Counter(each.status for each in found.outcomes)
+    parts = [f"{numbers[status]} {_SAID[status].partition(':')[0]}" for status in _ORDER if numbers[status]]
     tests = [test for each in found.outcomes for test in each.tests]
-    summary = f"{_policies(len(found.outcomes))}: {', '.join(parts)}" if parts else "no policies were found"
+    summary = (
+        f"{counted(len(found.outcomes), 'policy', 'policies')}: {', '.join(parts)}"
+        if parts
+        else "no policies were found"
+    )
     if tests:
         summary += f"; {sum(test.passed for test in tests)} of {len(tests)} tests pass"
     lines += ["", summary]
     if found.written:
         lines.append(f"{len(found.written)} files written; run their tests: gatewright test --policies {out}")
     return "\n".join(lines) + "\n"
-
-
-def _policies(count: int) -> str:
-    return f"{count} {'policy' if count == 1 else 'policies'}"
 
 
 def json_text(found: Converted) -> str:

@@ -22,7 +22,7 @@ from webhook.cli.report.impacttext import (
 from webhook.cli.report.markdown import code, fenced
 from webhook.cli.report.naming import object_name
 from webhook.cli.report.plain import place_of
-from webhook.cli.report.text import counted
+from webhook.counts import counted
 from webhook.visible import visible
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from webhook.cli.report.impacted import REMARKS
 from webhook.cli.report.naming import object_name
 from webhook.cli.report.plain import place_of
 from webhook.cli.report.style import BOLD, DIFF, DIM, ERROR, GREEN, LEVEL, PASSED, WARNING, Style
-from webhook.cli.report.text import counted
+from webhook.counts import counted
 from webhook.impact.differences import CHANGES
 from webhook.visible import visible
 

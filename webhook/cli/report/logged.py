@@ -15,7 +15,7 @@ from msgspec import Struct, field
 from webhook.auditlog.notes import Note, Noted, Target, noted
 from webhook.auditlog.reading import LogFile
 from webhook.cli.report.model import Finding, Place, Report, Rule, Suppression
-from webhook.cli.report.text import counted
+from webhook.counts import counted
 from webhook.offline.requests import Identity
 from webhook.schema import Kinds
 from webhook.visible import visible

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from webhook.cli.report.plain import aligned
+from webhook.counts import counted
 from webhook.library.catalog import README, Entry
 from webhook.policy.written.policykinds import MUTATING
 from webhook.visible import visible
@@ -21,7 +22,7 @@ def as_text(entries: Sequence[Entry], states: Mapping[str, str | None]) -> str:
         about, state = each.metadata, states[each.name]
         bound = "" if state is None else state.capitalize() or "no"
         rows.append((each.name, about.severity, about.category, bound, about.title))
-    count = f"{len(entries)} {'policy' if len(entries) == 1 else 'policies'}"
+    count = counted(len(entries), "policy", "policies")
     in_force = sum(bool(states[each.name]) for each in entries)
     return "\n".join([*map(visible, aligned(rows)), "", f"{count}, {in_force} bound in the policy tree"]) + "\n"
 

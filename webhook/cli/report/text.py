@@ -15,6 +15,7 @@ from webhook.cli.report.model import LEVELS, MUTANT, OF_CASES, UNTESTED, Case, E
 from webhook.cli.report.naming import object_name
 from webhook.cli.report.problems import error_text, note_line, warning_text
 from webhook.cli.report.style import BOLD, DIFF, DIM, ERROR, GREEN, LEVEL, PASSED, Style
+from webhook.counts import counted
 from webhook.excerpts import PIPED_WIDTH
 from webhook.lazypatterns import lazily
 from webhook.visible import visible
@@ -403,8 +404,3 @@ def scope(report: Report) -> str:
 def singular(name: str) -> str:
     """`policy` of `policies`, `object` of `objects`."""
     return f"{name[:-3]}y" if name.endswith("ies") else name.removesuffix("s")
-
-
-def counted(count: int, one: str, many: str = "") -> str:
-    """`1 file`, `3,000 files`."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -28,8 +28,8 @@ from webhook.cli.rollout import running
 from webhook.versions import NEWEST_TEXT
 
 if TYPE_CHECKING:
-    from webhook.cli.rollout.reports import Saved
-    from webhook.cli.rollout.steps import Step
+    from webhook.rollout.reports import Saved
+    from webhook.rollout.steps import Step
 
 _MOST_DAYS: Final = 366
 
@@ -76,8 +76,9 @@ def rollout(
         now = datetime.fromtimestamp(time.time(), UTC)
         reports = _audits(audit or (), now)
 
-        from webhook.cli.rollout import evidence, steps, stepstext
+        from webhook.cli.rollout import stepstext
         from webhook.cli.streams import put
+        from webhook.rollout import evidence, steps
 
         found = evidence.evidence(reports, log or (), now - timedelta(days=days))
         for problem in found.problems:
@@ -114,9 +115,9 @@ def _audits(files: Sequence[str], now: datetime) -> list[Saved]:
 
 def _patched(found: Sequence[Step]) -> str:
     """The patch of the steps that are ready. Raises NotGiven."""
-    from webhook.cli.rollout.patching import NotWritten, patch
     from webhook.git.places import folder_of, place_of
     from webhook.git.repository import GitError, Repository
+    from webhook.rollout.patching import NotWritten, patch
 
     ready = [each for each in found if each.state == "ready"]
     paths: dict[str, str] = {}

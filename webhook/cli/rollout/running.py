@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from webhook.cli.options import FAILED, Bundles, NotGiven, fail, fail_with, given, trees
 
 if TYPE_CHECKING:
-    from webhook.cli.rollout.reports import Saved
     from webhook.policy.policyset import PolicySet
+    from webhook.rollout.reports import Saved
 
 
 def code(run: Callable[[], int]) -> int:
@@ -31,7 +31,7 @@ def tree(policies: Sequence[str] | None, version: str, imports: str, bundles: Bu
 
 def saved(files: Iterable[str]) -> list[Saved]:
     """The reports. Raises NotGiven."""
-    from webhook.cli.rollout.reports import ReportError, read
+    from webhook.rollout.reports import ReportError, read
 
     try:
         return [read(each) for each in files]

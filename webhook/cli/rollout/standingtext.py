@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from webhook.cli.report.jsonformat import dumped
 from webhook.cli.report.plain import aligned
-from webhook.cli.report.text import counted
-from webhook.cli.rollout.standing import STATES, Standing
+from webhook.counts import counted
+from webhook.rollout.standing import STATES, Standing
 from webhook.visible import visible
 
 _HEAD: Final = ("STATE", "EXPIRES", "USES", "EXCEPTION", "POLICIES", "OWNER", "APPROVED BY", "FILE")

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from webhook.cli.report.jsonformat import dumped
 from webhook.cli.report.plain import aligned
-from webhook.cli.report.text import counted
-from webhook.cli.rollout.evidence import Hit
-from webhook.cli.rollout.steps import STATES, Step
+from webhook.counts import counted
+from webhook.rollout.evidence import Hit
+from webhook.rollout.steps import STATES, Step
 from webhook.visible import visible
 
 _HEAD: Final = ("STATE", "NOW", "NEXT", "BINDING", "POLICY", "WHY")

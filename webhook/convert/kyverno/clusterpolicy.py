@@ -6,9 +6,10 @@ import fnmatch
 from typing import Any, Final
 
 from webhook.convert import celtext, rules, standard
-from webhook.convert.kyverno import conditions, match
-from webhook.convert.kyverno.context import CONFIG_MAP, POD, Context
+from webhook.convert.kyverno import conditions, match, operations
+from webhook.convert.kyverno.context import CONFIG_MAP, PODS, Context, pod_of
 from webhook.convert.kyverno.exempting import Exempted
+from webhook.convert.kyverno.expressions import Images
 from webhook.convert.kyverno.mutation import mutate
 from webhook.convert.kyverno.validation import validate
 from webhook.convert.model import JSONObject, Outcome, Unfinished, Unsupported, listing, mapping, texts
@@ -100,17 +101,24 @@ class _Policy:
             kinds = [each for each in ("validate", "mutate") if each in given]
             if len(kinds) != 1:
                 raise Unsupported("a rule with neither validate nor mutate", at)
-            matched = match.matched(given.get("match"), given.get("exclude"), at, _operations(given))
+            controllers = () if "mutate" in given else _controllers(self._value)
+            asked = operations.asked(given, spec)
+            matched = match.matched(given.get("match"), given.get("exclude"), at, asked.operations, controllers)
+            _actions(_stated_action(given, spec), spec)
         except Unsupported as error:
             self._outcome.refuse(error.path or at, f"rule {given['name']}: {error}")
             return
         for place, text in matched.differences:
             self._outcome.differs(place, f"rule {given['name']} {text}")
+        if asked.unsaid and matched.operations == list(asked.operations):
+            self._outcome.differs((*at, "match"), f"rule {given['name']}: {operations.UNSAID}")
         made, guessed = rules.resource_rules(matched.kinds, self._kinds, matched.operations)
         for text in guessed:
             self._outcome.differs((*at, "match"), text)
         rule.resource_rules, rule.namespace_selector = made, matched.native
         context = self._context(rule, matched, at, mutating="mutate" in given)
+        if all((each.kind, each.sub) == ("Pod", "") for each in matched.kinds):
+            context.translator.names["images"] = Images()
         context.ignores = rule.failure_policy == "Ignore"
         try:
             self._fill(rule, given, spec, context, matched, at)
@@ -130,19 +138,20 @@ class _Policy:
     def _context(self, rule: Rule, matched: match.Matched, at: Path, *, mutating: bool) -> Context:
         """The context of a rule. Rules for Pods are for the controllers that make them too, as Kyverno derives them."""
         deletes = "DELETE" in matched.operations
-        of_pods = all((each.kind, each.sub) == ("Pod", "") for each in matched.kinds) and matched.simple
-        controllers = _controllers(self._value) if of_pods and not deletes else []
-        if not controllers or mutating:
-            if controllers:
-                text = "Pods are changed as they are created, and not the templates of their controllers too"
-                self._outcome.differs((*at, "mutate"), text)
+        if mutating and _controllers(self._value) and matched.of_pods:
+            text = "Pods are changed as they are created, and not the templates of their controllers too"
+            self._outcome.differs((*at, "mutate"), text)
+        if not matched.controllers:
             return Context(self._outcome, deletes=deletes)
-        for kind in controllers:
+        for kind in matched.controllers:
             group, resource = rules.POD_MAKERS[kind]
             rule.resource_rules.append(rules.rule(group, "v1", resource, matched.operations))
         rule.resource_rules = rules.merged(rule.resource_rules)
-        rule.variables.append(("pod", POD))
-        return Context(self._outcome, root="variables.pod")
+        if deletes:
+            rule.variables += [("judged", PODS["judged"]), ("pod", pod_of("variables.judged"))]
+        else:
+            rule.variables.append(("pod", PODS["pod"]))
+        return Context(self._outcome, root="variables.pod", old="variables.oldPod", deletes=deletes)
 
     def _fill(
         self, rule: Rule, given: JSONObject, spec: JSONObject, context: Context, matched: match.Matched, at: Path
@@ -168,12 +177,14 @@ class _Policy:
                 self._without_pods(rule, context, where)
         else:
             mutate(mapping(given["mutate"], "mutate", (*at, "mutate")), rule, context, (*at, "mutate"))
+        if any("variables.oldPod" in each for each in _expressions(rule)):
+            rule.variables.append(("oldPod", PODS["oldPod"]))
         if context.param_ref and not rule.param_kind:
             rule.param_kind = CONFIG_MAP
 
     def _without_pods(self, rule: Rule, context: Context, at: Path) -> None:
         """Rules in CEL are about the object as it is: only Pods are judged."""
-        rule.variables = [each for each in rule.variables if each[0] != "pod"]
+        rule.variables = [each for each in rule.variables if each[0] not in PODS]
         rule.resource_rules = [each for each in rule.resource_rules if "pods" in each["resources"]]
         for each in rule.resource_rules:
             each["resources"] = [name for name in each["resources"] if name.partition("/")[0] == "pods"]
@@ -196,7 +207,7 @@ class _Policy:
             bind.append(standard.binding(made, [], param=param))
             return
         validated = given["validate"]
-        stated = validated.get("failureAction") or spec.get("validationFailureAction") or "Audit"
+        stated = _stated_action(given, spec)
         actions = _actions(stated, spec)
         others: list[str] = []
         overrides = validated.get("failureActionOverrides") or spec.get("validationFailureActionOverrides")
@@ -243,8 +254,24 @@ def _place_of_override(validated: JSONObject, at: Path, index: int) -> Path:
     return ("spec", "validationFailureActionOverrides", index)
 
 
+def _expressions(rule: Rule) -> list[str]:
+    """The expressions of a rule that may use its variables."""
+    written = [*rule.validations, *(each.get("applyConfiguration") or each["jsonPatch"] for each in rule.mutations)]
+    return [each for _, each in rule.conditions] + [
+        str(each[key]) for each in written for key in ("expression", "messageExpression") if key in each
+    ]
+
+
+def _stated_action(given: JSONObject, spec: JSONObject) -> Any:
+    validated = given.get("validate")
+    own = validated.get("failureAction") if isinstance(validated, dict) else None
+    return own or spec.get("validationFailureAction") or "Audit"
+
+
 def _actions(stated: Any, spec: JSONObject) -> list[str]:
-    actions = list(_ACTIONS.get(str(stated).lower(), ["Audit"]))
+    if str(stated).lower() not in _ACTIONS:
+        raise Unsupported(f"the failure action {str(stated)[:40]!r}: expected Enforce or Audit")
+    actions = list(_ACTIONS[str(stated).lower()])
     if spec.get("emitWarning") is True and actions == ["Audit"]:
         actions.insert(0, "Warn")
     return actions
@@ -269,31 +296,6 @@ def _controllers(value: JSONObject) -> list[str]:
     if not isinstance(stated, str):
         return list(rules.POD_MAKERS)
     return [each.strip() for each in stated.split(",") if each.strip() in rules.POD_MAKERS]
-
-
-def _operations(given: JSONObject) -> tuple[str, ...]:
-    """The operations of a rule that states none: CREATE and UPDATE, and those that its conditions ask about."""
-    named = list(match.DEFAULT)
-    for path in (given.get("preconditions"), given.get("validate")):
-        for text in _asked(path, 0):
-            if text not in named:
-                named.append(text)
-    return tuple(named)
-
-
-def _asked(value: Any, depth: int) -> list[str]:
-    """DELETE and CONNECT where a condition compares request.operation with them."""
-    if depth > 8:
-        return []
-    if isinstance(value, list):
-        return [found for each in value for found in _asked(each, depth + 1)]
-    if not isinstance(value, dict):
-        return []
-    if "request.operation" in str(value.get("key")) and value.get("operator") in ("Equals", "AnyIn", "In", "AllIn"):
-        stated = value.get("value")
-        items = stated if isinstance(stated, list) else [stated]
-        return [each for each in ("DELETE", "CONNECT") if each in items]
-    return [found for each in value.values() for found in _asked(each, depth + 1)]
 
 
 def _like(name: str, pattern: str) -> bool:

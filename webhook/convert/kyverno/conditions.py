@@ -11,7 +11,7 @@ import msgspec
 
 from webhook.convert import celtext
 from webhook.convert.kyverno import values, variables
-from webhook.convert.kyverno.expressions import Lists, Request, Scalar, Stream, Translator, Value
+from webhook.convert.kyverno.expressions import Image, Images, Lists, Request, Scalar, Stream, Translator, Value
 from webhook.convert.model import Unfinished, Unsupported, listing, mapping
 from webhook.paths import Path
 
@@ -21,6 +21,7 @@ _ORDERS: Final = {
     "LessThan": "<",
     "LessThanOrEquals": "<=",
 }
+_SIGNS: Final = _ORDERS | {"Equals": "==", "Equal": "==", "NotEquals": "!=", "NotEqual": "!="}
 _SETS: Final = {  # operator -> (whether the test is negated, whether for every element)
     "AnyIn": (False, False),
     "AllIn": (False, True),
@@ -76,15 +77,17 @@ def condition(given: Any, translator: Translator, at: Path) -> str:
         raise Unsupported("a condition without a key", at)
     try:
         key = variables.value(named["key"], translator)
-        return _compared(key, operator, named.get("value"), translator)
+        return _compared(key, operator, variables.known(named.get("value"), translator), translator)
     except Unsupported as error:
         error.path = error.path or at
         raise
 
 
 def _compared(key: Value, operator: str, value: Any, translator: Translator) -> str:
-    if isinstance(key, Request):
-        raise Unfinished("a condition about the whole of request")
+    if isinstance(key, Request | Images | Image):
+        raise Unfinished(f"a condition about the whole of {'request' if isinstance(key, Request) else 'images'}")
+    if isinstance(key, Scalar) and key.quantity and (sign := _SIGNS.get(operator)) and values.is_quantity(str(value)):
+        return f"{key.quantity}.compareTo(quantity({celtext.text(str(value))})) {sign} 0"
     if operator in _SETS:
         return _among(key, operator, value, translator)
     if operator in ("Equals", "Equal"):
@@ -117,8 +120,8 @@ def _equal(key: Value, value: Any, translator: Translator) -> str:
     subject = translator.scalar(key)
     if variables.has_variables(value):
         other = translator.scalar(variables.value(value, translator))
-        if other.chain.startswith("params."):
-            return _same(subject, other)
+        if other.chain.startswith("params.") or _is_wild(value):
+            return _same(subject, other, wild=_is_wild(value))
         return f"dyn({subject.cel}) == {other.cel}" if subject.type != other.type else f"{subject.cel} == {other.cel}"
     if isinstance(value, str):
         if subject.type == "string":
@@ -185,7 +188,7 @@ def _of_wild_key(subject: Scalar, value: Any) -> list[str]:
 
 def _one_of(subject: Scalar, value: Any, translator: Translator, *, single: bool) -> str:
     """Whether a value is among others. single: whether it is the whole of the key, and not an element of it."""
-    if variables.has_variables(value) and not isinstance(value, list):
+    if variables.has_variables(value) and not isinstance(value, list) and not _is_wild(value):
         return _one_of_variable(subject, variables.value(value, translator), translator, single=single)
     items = value if isinstance(value, list) else [value]
     if len(items) > _MOST:
@@ -202,7 +205,7 @@ def _one_of(subject: Scalar, value: Any, translator: Translator, *, single: bool
     for each in rest:
         if variables.has_variables(each):
             other = translator.scalar(variables.value(each, translator))
-            terms.append(_same(subject, other))
+            terms.append(_same(subject, other, wild=_is_wild(each)))
         elif isinstance(each, str) and values.is_range(each):
             terms.append(values.named(_any(subject), lambda v, each=each: values.pattern(v, each)))  # type: ignore[misc]
         elif isinstance(each, str) and subject.type == "string":
@@ -223,10 +226,16 @@ def _is_plain(text: str) -> bool:
     return text not in ("true", "false") and not text[:1].isdigit()
 
 
-def _same(subject: Scalar, other: Scalar) -> str:
-    """Whether a value equals another that is not constant. That of a ConfigMap may have wildcards."""
+def _is_wild(value: Any) -> bool:
+    return isinstance(value, str) and variables.wild(value)
+
+
+def _same(subject: Scalar, other: Scalar, *, wild: bool = False) -> str:
+    """Whether a value equals another that is not constant. That of a ConfigMap may have wildcards. wild: it has."""
     if other.chain.startswith("params."):
         return _written(_any(subject), f"[{other.chain}.orValue('')]")
+    if wild:
+        return _written(_any(subject), f"[{other.cel}]")
     return f"{_any(subject)} == {other.cel}"
 
 

@@ -15,22 +15,36 @@ _SOURCES: Final = {
     "imageRegistry": "imageRegistry, metadata from a registry",
 }
 CONFIG_MAP: Final = {"apiVersion": "v1", "kind": "ConfigMap"}
-POD: Final = (
-    "object.kind == 'Pod' ? object : object.kind == 'CronJob' ? object.spec.jobTemplate.spec.template : "
-    "object.spec.template"
-)
+NEWER: Final = "(object == null ? oldObject : object)"
+"""request.object for Kyverno, where a rule is about deletion too: then it is the old one."""
+_OLDER: Final = "(oldObject == null ? dyn({}) : oldObject)"
+
+
+def pod_of(subject: str) -> str:
+    """The Pod that an object is, or the template of those that it makes."""
+    return (
+        f"{subject}.kind == 'Pod' ? {subject} : "
+        f"{subject}.kind == 'CronJob' ? {subject}.spec.jobTemplate.spec.template : {subject}.spec.template"
+    )
+
+
+PODS: Final = {
+    "pod": pod_of("object"),
+    "judged": "object == null ? oldObject : object",
+    "oldPod": f"oldObject == null ? dyn({{}}) : {pod_of('oldObject')}",
+}
+"""The variables of rules for Pods and what makes them. judged: the object, or the old one if it is deleted."""
 
 
 class Context:
-    """The context of a rule. root: the expression for what patterns are about. deletes: whether
-    it applies to deletion. ignores: whether errors of the rule let a request pass. param_ref: of the binding."""
+    """The context of a rule. root: the expression for what patterns are about. old: for request.oldObject. deletes:
+    whether it applies to deletion. ignores: whether errors of the rule let a request pass. param_ref: of the binding.
+    """
 
-    def __init__(self, outcome: Outcome, *, root: str = "object", deletes: bool = False) -> None:
+    def __init__(self, outcome: Outcome, *, root: str = "object", old: str = _OLDER, deletes: bool = False) -> None:
         self.root, self.deletes, self.ignores = root, deletes, False
-        # Where an object is deleted, request.object is the old one for Kyverno.
-        new = "(object == null ? oldObject : object)" if deletes else root
-        self.translator = Translator({}, new, "(oldObject == null ? dyn({}) : oldObject)")
-        self.translator.names["images"] = Missing("the variable images, references of images taken apart")
+        self.translator = Translator({}, NEWER if deletes and root == "object" else root, old)
+        self.translator.names["images"] = Missing("the variable images in a rule that is not about Pods alone")
         self.param_ref: JSONObject = {}
         self._outcome = outcome
 
@@ -62,17 +76,18 @@ class Context:
         if "value" in variable and "jmesPath" not in variable:
             if variables.has_variables(variable["value"]) and not isinstance(variable["value"], str):
                 raise Unfinished(f"the variable {name}, a value with variables in it")
-            return variables.value(variable["value"], self.translator)
+            return _held(variables.value(variable["value"], self.translator))
         text = variable.get("jmesPath")
-        if not isinstance(text, str) or "value" in variable:
-            raise Unfinished(f"the variable {name}, a JMESPath expression on a constant")
+        if not isinstance(text, str) or variables.has_variables(variable.get("value")):
+            raise Unfinished(f"the variable {name}, a JMESPath expression on a value with variables in it")
         try:
             node = jmespath.parse(text.strip().removeprefix("{{").removesuffix("}}").strip())
         except jmespath.JMESPathError as error:
             raise variables.BadVariable(f"JMESPath does not parse: {error}: {text[:80]}") from None
         if default is not None:
             node = jmespath.Node("or", (node, jmespath.Node("literal", value=default)))
-        return self.translator.value(node)
+        constant = _held(variables.constant(variable["value"])) if "value" in variable else None
+        return self.translator.value(node, constant)
 
     def _config_map(self, given: JSONObject) -> Scalar:
         name, namespace = given.get("name"), given.get("namespace") or "default"
@@ -83,3 +98,10 @@ class Context:
             raise Unfinished("a second ConfigMap in the context of a rule")
         self.param_ref = found
         return Scalar("params")
+
+
+def _held(value: Value) -> Value:
+    """A constant whose fields are asked for at evaluation: without a type, as they have several."""
+    if isinstance(value, Scalar) and value.type == "dyn" and not value.chain and value.cel.startswith("{"):
+        return Scalar(f"dyn({value.cel})", constant=value.constant)
+    return value

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from webhook.convert import celtext
+from webhook.convert.kyverno import images
 from webhook.convert.kyverno.jmespath import Node
 from webhook.convert.model import Unfinished
 
@@ -19,12 +20,15 @@ from webhook.convert.model import Unfinished
 class Scalar(Struct, frozen=True):
     """An expression with one value. chain: its optional, if it may be absent; it then is null.
 
-    type: bool, string, int, list or dyn.
+    type: bool, string, int, double, list or dyn. constant: the JSON value, if it is known. quantity: the expression as
+    a quantity of Kubernetes, if it is a sum of what may be quantities.
     """
 
     cel: str
     chain: str = ""
     type: str = "dyn"
+    constant: Any = UNSET
+    quantity: str = ""
 
 
 class Lists(Struct, frozen=True):
@@ -54,8 +58,22 @@ class Missing(Struct, frozen=True):
     reason: str
 
 
-Value = Scalar | Stream | Lists | Request
+class Images(Struct, frozen=True):
+    """The variable `images` of a rule about Pods. of: the list of containers, "" for the variable itself."""
 
+    of: str = ""
+
+
+class Image(Struct, frozen=True):
+    """One image of `images`. reference: its expression."""
+
+    reference: str
+
+
+Value = Scalar | Stream | Lists | Request | Images | Image
+
+ELEMENT_IMAGE: Final = "__image_of_element"
+"""Stands for images.containers."{{element.name}}", a variable in a variable: the image of the element of a foreach."""
 _REQUEST: Final = {
     "operation": Scalar("request.operation", type="string"),
     "namespace": Scalar("request.?namespace.orValue('')", type="string"),
@@ -101,7 +119,14 @@ class Translator:
         return f"e{self._count}"
 
     def value(self, node: Node, current: Value | None = None) -> Value:
-        """The value of a node. Raises Unfinished for what has no meaning in CEL."""
+        """The value of a node. Raises Unfinished for what has no meaning in CEL, or becomes too long there."""
+        found = self._value(node, current)
+        # Some functions name their argument several times: nested, they would grow without bounds.
+        if _length(found) > _LONGEST:
+            raise Unfinished("JMESPath: an expression whose CEL is too long")
+        return found
+
+    def _value(self, node: Node, current: Value | None) -> Value:
         match node.type:
             case "field":
                 return self._name(node.value) if current is None else self.field(current, node.value)
@@ -141,6 +166,12 @@ class Translator:
         """A field of a value."""
         if isinstance(value, Request):
             return self._of_request(value, key)
+        if isinstance(value, Images) and not value.of and key in images.CONTAINERS:
+            return Images(key)
+        if isinstance(value, Image) and key in images.PARTS:
+            return Scalar(images.PARTS[key](value.reference), type="string")
+        if isinstance(value, Images | Image):
+            raise Unfinished(f"the field {key} of images")
         if isinstance(value, Stream):
             return Stream(value.base, value.variable, _inner(self.field(value.body, key)), value.condition)
         if isinstance(value, Lists):
@@ -156,7 +187,7 @@ class Translator:
             return self.materialized(value)
         if isinstance(value, Lists):
             return Scalar("[" + ", ".join(f"dyn({each.cel})" for each in value.items) + "]", type="list")
-        raise Unfinished("JMESPath: the whole of request")
+        raise Unfinished("JMESPath: the whole of request" if isinstance(value, Request) else "the whole of images")
 
     def materialized(self, stream: Stream) -> Scalar:
         """The list of a projection's elements. Raises Unfinished for projections in projections."""
@@ -204,11 +235,13 @@ class Translator:
             return f"{scalar.cel} != ''"
         if scalar.type == "list":
             return f"size({scalar.cel}) > 0"
-        if scalar.type == "int":
+        if scalar.type in ("int", "double"):
             return "true"
         return f"!({scalar.cel} in [dyn(null), dyn(false), dyn(''), dyn([]), dyn({{}})])"
 
     def _name(self, name: str) -> Value:
+        if name == ELEMENT_IMAGE and isinstance(element := self.names.get("element"), Scalar | Stream | Lists):
+            return Image(f"{celtext.optional(self.scalar(element).cel, 'image')}.orValue('')")
         found = self.names.get(name)
         if found is None or isinstance(found, Missing):
             raise Unfinished(found.reason if found else f"the variable {name}")
@@ -234,7 +267,10 @@ class Translator:
     def _index(self, value: Value, index: int) -> Value:
         scalar = self.scalar(value)
         if index < 0:
-            raise Unfinished("JMESPath: an index from the end")
+            listed = self.elements(scalar)
+            if len(listed) > _REPEATED:
+                raise Unfinished("JMESPath: an index from the end of a list with a long expression")
+            return _optional(f"{listed}[?size({listed}) - {-index}]")
         chain = f"{scalar.chain or f'dyn({scalar.cel})'}[?{index}]"
         return _optional(chain)
 
@@ -258,9 +294,14 @@ class Translator:
         """The projection of a node over the elements of a value."""
         if isinstance(left, Stream):
             return Stream(left.base, left.variable, _inner(self._over(left.body, node)), left.condition)
+        if isinstance(left, Images) and left.of and node.type == "values":
+            variable = self.fresh()
+            image = Image(f"{variable}.?image.orValue('')")
+            listed = f"{celtext.optional(self.new, 'spec', left.of)}.orValue([])"
+            return Stream(listed, variable, _inner(self.value(node.children[1], image)))
         base = self.elements(left)
         variable = self.fresh()
-        element = Scalar(f"{base}[{variable}]" if node.type == "values" else variable)
+        element: Value = Scalar(f"{base}[{variable}]" if node.type == "values" else variable)
         condition = "true"
         if node.type == "filter":
             condition = self.truthy(self.value(node.children[2], element))
@@ -269,7 +310,7 @@ class Translator:
     def elements(self, value: Value) -> str:
         """The list, or the map, that is gone through; an empty one if it is absent."""
         if isinstance(value, Lists):
-            return "(" + " + ".join(self.elements(each) for each in value.items) + ")"
+            return "(" + " + ".join(map(as_list, value.items)) + ")"
         scalar = self.scalar(value)
         return f"{scalar.chain}.orValue([])" if scalar.chain else scalar.cel
 
@@ -326,7 +367,8 @@ class Translator:
                 return Scalar("false" if node.value == "==" else "true", type="bool")
             sides = (f"dyn({left.cel})" if left.type not in (right.type, "dyn") else left.cel, right.cel)
             return Scalar(f"{sides[0]} {node.value} {sides[1]}", type="bool")
-        terms = [f"type({each.cel}) == int" for each in (left, right) if each.type == "dyn"]
+        unknown = [each.cel for each in (left, right) if each.type == "dyn"]
+        terms = [f"(type({each}) == int || type({each}) == double)" for each in unknown]
         return Scalar(celtext.conjunction([*terms, f"{left.cel} {node.value} {right.cel}"]), type="bool")
 
     def _function(self, node: Node, current: Value | None) -> Value:
@@ -342,7 +384,28 @@ class Translator:
         return function(self, arguments)
 
 
+_LISTS: Final = frozenset(
+    {
+        "containers", "initContainers", "ephemeralContainers", "volumes", "volumeMounts", "env", "envFrom", "ports",
+        "rules", "tls", "paths", "subjects", "tolerations", "imagePullSecrets", "hostAliases", "finalizers",
+        "ownerReferences", "externalIPs", "accessModes", "webhooks", "verbs", "resources", "apiGroups", "groups", "add",
+        "drop", "args", "command", "topologySpreadConstraints",
+    }
+)  # fmt: skip
+"""Fields that are lists wherever Kubernetes has them."""
+_LONGEST: Final = 10_000
+"""Characters of the expression of one variable."""
+_REPEATED: Final = 120  # characters of an expression that may stand there twice
 _NAMED: Final = {"hash": "a hash of several values", "slice": "a slice", "reference": "an expression reference"}
+
+
+def as_list(value: Scalar) -> str:
+    """The list that a value is; a list of it alone if it is none, and an empty one if it is absent."""
+    if value.type == "list" or value.chain.rpartition(".")[2].removeprefix("?") in _LISTS:
+        return f"{value.chain}.orValue([])" if value.chain else value.cel
+    if value.type != "dyn":
+        return f"[{value.cel}]"
+    return f"({value.cel} == null ? [] : type({value.cel}) == list ? {value.cel} : [{value.cel}])"
 
 
 def _optional(chain: str) -> Scalar:
@@ -352,7 +415,7 @@ def _optional(chain: str) -> Scalar:
 
 
 def _constant(value: Any) -> Scalar:
-    kinds: dict[type, str] = {bool: "bool", str: "string", int: "int", list: "list"}
+    kinds: dict[type, str] = {bool: "bool", str: "string", int: "int", float: "double", list: "list"}
     return Scalar(celtext.literal(value), type=kinds.get(type(value), "dyn"))
 
 
@@ -361,6 +424,18 @@ def _dynamic(value: Scalar, wanted: str) -> str:
 
 
 def _inner(value: Value) -> Scalar | Stream | Lists:
-    if isinstance(value, Request):
-        raise Unfinished("JMESPath: request within a projection")
+    if isinstance(value, Request | Images | Image):
+        raise Unfinished(f"JMESPath: {'request' if isinstance(value, Request) else 'images'} within a projection")
     return value
+
+
+def _length(value: Value) -> int:
+    """The characters of the expressions of a value."""
+    match value:
+        case Scalar():
+            return len(value.cel) + len(value.chain)
+        case Stream():
+            return len(value.base) + len(value.condition) + _length(value.body)
+        case Lists():
+            return sum(map(_length, value.items))
+    return 0

@@ -114,10 +114,11 @@ def _regex_match(translator: Translator, values: Sequence[Value]) -> Value:
 
 def _pattern_match(translator: Translator, values: Sequence[Value]) -> Value:
     pattern, subject = _arguments(translator, values, 2, "pattern_match")
-    if not (pattern.type == "string" and pattern.cel.startswith("'") and "\\" not in pattern.cel):
+    wanted = celtext.constant(pattern.cel)
+    if wanted is None:
         raise Unfinished("the JMESPath function pattern_match() with a pattern that is no constant")
     text = subject.cel if subject.type == "string" else f"string({_as_text(subject)})"
-    return Scalar(celtext.like(text, pattern.cel[1:-1]), type="bool")
+    return Scalar(celtext.like(text, wanted), type="bool")
 
 
 def _not_null(translator: Translator, values: Sequence[Value]) -> Value:
@@ -153,9 +154,97 @@ def _extreme(name: str) -> Function:
 def _arithmetic(name: str, operator: str) -> Function:
     def written(translator: Translator, values: Sequence[Value]) -> Value:
         left, right = _arguments(translator, values, 2, name)
+        numbers = {left.type, right.type} <= {"int", "double"}
+        if name in ("add", "subtract") and not numbers:
+            # Fields may hold quantities, of which numbers are a kind. 0 is added, so that texts are none of them.
+            method = "add" if name == "add" else "sub"
+            quantity = f"quantity(string({left.cel})).{method}(quantity(string({right.cel})))"
+            return Scalar(f"(0 + {left.cel} {operator} {right.cel})", quantity=quantity)
         return Scalar(f"({left.cel} {operator} {right.cel})", type="int" if left.type == right.type == "int" else "dyn")
 
     return written
+
+
+def _lowered(translator: Translator, values: Sequence[Value]) -> Value:
+    left, right = map(_as_text, _arguments(translator, values, 2, "equal_fold"))
+    return Scalar(f"{left}.lowerAscii() == {right}.lowerAscii()", type="bool")
+
+
+def _trim(translator: Translator, values: Sequence[Value]) -> Value:
+    subject, characters = _arguments(translator, values, 2, "trim")
+    cut = celtext.constant(characters.cel)
+    if not cut:
+        raise Unfinished("the JMESPath function trim() with characters that are no constant")
+    other = "[^" + "".join(f"\\{each}" if each in "\\]^-[" else each for each in cut) + "]"
+    return Scalar(f"{_as_text(subject)}.find({celtext.text(f'(?s){other}.*{other}|{other}')})", type="string")
+
+
+def _trim_prefix(translator: Translator, values: Sequence[Value]) -> Value:
+    text, prefix = map(_as_text, _arguments(translator, values, 2, "trim_prefix"))
+    return Scalar(f"({text}.startsWith({prefix}) ? {text}.substring(size({prefix})) : {text})", type="string")
+
+
+def _truncate(translator: Translator, values: Sequence[Value]) -> Value:
+    subject, length = _arguments(translator, values, 2, "truncate")
+    if length.type != "int":
+        raise Unfinished("the JMESPath function truncate() with a length that is no constant number")
+    text = _as_text(subject)
+    return Scalar(f"(size({text}) > {length.cel} ? {text}.substring(0, {length.cel}) : {text})", type="string")
+
+
+def _replace(translator: Translator, values: Sequence[Value]) -> Value:
+    subject, old, new, count = _arguments(translator, values, 4, "replace")
+    if count.type != "int":
+        raise Unfinished("the JMESPath function replace() with a count that is no constant number")
+    return Scalar(f"{_as_text(subject)}.replace({_as_text(old)}, {_as_text(new)}, {count.cel})", type="string")
+
+
+def _compare(translator: Translator, values: Sequence[Value]) -> Value:
+    left, right = map(_as_text, _arguments(translator, values, 2, "compare"))
+    return Scalar(f"({left} == {right} ? 0 : {left} < {right} ? -1 : 1)", type="int")
+
+
+def _items(translator: Translator, values: Sequence[Value]) -> Value:
+    subject, key, value = _arguments(translator, values, 3, "items")
+    variable = translator.fresh()
+    base = f"{subject.chain}.orValue({{}})" if subject.chain else subject.cel
+    entry = f"{{{key.cel}: dyn({variable}), {value.cel}: dyn({base}[{variable}])}}"
+    return Scalar(f"{base}.map({variable}, {entry})", type="list")
+
+
+def _lookup(translator: Translator, values: Sequence[Value]) -> Value:
+    subject, key = _arguments(translator, values, 2, "lookup")
+    chain = f"{subject.chain or f'dyn({subject.cel})'}[?{key.cel}]"
+    return Scalar(f"{chain}.orValue(dyn(null))", chain)
+
+
+def _label_match(translator: Translator, values: Sequence[Value]) -> Value:
+    wanted, labels = _arguments(translator, values, 2, "label_match")
+    left, right = (f"{each.chain}.orValue({{}})" if each.chain else each.cel for each in (wanted, labels))
+    variable = translator.fresh()
+    same = f"{variable} in {right} && {right}[{variable}] == {left}[{variable}]"
+    return Scalar(f"{left}.all({variable}, {same})", type="bool")
+
+
+def _to_array(translator: Translator, values: Sequence[Value]) -> Value:
+    (subject,) = _arguments(translator, values, 1, "to_array")
+    if subject.type != "dyn":
+        return subject if subject.type == "list" else Scalar(f"[{subject.cel}]", type="list")
+    return Scalar(f"(type({subject.cel}) == list ? {subject.cel} : [{subject.cel}])", type="list")
+
+
+def _type(translator: Translator, values: Sequence[Value]) -> Value:
+    (subject,) = _arguments(translator, values, 1, "type")
+    named = {"string": "string", "bool": "boolean", "list": "array", "map": "object"}
+    tests = "".join(f"type({subject.cel}) == {cel} ? '{name}' : " for cel, name in named.items())
+    return Scalar(f"({tests}{subject.cel} == null ? 'null' : 'number')", type="string")
+
+
+def _divide(translator: Translator, values: Sequence[Value]) -> Value:
+    left, right = _arguments(translator, values, 2, "divide")
+    if not {left.type, right.type} <= {"int", "double"} or not right.cel.strip("-0.").replace(".", "").isdigit():
+        raise Unfinished("the JMESPath function divide() of fields, or by what is no constant number")
+    return Scalar(f"double({left.cel}) / double({right.cel})", type="double")
 
 
 FUNCTIONS: Final[dict[str, Function]] = {
@@ -181,5 +270,18 @@ FUNCTIONS: Final[dict[str, Function]] = {
     "add": _arithmetic("add", "+"),
     "subtract": _arithmetic("subtract", "-"),
     "multiply": _arithmetic("multiply", "*"),
+    "modulo": _arithmetic("modulo", "%"),
+    "divide": _divide,
+    "equal_fold": _lowered,
+    "trim": _trim,
+    "trim_prefix": _trim_prefix,
+    "truncate": _truncate,
+    "replace": _replace,
+    "compare": _compare,
+    "items": _items,
+    "lookup": _lookup,
+    "label_match": _label_match,
+    "to_array": _to_array,
+    "type": _type,
 }
 """The name of a function -> what writes its call."""

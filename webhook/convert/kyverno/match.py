@@ -5,12 +5,13 @@ Source: the documentation of Kyverno, "Match/Exclude".
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from msgspec import Struct, field
 
 from webhook.convert import celtext, rules
+from webhook.convert.kyverno.operations import DEFAULT
 from webhook.convert.model import JSONObject, Unsupported, listing, mapping, texts
 from webhook.convert.rules import Kind
 from webhook.paths import Path
@@ -20,8 +21,9 @@ _RESOURCES: Final = (
 )  # fmt: skip
 _USERS: Final = ("subjects", "roles", "clusterRoles")
 _OPERATIONS: Final = ("CREATE", "UPDATE", "DELETE", "CONNECT")
+_NOT_OF_CONTROLLERS: Final = frozenset({"name", "names", "selector", "annotations"})
+"""Fields of match and exclude with which Kyverno derives no rules for the controllers of Pods."""
 _CONNECTED: Final = ("exec", "attach", "portforward", "proxy")
-DEFAULT: Final = ("CREATE", "UPDATE")
 NAME: Final = "(request.name != '' ? request.name : object.?metadata.?generateName.orValue(''))"
 NAMESPACE: Final = "request.?namespace.orValue('')"
 NAMESPACE_LABELS: Final = "(namespaceObject == null ? {} : namespaceObject.?metadata.?labels.orValue({}))"
@@ -29,34 +31,45 @@ NAMESPACE_LABELS: Final = "(namespaceObject == null ? {} : namespaceObject.?meta
 
 class Matched(Struct):
     """What a rule matches. condition: of each request that the kinds let through. native: the namespaceSelector of the
-    policy, if that is all there is to it. simple: nothing but kinds and operations is asked, as autogen demands."""
+    policy, if that is all there is to it. of_pods: whether Kyverno would derive rules for what makes Pods. controllers:
+    the kinds that make them, if the rule is about these too."""
 
     kinds: list[Kind] = field(default_factory=list)
     operations: list[str] = field(default_factory=list)
     condition: str = "true"
     native: JSONObject | None = None
-    simple: bool = True
+    of_pods: bool = False
+    controllers: list[str] = field(default_factory=list)
     differences: list[tuple[Path, str]] = field(default_factory=list)
 
 
-def matched(given: Any, excluded: Any, at: Path, default: tuple[str, ...] = DEFAULT) -> Matched:
+def matched(
+    given: Any, excluded: Any, at: Path, default: tuple[str, ...] = DEFAULT, controllers: Sequence[str] = ()
+) -> Matched:
     """What match lets through, and exclude takes out. Raises Unsupported, with the place.
 
-    at: of the rule. default: the operations where none is stated.
+    at: of the rule. default: the operations where none is stated. controllers: the kinds that autogen makes rules for,
+    if the rule is about Pods alone.
     """
     match = mapping(given, "match", (*at, "match"))
     blocks, every = _blocks(match, (*at, "match"))
     if not blocks:
         raise Unsupported("a rule that matches nothing", (*at, "match"))
+    out, all_out = _blocks(mapping(excluded, "exclude", (*at, "exclude")), (*at, "exclude"))
     found = Matched()
     for place, block in blocks:
         resources = _resources(block, place)
-        found.kinds += [_kind(each, place) for each in texts(resources.get("kinds"), "kinds", place)]
-        found.operations += [each for each in _operations(resources, place) if each not in found.operations]
-        found.simple = found.simple and not (set(_described(block)) - {"kinds", "operations"})
+        own = [_kind(each, place) for each in texts(resources.get("kinds"), "kinds", place)]
+        if not own and not every:
+            raise Unsupported("a block of any that names no kinds", place)
+        found.kinds += [each for each in own if each not in found.kinds]
+        asked = _operations(resources, place) or default
+        found.operations += [each for each in asked if each not in found.operations]
     if not found.kinds:
         raise Unsupported("a rule that names no kinds", (*at, "match"))
-    found.operations = found.operations or list(default)
+    of_pods = all((each.kind, each.sub) == ("Pod", "") for each in found.kinds)
+    if of_pods and not any(_NOT_OF_CONTROLLERS & set(_described(block)) for _, block in (*blocks, *out)):
+        found.of_pods, found.controllers = True, list(controllers)
     if any(each.sub in _CONNECTED for each in found.kinds) and found.operations == list(default):
         found.operations.append("CONNECT")  # nothing else is done with these
     uneven = len(blocks) > 1 or any(each.sub == "" and each.kind == "*" for each in found.kinds)
@@ -68,11 +81,9 @@ def matched(given: Any, excluded: Any, at: Path, default: tuple[str, ...] = DEFA
         found.condition = join(
             _condition(block, place, both, found, kinds=uneven and not _simple(blocks)) for place, block in blocks
         )
-    out, all_out = _blocks(mapping(excluded, "exclude", (*at, "exclude")), (*at, "exclude"))
     if out:
         terms = []
         for place, block in out:
-            found.simple = False
             try:
                 terms.append(_condition(block, place, both, found, kinds=True))
             except Unsupported as error:
@@ -157,7 +168,9 @@ def _condition(block: JSONObject, at: Path, both: str, found: Matched, *, kinds:
     terms = []
     if kinds:
         named = [_kind(each, at) for each in texts(resources.get("kinds"), "kinds", at)]
-        terms.append(celtext.disjunction(each.condition() for each in named) if named else "true")
+        # What is said of Pods is said of their controllers, where the rule is about these too.
+        known = not named or (found.controllers and any((each.kind, each.sub) == ("Pod", "") for each in named))
+        terms.append("true" if known else celtext.disjunction(each.condition() for each in named))
         if operations := _operations(resources, at):
             terms.append(f"request.operation in {celtext.literal(operations)}")
     names = texts(resources.get("names"), "names", at) + ([resources["name"]] if resources.get("name") else [])

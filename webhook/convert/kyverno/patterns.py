@@ -22,7 +22,7 @@ _ANCHOR = lazily(r"(?P<kind>[=^X<+]?)\((?P<key>.{1,253})\)")
 _DEEPEST: Final = 24  # levels of a pattern
 _METADATA: Final = ("labels", "annotations")
 _OPERATORS: Final = ("!", ">", "<", ">=", "<=")
-_MAPS_OF_TEXTS: Final = ("labels", "annotations", "matchLabels", "nodeSelector")
+_MAPS_OF_TEXTS: Final = ("labels", "annotations", "matchLabels", "nodeSelector", "data", "stringData")
 _NO_LISTS: Final = frozenset({"apiVersion", "kind", "metadata.name", "metadata.namespace", "metadata.generateName"})
 _NO_LISTS_OF_PODS: Final = frozenset(
     {
@@ -96,6 +96,8 @@ class Patterns:
         for written, value in pattern.items():
             kind, key = anchor(written)
             place = (*at, written)
+            if variables.has_variables(written):
+                raise Unfinished("a pattern with a variable in the name of a field", place)
             if celtext.is_wild(key):
                 scope.checks.append(self._wild_key(kind, key, value, subject, place, depth))
                 continue
@@ -246,11 +248,17 @@ class Patterns:
     def _single(self, value: Any, subject: str, at: Path) -> str:
         """The check of one value."""
         try:
+            value = variables.known(value, self._translator)
             if not variables.has_variables(value):
+                if isinstance(value, dict | list):
+                    raise Unfinished("a pattern with a variable that is a list or a map", at)
                 return values.pattern(subject, value)
             operator = "!" if value.startswith("!") else ""
             if not operator and value.startswith(_OPERATORS):
                 raise Unfinished("an operator before a variable in a pattern")
+            if any(isinstance(each, str) and set(each) & {"|", "&"} for each in variables.parts(value)):
+                raise Unfinished("a pattern of several alternatives, with variables")
+            wild = variables.wild(value)
             written = self._translator.scalar(variables.value(value.removeprefix(operator), self._translator))
         except Unsupported as error:
             error.path = error.path or at
@@ -259,6 +267,9 @@ class Patterns:
             raise Unfinished("a pattern whose value is in a ConfigMap, which may have operators and wildcards", at)
         if written.type == "list":
             raise Unfinished("a pattern with a variable that is a list", at)
+        if wild:
+            same = celtext.conjunction([celtext.scalar(subject), celtext.like_written(subject, f"[{written.cel}]")])
+            return f"!({same})" if operator else same
         as_text = written.cel if written.type == "string" else f"string({written.cel})"
         same = celtext.conjunction([celtext.scalar(subject), f"string({subject}) == {as_text}"])
         return f"!({same})" if operator else same

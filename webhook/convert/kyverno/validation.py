@@ -9,7 +9,7 @@ from msgspec import Struct
 from webhook.convert import celtext
 from webhook.convert.kyverno import conditions, jmespath, variables
 from webhook.convert.kyverno.context import Context
-from webhook.convert.kyverno.expressions import Lists, Scalar, Stream, Value
+from webhook.convert.kyverno.expressions import Lists, Scalar, Stream, Value, as_list
 from webhook.convert.kyverno.patterns import Pattern, Patterns
 from webhook.convert.model import JSONObject, Unfinished, Unsupported, listing, mapping
 from webhook.convert.standard import Rule
@@ -158,7 +158,8 @@ def listed(given: JSONObject, context: Context, at: Path) -> Stream | Lists:
     if isinstance(value, Stream):
         return value
     variable = context.translator.fresh()
-    return Stream(context.translator.elements(value), variable, Scalar(variable))
+    base = as_list(value) if isinstance(value, Scalar) else context.translator.elements(value)
+    return Stream(base, variable, Scalar(variable))
 
 
 def message(given: Any, context: Context, at: Path) -> JSONObject:

@@ -19,6 +19,7 @@ _DURATION = lazily(r"[+-]?(?:[0-9]{1,30}(?:\.[0-9]{1,30})?(?:ns|us|ms|s|m|h)){1,
 _RANGE = lazily(
     r"(?P<low>[+-]?[0-9]{1,30}(?:\.[0-9]{1,30})?[A-Za-z]{0,2})(?P<not>!?)-(?P<high>[+-]?[0-9]{1,30}(?:\.[0-9]{1,30})?[A-Za-z]{0,2})"
 )
+_SEMVER = lazily(r"[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}(?:-[0-9A-Za-z.-]{1,60})?(?:\+[0-9A-Za-z.-]{1,60})?")
 _NUMBER = lazily(r"[+-]?[0-9]{1,30}(?:\.[0-9]{1,30})?(?:[eE][+-]?[0-9]{1,3})?")
 _IN_CEL: Final = r"^[+-]?([0-9]+([.][0-9]+)?(ns|us|ms|s|m|h))+$"
 _OPERATORS: Final = (">=", "<=", ">", "<")
@@ -110,6 +111,8 @@ def ordered(subject: str, operator: str, text: str, *, both: bool = False) -> st
 
     both: an end of a range, which is a duration only if it cannot be a quantity.
     """
+    if _SEMVER.fullmatch(text):
+        return _of_version(subject, operator, text)
     quantity, duration = _QUANTITY.fullmatch(text), _DURATION.fullmatch(text)
     if not quantity and not duration:
         raise Unsupported(f"the operator {operator} with {text[:60]!r}, which is no number, quantity or duration")
@@ -127,6 +130,11 @@ def _of_quantity(subject: str, operator: str, text: str) -> str:
     return celtext.conjunction([celtext.scalar(subject), f"isQuantity(string({subject}))", comparison])
 
 
+def _of_version(subject: str, operator: str, text: str) -> str:
+    comparison = f"semver({subject}).compareTo(semver({celtext.text(text)})) {operator} 0"
+    return celtext.conjunction([f"type({subject}) == string", f"isSemver({subject})", comparison])
+
+
 def _of_duration(subject: str, operator: str, text: str) -> str:
     matches = f"{subject}.matches({celtext.text(_IN_CEL)})"
     comparison = f"duration({subject}) {operator} duration({celtext.text(text)})"
@@ -140,6 +148,11 @@ def seconds(subject: str, operator: str, value: Any) -> str:
         raise Unsupported("a Duration operator with a value that is no duration")
     number = f"(type({subject}) == int && duration(string({subject}) + 's') {operator} duration({celtext.text(text)}))"
     return celtext.disjunction([_of_duration(subject, operator, text), number])
+
+
+def is_quantity(text: str) -> bool:
+    """Whether a text is a quantity, such as 5, 100m or 1Gi."""
+    return _QUANTITY.fullmatch(text) is not None
 
 
 def is_range(text: str) -> bool:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from msgspec import UNSET
+
 from webhook.convert import celtext
 from webhook.convert.kyverno import jmespath
-from webhook.convert.kyverno.expressions import Scalar, Translator, Value
+from webhook.convert.kyverno.expressions import ELEMENT_IMAGE, Scalar, Translator, Value
 from webhook.convert.model import Unfinished, Unsupported
 from webhook.lazypatterns import lazily
 
 _OPEN: Final = "{{"
 _CLOSE: Final = "}}"
 _REFERENCE = lazily(r"\$\([^()]{1,200}\)")
+_OF_ELEMENT = lazily(
+    r"images\.(?:containers|initContainers|ephemeralContainers)\.\\?\"?\{\{ ?element\.name ?\}\}\\?\"?\."
+)
 _MOST: Final = 50  # variables in a text
 
 
@@ -41,7 +46,7 @@ def has_references(value: Any) -> bool:
 def parts(text: str) -> list[str | jmespath.Node]:
     """The text as constant parts and parsed variables, in order. Raises BadVariable."""
     found: list[str | jmespath.Node] = []
-    rest = text
+    rest = _OF_ELEMENT.sub(f"{ELEMENT_IMAGE}.", text)
     while _OPEN in rest:
         before, _, rest = rest.partition(_OPEN)
         if before.endswith("\\"):
@@ -83,7 +88,7 @@ def value(text: Any, translator: Translator) -> Value:
         only = translator.value(found[0])
         translator.demand(only)
         return only
-    return Scalar(concatenation(found, translator), type="string")
+    return Scalar(celtext.enclose(concatenation(found, translator)), type="string")
 
 
 def concatenation(found: list[str | jmespath.Node], translator: Translator) -> str:
@@ -110,5 +115,23 @@ def concatenation(found: list[str | jmespath.Node], translator: Translator) -> s
 
 def constant(given: Any) -> Scalar:
     """A JSON value as an expression."""
-    kinds: dict[type, str] = {bool: "bool", str: "string", int: "int", list: "list"}
-    return Scalar(celtext.literal(given), type=kinds.get(type(given), "dyn"))
+    kinds: dict[type, str] = {bool: "bool", str: "string", int: "int", float: "double", list: "list"}
+    return Scalar(celtext.literal(given), type=kinds.get(type(given), "dyn"), constant=given)
+
+
+def known(given: Any, translator: Translator) -> Any:
+    """The value with its variables, where these are constants of the context: so that their wildcards count."""
+    if isinstance(given, list):
+        return [known(each, translator) for each in given]
+    if not isinstance(given, str) or not has_variables(given):
+        return given
+    found = parts(given)
+    if len(found) != 1 or not isinstance(found[0], jmespath.Node) or found[0].type != "field":
+        return given
+    named = translator.names.get(found[0].value)
+    return named.constant if isinstance(named, Scalar) and named.constant is not UNSET else given
+
+
+def wild(text: str) -> bool:
+    """Whether a text with variables has wildcards beside them."""
+    return any(isinstance(each, str) and celtext.is_wild(each) for each in parts(text))

@@ -9,10 +9,10 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from webhook.cli.report.text import counted
-from webhook.cli.rollout.evidence import Evidence, Hit
+from webhook.counts import counted
 from webhook.policy.evaluation import Validator
 from webhook.policy.policyset import Binding, Policy, PolicySet
+from webhook.rollout.evidence import Evidence, Hit
 
 State = Literal["ready", "hit", "unknown", "done"]
 

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import yaml
 
-from webhook.cli.rollout.steps import Edit, Step
 from webhook.documents import reader
 from webhook.documents.files import reason
+from webhook.rollout.steps import Edit, Step
 
 _FIELD: Final = "validationActions"
 _PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./ ")

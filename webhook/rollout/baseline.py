@@ -15,7 +15,6 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from webhook.cli.rollout.reports import Finding, Object
 from webhook.documents import yamlwriting
 from webhook.paths import render
 from webhook.policy.cel.validating import CELValidator
@@ -25,6 +24,7 @@ from webhook.policy.policyset import Policy, PolicySet
 from webhook.policy.request import CREATE, DELETE, UPDATE
 from webhook.policy.written import policykinds
 from webhook.policy.written.model import LabelSelector
+from webhook.rollout.reports import Finding, Object
 from webhook.schema import Kinds, Resource
 from webhook.visible import visible
 

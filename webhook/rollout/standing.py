@@ -10,9 +10,9 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
-from webhook.cli.rollout.reports import Saved
 from webhook.policy.exceptions import PolicyException
 from webhook.policy.policyset import PolicySet
+from webhook.rollout.reports import Saved
 
 State = Literal["expired", "expiring", "unused"]
 

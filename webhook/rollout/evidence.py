@@ -11,8 +11,8 @@ from msgspec import Struct, field
 
 from webhook.auditlog.notes import noted
 from webhook.auditlog.reading import LogFile
-from webhook.cli.rollout.reports import Saved
 from webhook.documents.document import Problem
+from webhook.rollout.reports import Saved
 
 MOST: Final = 100_000
 """Hits that are kept; further ones of other objects are counted for their binding."""
