@@ -157,7 +157,7 @@ def condensed(file: str) -> tuple[dict[str, Any], dict[str, Any]]:
     except OSError as error:
         raise ReportError(f"it cannot be read: {error.strerror}") from None
     try:
-        return _shown(msgspec.json.decode(content, type=_Saved))  # type: ignore[arg-type]  # any buffer will do
+        return _shown(msgspec.json.decode(content, type=_Saved))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:  # what is of another shape, too
         raise ReportError(f"it is not what `gatewright audit -o json` writes: {visible(str(error))[:200]}") from None
 
@@ -208,7 +208,7 @@ def _rows(saved: _Saved, rules: dict[str, _Rule]) -> Iterator[dict[str, Any]]:
     grades = msgspec.json.Decoder(_Graded)
     for raw in saved.findings:
         each = grades.decode(raw)
-        level = LEVELS.index(each.level) if each.level in LEVELS else len(LEVELS)  # type: ignore[arg-type]
+        level = LEVELS.index(each.level) if each.level in LEVELS else len(LEVELS)
         rule = rules.get(each.rule)
         severity = SEVERITIES.index(rule.severity) if rule is not None and rule.severity in SEVERITIES else -1
         graded.setdefault((level, -severity), []).append(raw)

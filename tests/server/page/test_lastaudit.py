@@ -25,11 +25,11 @@ def test_the_last_one_that_could_be_used_stays(tmp_path: Path, monkeypatch: pyte
         return shown["version"], shown["problem"]
 
     assert looked() == (0, "it cannot be read: No such file or directory")
-    assert audit.whole is None
     file.write_text(WHOLE)
     assert looked() == (1, "")
     whole = audit.whole
-    assert whole is not None and len(json.loads(whole)["findings"]) == 1  # of two levels
+    assert whole is not None
+    assert len(json.loads(whole)["findings"]) == 1  # of two levels
     assert audit.shown() == {"version": 1, "problem": "", "at": "2026-11-29T20:00:04Z", "score": None, "found": 2}
 
     async def none(*_: object, **__: object) -> tuple[int, bytes]:
@@ -54,7 +54,7 @@ def test_a_file_that_takes_too_long_is_tried_again(tmp_path: Path, monkeypatch: 
     audit = LastAudit(file, patience=0.01)
     asyncio.run(audit.look())
     assert audit.shown() == {"version": 0, "problem": "it took longer than 0.01 s to read"}
-    tried = []
+    tried = list[int]()
 
     async def answered(*_: object, **__: object) -> tuple[int, bytes]:
         tried.append(len(tried))
