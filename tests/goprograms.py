@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from tests.timing import HANGING
+
 
 def built(source: Path, package: str = ".", tags: str = "") -> Path:
     """The program of a folder.
@@ -63,7 +65,7 @@ def answers(program: Path, questions: Iterable[dict[str, Any]], *arguments: str)
     """What the program answers, one JSON object to each."""
     lines = "".join(json.dumps(question) + "\n" for question in questions)
     command = [str(program), *arguments]
-    done = subprocess.run(command, input=lines, capture_output=True, text=True, check=True, timeout=300)
+    done = subprocess.run(command, input=lines, capture_output=True, text=True, check=True, timeout=HANGING)
     # Go's protobuf writes a space of either kind there, by the digest of the program: no text of its errors is to last.
     text = done.stdout.replace("proto:\xa0", "proto: ")
     return [json.loads(line) for line in text.split("\n") if line]

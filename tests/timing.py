@@ -11,6 +11,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+HANGING = 550.0
+"""Seconds after which a program or a connection hangs: no machine is that slow. Less than faulthandler_timeout, so that
+the test fails, and not its process."""
+
 ASSERTED = "GATEWRIGHT_TEST_SECONDS" in os.environ
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.apiserver import minors
+from tests.timing import HANGING
 from webhook.apiserver import generate as types
 from webhook.apiserver import gotypes
 from webhook.apiserver.defaults import defaulting
@@ -103,7 +104,7 @@ def asked(version: Version, found: Index, command: str, *arguments: str) -> Any:
         json.dump({"release": shown(version), **found}, file)
         file.flush()
         line = [str(minors.built(version)), command, file.name, *arguments]
-        done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=300)
+        done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=HANGING)
     if done.returncode:
         raise RuntimeError(f"{shown(version)}: {command}: {done.stderr}")
     return json.loads(done.stdout)

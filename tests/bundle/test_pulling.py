@@ -13,6 +13,7 @@ import pytest
 
 from tests.bundle.registries import FILES, Answering, Handler, answering, artifact, registry
 from tests.server.authorities import Authority
+from tests.timing import HANGING
 from webhook.bundle.artifact import ARTIFACT, GZIP, REVISION, TAR, digest_of, made
 from webhook.bundle.packing import packed
 from webhook.bundle.pulling import BundleError, digest, pull, push
@@ -123,6 +124,6 @@ def test_a_manifest_is_where_clients_look_for_it(real: str) -> None:
     bundle = artifact()
     push(reference, bundle, NOBODY)
     listed = subprocess.run(
-        ["curl", "-sf", f"http://{real}/v2/team/crane/manifests/v1"], capture_output=True, check=True, timeout=60
+        ["curl", "-sf", f"http://{real}/v2/team/crane/manifests/v1"], capture_output=True, check=True, timeout=HANGING
     )
     assert json.loads(listed.stdout)["layers"][0]["size"] == len(bundle.layer)

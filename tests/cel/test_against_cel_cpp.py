@@ -22,6 +22,7 @@ from tests.amounts import amount
 from tests.cel.cel_cpp import EPOCH, tagged
 from tests.cel.core_generated import CoreExpressions, X
 from tests.cel.evaluating import ENVIRONMENT
+from tests.timing import HANGING
 from webhook.cel import Activation, CompileError, EvaluationError
 from webhook.cel.value.times import Duration, Timestamp
 from webhook.cel.value.values import Key
@@ -94,7 +95,7 @@ def theirs(expressions: list[str]) -> list[Outcome]:
             input="\n".join(lines) + "\n",
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=HANGING,
             check=False,
         )
         answers += [json.loads(line) for line in run.stdout.splitlines()]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import gatewright
+from tests.timing import HANGING
 
 BIN = str(Path(sys.executable).parent)
 
@@ -25,7 +26,9 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 """
     environment = {**os.environ, "PATH": os.pathsep.join([BIN, os.environ["PATH"]]), "HOME": str(cwd)}
     command = ["bash", "--noprofile", "--norc", "-c", script]
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, check=True, timeout=HANGING
+    )
     assert done.stderr == ""
     return set(done.stdout.split())
 

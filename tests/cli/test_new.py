@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from tests.cli.running import gatewright
+from tests.timing import HANGING
 
 KINDS = {
     "cel": ["--cel"],
@@ -162,7 +163,7 @@ def test_the_python_that_is_written_is_formatted_and_without_a_fault_for_ruff(tm
     ruff = Path(sys.executable).with_name("ruff")
     for command in (["check", "--select", "E,F,W,I,UP,B,C4,SIM,RUF,PL,S,TRY,PTH,D1"], ["format", "--check"]):
         command += ["--isolated", "--config", "line-length = 120", "policies"]
-        subprocess.run([str(ruff), *command], cwd=tmp_path, check=True, timeout=60)
+        subprocess.run([str(ruff), *command], cwd=tmp_path, check=True, timeout=HANGING)
 
 
 def test_the_templates_are_packed(tmp_path: Path) -> None:

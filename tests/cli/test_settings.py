@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.running import gatewright
+from tests.timing import HANGING
 from webhook.cli import defaults
 
 POLICY = """\
@@ -237,5 +238,5 @@ def test_settings_import_nothing_where_there_are_none(settings: str, imported: s
     (tmp_path / "policies").mkdir()
     (tmp_path / "pyproject.toml").write_text(f"[project]\n{settings}\n")
     command = [sys.executable, "-c", SCRIPT]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=HANGING)
     assert done.stdout.split() == [imported], done.stderr

@@ -11,6 +11,7 @@ import yaml
 
 from tests.library import libraries
 from tests.manifests import kustomize
+from tests.timing import HANGING
 from webhook.library import catalog, generated
 
 ROOT = Path(__file__).parents[2]
@@ -74,7 +75,7 @@ def test_a_bundle_binds_its_policies_with_warn(tmp_path: Path, chosen: tuple[str
         yaml.safe_dump({"components": [f"policies/_bundles/{each}" for each in chosen]})
     )
     command = ["kubectl", "kustomize", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=HANGING)
     assert done.returncode == 0, done.stderr
     objects = list(yaml.safe_load_all(done.stdout))
     entries = {each.name: each for each in catalog.entries(ROOT / "policies")}

@@ -20,6 +20,7 @@ import yaml
 
 from tests import goprograms
 from tests.manifests.kustomize import ROOT, Object
+from tests.timing import HANGING
 
 CHART = ROOT / "manifests" / "chart"
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
@@ -71,7 +72,7 @@ def helm(*arguments: str, home: Path, check: bool = True, **variables: str) -> s
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=HANGING,
         cwd=home,
         env={"HOME": str(home), "PATH": os.environ.get("PATH", ""), **variables},
     )

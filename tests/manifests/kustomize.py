@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.timing import HANGING
+
 ROOT = Path(__file__).parents[2]
 MANIFESTS = ROOT / "manifests"
 BASE = "base"
@@ -41,7 +43,7 @@ def text(folder: str) -> str:
     if missing := _missing():
         pytest.skip(missing)
     rendered = subprocess.run(
-        ["kubectl", "kustomize", str(MANIFESTS / folder)], capture_output=True, text=True, check=False, timeout=60
+        ["kubectl", "kustomize", str(MANIFESTS / folder)], capture_output=True, text=True, check=False, timeout=HANGING
     )
     assert rendered.returncode == 0, rendered.stderr
     assert rendered.stderr == ""  # no deprecation warnings
@@ -54,7 +56,7 @@ def text_with(folder: str, component: str, tmp_path: Path) -> str:
     paths = [os.path.relpath(MANIFESTS / each, tmp_path.resolve()) for each in (folder, component)]
     (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump({"resources": paths[:1], "components": paths[1:]}))
     command = ["kubectl", "kustomize", str(tmp_path)]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=HANGING).stdout
 
 
 @functools.cache

@@ -21,6 +21,7 @@ from tests.manifests.charts import CHART, DEFAULTS, ENFORCE, GIT, NAMESPACE, OCI
 from tests.manifests.kustomize import OVERLAYS, ROOT, Object
 from tests.server.authorities import Authority
 from tests.server.running import end, launch
+from tests.timing import HANGING
 from webhook.policy.load.loading import load
 from webhook.server.settings import resolve
 
@@ -587,7 +588,7 @@ def ask(*arguments: str, tries: int = 1) -> subprocess.CompletedProcess[str]:
     script = container["args"][0].replace("TRIES = 15", f"TRIES = {tries}")
     assert container["command"] == ["python", "-c"]
     command = [sys.executable, "-I", "-c", script, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=HANGING)
 
 
 def test_the_test_knows_whether_clients_need_a_certificate() -> None:

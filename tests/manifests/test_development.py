@@ -18,6 +18,7 @@ import yaml
 from tests.manifests import kustomize
 from tests.manifests.kustomize import MANIFESTS, OVERLAYS, ROOT
 from tests.server.running import Running, end, launch
+from tests.timing import HANGING
 
 DEVELOPMENT = OVERLAYS[2]
 TRUST = MANIFESTS / DEVELOPMENT / "trust.sh"
@@ -63,7 +64,7 @@ def trust(folder: Path, log: str) -> subprocess.CompletedProcess[str]:
     (bin_ / "kubectl").write_text(KUBECTL.format(python=sys.executable, here=str(folder), kubectl=kubectl))
     (bin_ / "kubectl").chmod(0o755)
     variables = {**os.environ, "PATH": f"{bin_}:{os.environ['PATH']}"}
-    return subprocess.run([TRUST], env=variables, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run([TRUST], env=variables, capture_output=True, text=True, check=False, timeout=HANGING)
 
 
 def test_every_webhook_gets_the_authority_of_the_pod(pod: Running, tmp_path: Path) -> None:
@@ -84,7 +85,7 @@ def test_with_it_a_handshake_for_the_services_name_succeeds(pod: Running, tmp_pa
     bundle = base64.b64decode(webhook["clientConfig"]["caBundle"]).decode()
     context = ssl.create_default_context(cadata=bundle)
     with (
-        socket.create_connection(("127.0.0.1", pod.port), timeout=60) as connection,
+        socket.create_connection(("127.0.0.1", pod.port), timeout=HANGING) as connection,
         context.wrap_socket(connection, server_hostname=f"{where['name']}.{where['namespace']}.svc") as wrapped,
     ):
         assert wrapped.version() == "TLSv1.3"

@@ -21,6 +21,7 @@ import yaml
 from tests.cli.running import gatewright
 from tests.manifests import kustomize
 from tests.manifests.kustomize import OVERLAYS, ROOT
+from tests.timing import HANGING
 
 ENFORCING, WARN_ONLY, DEVELOPMENT = OVERLAYS
 GUIDES = sorted((ROOT / "docs" / "operations").glob("*.md"))
@@ -50,7 +51,13 @@ def told(tmp_path: Path, script: str) -> list[Command]:
         stub.chmod(0o755)
     variables = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     done = subprocess.run(
-        ["/bin/bash", "-c", script], cwd=ROOT, env=variables, capture_output=True, text=True, check=False, timeout=60
+        ["/bin/bash", "-c", script],
+        cwd=ROOT,
+        env=variables,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=HANGING,
     )
     assert "not found" not in done.stderr, done.stderr
     assert "syntax error" not in done.stderr, done.stderr
@@ -69,7 +76,7 @@ def commands(guide: Path) -> list[Command]:
 def flags(*subcommand: str) -> frozenset[str]:
     """The long flags that this kubectl knows, those of every command included."""
     said = "".join(
-        subprocess.run(["kubectl", *words], capture_output=True, text=True, check=False, timeout=60).stdout
+        subprocess.run(["kubectl", *words], capture_output=True, text=True, check=False, timeout=HANGING).stdout
         for words in ([*subcommand, "--help"], ["options"])
     )
     return frozenset(re.findall(r"^\s+(?:-\w, )?(--[a-z-]+)=", said, re.MULTILINE))
@@ -89,7 +96,7 @@ def patched(patches: list[Command]) -> dict[str, Any]:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=HANGING,
         )
         assert done.returncode == 0, done.stderr
         found[kind] = yaml.load(done.stdout, Loader=yaml.CSafeLoader)

@@ -21,6 +21,7 @@ from tests.manifests import kustomize
 from tests.manifests.kustomize import BASE, ROOT, mounted
 from tests.server.running import environment, wait_for
 from tests.shared import once
+from tests.timing import HANGING
 from tests.unmeasured import unmeasured
 
 REQUIREMENT = re.compile(r"^([A-Za-z0-9_.-]+)==(\S+)", re.MULTILINE)
@@ -113,7 +114,7 @@ class Built:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=HANGING,
         )
 
 

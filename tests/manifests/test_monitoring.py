@@ -17,6 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.goprograms import built
 from tests.server.livecluster import cluster
 from tests.server.running import Running, announced, end, launch, recorded, wait_for, write_policies
+from tests.timing import HANGING
 
 ROOT = Path(__file__).parents[2]
 MONITORING = ROOT / "manifests" / "monitoring"
@@ -78,7 +79,7 @@ def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     program = built(
         Path(__file__).parent / "promtool", "github.com/prometheus/prometheus/cmd/promtool", "remove_all_sd"
     )
-    return subprocess.run([program, *arguments], capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run([program, *arguments], capture_output=True, text=True, check=False, timeout=HANGING)
 
 
 def test_promtool_takes_every_query(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import yaml
 from tests.cli.running import gatewright
 from tests.manifests import kustomize
 from tests.manifests.kustomize import BASE, OVERLAYS, ROOT
+from tests.timing import HANGING
 from webhook.cluster import permissions
 from webhook.policy.load.loading import load
 from webhook.policy.needed import lookups_of
@@ -341,7 +342,7 @@ def test_the_image_may_be_named_by_its_digest(tmp_path: Path) -> None:
     text = re.sub(r"^images:\n.*", "", file.read_text(), flags=re.MULTILINE | re.DOTALL)
     file.write_text(text + images.replace("OWNER/REPOSITORY", "owner/gatewright").replace("sha256:…", digest))
     command = ["kubectl", "kustomize", str(file.parent)]
-    rendered = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    rendered = subprocess.run(command, capture_output=True, text=True, check=True, timeout=HANGING).stdout
     (deployment,) = (each for each in yaml.safe_load_all(rendered) if each["kind"] == "Deployment")
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     assert container["image"] == f"ghcr.io/owner/gatewright@{digest}"

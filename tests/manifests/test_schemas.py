@@ -14,6 +14,7 @@ import yaml
 
 from tests.manifests import kustomize, schemas
 from tests.manifests.kustomize import BASE, OVERLAYS
+from tests.timing import HANGING
 
 CERT_MANAGER = "github.com/cert-manager/cert-manager@v1.18.2"
 ENFORCING = OVERLAYS[0]
@@ -61,7 +62,7 @@ def definitions() -> dict[str, Any]:
     if shutil.which("go") is None:
         pytest.skip("Go is not here: cert-manager's definitions cannot be fetched")
     command = ["go", "mod", "download", "-json", CERT_MANAGER]
-    got = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", timeout=120)
+    got = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", timeout=HANGING)
     if got.returncode:
         pytest.skip(f"cert-manager's definitions cannot be fetched: {got.stdout.strip()[-300:]}")
     folder = Path(json.loads(got.stdout)["Dir"]) / "deploy" / "crds"

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.cli.running import gatewright
+from tests.timing import HANGING
 
 POLICY = """\
 apiVersion: admissionregistration.k8s.io/v1
@@ -112,7 +113,7 @@ def git(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> 
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=HANGING,
     )
     return done.stdout.strip()
 

@@ -18,6 +18,7 @@ import yaml
 from tests.amounts import ALL
 from tests.forge.servers import Forge, serving
 from tests.project import scratch
+from tests.timing import HANGING
 
 ROOT = Path(__file__).parents[2]
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text())
@@ -373,7 +374,7 @@ def test_the_action_installs_what_it_needs(repository: Path, tmp_path: Path, for
         [sys.executable, "-m", "pip", "index", "versions", "six", "--retries", "0", "--timeout", "10"],
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=HANGING,
     )
     if index.returncode:
         pytest.skip("no package index can be reached: the action could install nothing")

@@ -18,6 +18,7 @@ import yaml
 from tests.amounts import ALL, amount
 from tests.forge.servers import Forge, serving
 from tests.project import scratch
+from tests.timing import HANGING
 
 ROOT = Path(__file__).parents[2]
 JOB: dict[str, Any] = yaml.safe_load((ROOT / "templates/gatewright.yml").read_text())["gatewright"]
@@ -51,7 +52,7 @@ def run(
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,
+        timeout=HANGING,
     )
 
 

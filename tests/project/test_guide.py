@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from tests.project import scratch
+from tests.timing import HANGING
 
 GUIDE = (Path(__file__).parents[2] / "docs/guides/policy-pr.md").read_text()
 COMMANDS_AND_TEXTS = re.findall(
@@ -54,7 +55,7 @@ def test_the_commands_do_what_the_guide_says(tmp_path: Path) -> None:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=HANGING,
         )
 
     printed, shown, within = "", 0, []

@@ -14,6 +14,7 @@ import yaml
 
 from tests.amounts import ALL
 from tests.project import scratch
+from tests.timing import HANGING
 
 ROOT = Path(__file__).parents[2]
 HOOKS: list[dict[str, Any]] = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
@@ -111,7 +112,7 @@ def test_the_hooks_are_ones_that_pre_commit_takes() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=HANGING,
     )
     assert done.returncode == 0, done.stdout
     assert {hook["language"] for hook in HOOKS} == {"python"}
@@ -126,7 +127,7 @@ def offline() -> bool:
             [sys.executable, "-m", "pip", "index", "versions", "six", "--retries", "0", "--timeout", "10"],
             capture_output=True,
             check=False,
-            timeout=60,
+            timeout=HANGING,
         )
     except subprocess.TimeoutExpired:
         return True

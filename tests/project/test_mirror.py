@@ -200,7 +200,6 @@ server/page/standing: server/page/test_serving
 server/exchange: server/test_protocol
 server/feeding: server/traces/test_sending
 server/gathering: server/test_asgi
-server/installing: server/test_reload
 server/listening: server/test_process
 server/port: server/test_protocol
 server/profiling: server/test_debugging

@@ -20,6 +20,7 @@ from tests import goprograms
 from tests.amounts import ALL
 from tests.e2e import assets
 from tests.shared import once
+from tests.timing import HANGING
 
 ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text().replace("\\\n", " ")
@@ -49,7 +50,7 @@ def materials(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     def make(folder: Path) -> None:
         command = " ".join(recipe("sbom", "cyclonedx-py")).replace("dist/", f"{folder}/").split()
         program = Path(sys.executable).with_name(command[0])
-        subprocess.run([str(program), *command[1:]], cwd=ROOT, check=True, capture_output=True, timeout=120)
+        subprocess.run([str(program), *command[1:]], cwd=ROOT, check=True, capture_output=True, timeout=HANGING)
 
     found: dict[str, object] = json.loads((once(tmp_path_factory, "sbom", make) / "gatewright.cdx.json").read_text())
     return found
@@ -131,7 +132,7 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         wheel[wheel.index("dist")] = str(dist)
         for command in (wheel, ["python", str(tree / "release/pack.py"), str(dist), "owner/name"]):
             run = subprocess.run(
-                [sys.executable, *command[1:]], cwd=tree, capture_output=True, text=True, check=False, timeout=300
+                [sys.executable, *command[1:]], cwd=tree, capture_output=True, text=True, check=False, timeout=HANGING
             )
             assert run.returncode == 0, run.stderr
 
@@ -142,7 +143,7 @@ def test_krew_takes_the_manifest(packed: Path) -> None:
     validator = goprograms.built(Path(__file__).parent / "krew", "sigs.k8s.io/krew/cmd/validate-krew-manifest")
     manifest = packed / "gatewright.yaml"
     command = [str(validator), "-skip-install", "-manifest", str(manifest)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=HANGING)
     assert done.returncode == 0, done.stderr
     assert "structural validation OK" in done.stderr
     platform = yaml.safe_load(manifest.read_text())["spec"]["platforms"][0]
@@ -156,10 +157,10 @@ def test_the_same_wheel_gives_the_same_archive(packed: Path, tmp_path: Path) -> 
     (again / "gatewright-krew.tar.gz").unlink()
     os.utime(next(again.glob("*.whl")), (1, 1))
     command = [sys.executable, str(ROOT / "release/pack.py"), str(again), "owner/name"]
-    subprocess.run(command, check=True, timeout=60)
+    subprocess.run(command, check=True, timeout=HANGING)
     assert (again / "gatewright-krew.tar.gz").read_bytes() == (packed / "gatewright-krew.tar.gz").read_bytes()
     next(again.glob("*.whl")).unlink()
-    missing = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    missing = subprocess.run(command, check=False, capture_output=True, text=True, timeout=HANGING)
     assert (missing.returncode, "expected one wheel of gatewright, found 0" in missing.stderr) == (2, True)
 
 
@@ -219,7 +220,7 @@ def test_kubectl_finds_it_and_passes_everything_on(plugin: Path) -> None:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=HANGING,
         )
 
     policies = ["--policies", str(ROOT / "policies")]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.shared import once
+from tests.timing import HANGING
 from tests.unmeasured import unmeasured
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +31,7 @@ def build(tree: Path, out: Path) -> subprocess.CompletedProcess[str]:
     # Nothing may be fetched: whatever asks for a proxy or a name gets nowhere.
     env = {**unmeasured(), "HTTP_PROXY": "http://127.0.0.1:9", "HTTPS_PROXY": "http://127.0.0.1:9", "NO_COLOR": "1"}
     command = [sys.executable, "-m", "sphinx.cmd.build", *arguments[1:]]
-    return subprocess.run(command, cwd=tree, env=env, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, cwd=tree, env=env, capture_output=True, text=True, timeout=HANGING, check=False)
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 import uvloop
 
+from tests.timing import HANGING
 from webhook.server import tls
 from webhook.server.accepting import Acceptor
 from webhook.server.exchange import Answer, Application, Client, Head, Limits
@@ -86,7 +87,7 @@ class Served:
     @contextlib.contextmanager
     def connected(self) -> Iterator[socket.socket]:
         """A connection; its operations time out after 10 s."""
-        with socket.create_connection(("127.0.0.1", self.number), timeout=60) as plain:
+        with socket.create_connection(("127.0.0.1", self.number), timeout=HANGING) as plain:
             if not self.secure:
                 yield plain
                 return
@@ -121,7 +122,7 @@ def served(
             partial(Connection, found.port),
             tls.context(pair) if secure else None,
             handshakes=limits.connections,
-            timeout=60,
+            timeout=HANGING,
             failed=lambda reason: None,
         )
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.server.running import COMMAND, Running, recorded, wait_for
+from tests.timing import HANGING
 
 CREATE_POD = recorded("020")
 
@@ -38,7 +39,7 @@ def test_handshakes_under_way_are_bounded_and_the_newest_goes_before(
     before = _descriptors(server)
     with contextlib.ExitStack() as stack:
         for _ in range(60):
-            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=60))
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=HANGING))
         wait_for(lambda: _failures(server).get("closed", 0) >= 52)
         assert server.post("/validate", CREATE_POD).response["allowed"] is False
         assert _descriptors(server) - before < 12
@@ -48,15 +49,15 @@ def test_handshakes_under_way_are_bounded_and_the_newest_goes_before(
 
 def test_why_a_handshake_failed_is_counted(impatient: Running) -> None:
     before = _failures(impatient)
-    with socket.create_connection(("127.0.0.1", impatient.port), timeout=60) as silent:
+    with socket.create_connection(("127.0.0.1", impatient.port), timeout=HANGING) as silent:
         assert silent.recv(1) == b""  # --read-timeout 1
-    with socket.create_connection(("127.0.0.1", impatient.port), timeout=60) as plain:
+    with socket.create_connection(("127.0.0.1", impatient.port), timeout=HANGING) as plain:
         plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
         with contextlib.suppress(ConnectionError):
             plain.recv(1000)
     with (
         pytest.raises(ssl.SSLCertVerificationError),
-        socket.create_connection(("127.0.0.1", impatient.port), timeout=60) as plain,
+        socket.create_connection(("127.0.0.1", impatient.port), timeout=HANGING) as plain,
     ):
         ssl.create_default_context().wrap_socket(plain, server_hostname="localhost")
     wait_for(lambda: sum(_failures(impatient).values()) - sum(before.values()) >= 3)
@@ -72,7 +73,7 @@ def test_more_connections_than_files_are_not_promised(policies: Path, start: Cal
     assert "--max-connections is 512, but the limit of 400 open files allows 136; 136 are accepted" in line["message"]
     with contextlib.ExitStack() as stack:
         for _ in range(300):
-            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=60))
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=HANGING))
         assert server.post("/validate", CREATE_POD).response["allowed"] is False
         assert server.get("/readyz").status == 200
 
@@ -84,7 +85,7 @@ def test_with_no_descriptor_left_it_goes_on_once_there_is_one(policies: Path, st
     resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (limit, limit))
     with contextlib.ExitStack() as stack:
         for _ in range(30):
-            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=60))
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=HANGING))
         wait_for(lambda: _descriptors(server) >= limit)
     assert server.post("/validate", CREATE_POD).response["allowed"] is False
     assert server.stop() == 0

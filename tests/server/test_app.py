@@ -8,6 +8,7 @@ import re
 import pytest
 
 from tests.server.running import POLICIES, Running, changed, recorded
+from tests.timing import HANGING
 
 CREATE_POD = recorded("020")
 
@@ -118,7 +119,7 @@ def test_metrics_come_in_the_format_that_is_accepted(server: Running) -> None:
         ("text/plain", "text/plain"),
         ("*/*", "text/plain"),
     ):
-        connection = http.client.HTTPConnection("127.0.0.1", server.plain_port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", server.plain_port, timeout=HANGING)
         connection.request("GET", "/metrics", headers={"accept": accept})
         answer = connection.getresponse()
         text = answer.read()

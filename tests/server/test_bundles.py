@@ -17,6 +17,7 @@ from tests.bundle.registries import Answering, Handler, answering, artifact, den
 from tests.bundle.signing import Signer, hold_signature
 from tests.server.running import COMMAND, Running, end, environment, wait_for
 from tests.server.trees import refused, reload, said, value
+from tests.timing import HANGING
 from webhook.bundle.artifact import Artifact, digest_of
 
 WITHIN = 25.0  # seconds
@@ -222,7 +223,7 @@ def test_it_does_not_start_without_any(held: Answering, tmp_path: Path, damage: 
         (tmp_path / "in-force.json").write_text(damage)
     done = subprocess.run(
         [*COMMAND, "serve", "--port", "0", "--plain-port", "0", *flags],
-        capture_output=True, text=True, env=environment(), timeout=120, check=False,
+        capture_output=True, text=True, env=environment(), timeout=HANGING, check=False,
     )  # fmt: skip
     assert done.returncode == 2
     assert f"{held.reference()}: cannot be pulled: there is no v1 in {held.address}/team/policies" in done.stderr
@@ -237,7 +238,7 @@ def test_it_does_not_start_without_any(held: Answering, tmp_path: Path, damage: 
 )
 def test_wrong_settings_are_named(tmp_path: Path, flags: tuple[str, ...], message: str) -> None:
     done = subprocess.run(
-        [*COMMAND, "serve", *flags], cwd=tmp_path, capture_output=True, text=True, env=environment(), timeout=120,
+        [*COMMAND, "serve", *flags], cwd=tmp_path, capture_output=True, text=True, env=environment(), timeout=HANGING,
         check=False,
     )  # fmt: skip
     assert done.returncode == 2 and message in done.stderr
@@ -264,7 +265,7 @@ def test_what_is_not_signed_is_not_put_in_force(start: Start, held: Answering, t
     otherwise = policies(held, "--verify-key", str(other.file), "--bundle-cache", str(tmp_path / "cache"))
     done = subprocess.run(
         [*COMMAND, "serve", "--port", "0", "--plain-port", "0", *otherwise],
-        capture_output=True, text=True, env=environment(), timeout=120, check=False,
+        capture_output=True, text=True, env=environment(), timeout=HANGING, check=False,
     )  # fmt: skip
     assert done.returncode == 2
     assert f"on disk, but is not signed by a key of {other.file}, but by 1 other" in done.stderr

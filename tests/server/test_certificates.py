@@ -16,6 +16,7 @@ import pytest
 from tests.cli.running import gatewright
 from tests.server.authorities import Authority, Mount, fingerprint
 from tests.server.running import Running, ask, environment, recorded, wait_for
+from tests.timing import HANGING
 from webhook.server import tls
 from webhook.server.settings import SettingsError, resolve
 
@@ -37,7 +38,7 @@ def _seen(server: Running, name: str | None = "localhost") -> str:
     context = server.trust
     context.check_hostname = name is not None
     with (
-        socket.create_connection(("127.0.0.1", server.port), timeout=60) as plain,
+        socket.create_connection(("127.0.0.1", server.port), timeout=HANGING) as plain,
         context.wrap_socket(plain, server_hostname=name) as connection,
     ):
         found = connection.getpeercert(True)
@@ -162,7 +163,7 @@ def test_only_clients_of_the_authority_are_served_and_it_is_reloaded(
     @contextlib.contextmanager
     def connected(name: str, session: ssl.SSLSession | None = None) -> Iterator[ssl.SSLSocket]:
         with (
-            socket.create_connection(("127.0.0.1", server.port), timeout=60) as plain,
+            socket.create_connection(("127.0.0.1", server.port), timeout=HANGING) as plain,
             contexts[name].wrap_socket(plain, server_hostname="localhost", session=session) as connection,
         ):
             yield connection
@@ -213,7 +214,7 @@ def test_only_clients_with_an_allowed_name_are_answered(
 
     def asked(name: str) -> list[tuple[int, bytes]]:
         context = clients.client(tmp_path, authority.pem, name=name)
-        connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=60, context=context)
+        connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=HANGING, context=context)
         try:
             answers = []
             for _ in range(2):

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.server.running import Running, recorded, wait_for, write_policies
+from tests.timing import HANGING
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.policy.policyset import PolicySet
 from webhook.server.app import plain
@@ -175,7 +176,7 @@ def test_from_another_address_nothing_is_shown(start: Callable[..., Running], po
     if not others:
         pytest.skip("this machine has the loopback interface only")
     for page in ("/debug", "/debug/stacks", "/debug/profile?seconds=1", "/debug/memory"):
-        connection = http.client.HTTPConnection(others[0], server.plain_port, timeout=60)
+        connection = http.client.HTTPConnection(others[0], server.plain_port, timeout=HANGING)
         connection.request("GET", page)
         answer = connection.getresponse()
         assert (answer.status, b"loopback" in answer.read()) == (403, True)

@@ -18,7 +18,7 @@ import pytest
 
 from tests import forking
 from tests.server.running import ask, changed, environment, get, recorded, wait_for
-from tests.timing import patience, within
+from tests.timing import HANGING, patience, within
 from webhook.server.writing import MAX_BYTES
 
 LONG = "\x01" * 1024  # six bytes of the log for each character
@@ -77,7 +77,7 @@ def deaf(policies: Path, request: pytest.FixtureRequest) -> Iterator[_Deaf]:
 def test_admission_health_and_shutdown_go_on(deaf: _Deaf) -> None:
     trust = ssl.create_default_context()
     trust.check_hostname, trust.verify_mode = False, ssl.CERT_NONE
-    connection = http.client.HTTPSConnection("127.0.0.1", deaf.port, timeout=60, context=trust)
+    connection = http.client.HTTPSConnection("127.0.0.1", deaf.port, timeout=HANGING, context=trust)
     for _ in range(REVIEWS):
         assert ask(connection, "POST", "/validate", REVIEW, "application/json").response["allowed"] is False
     connection.close()

@@ -23,6 +23,7 @@ import yaml
 from tests.server.cgroups import control_group
 from tests.server.hostile_policies import review, write
 from tests.server.running import COMMAND, Running, end, launch, recorded, wait_for
+from tests.timing import HANGING
 from webhook.server.memory import fits
 from webhook.server.settings import Settings
 
@@ -148,7 +149,7 @@ def _attack(server: Running) -> None:
             connection = stack.enter_context(server.connected())
             connection.sendall(b"POST /validate HTTP/1.1\r\nhost: x\r\nx: " + b"y" * 16_000)
         for _ in range(DEFAULTS.max_connections if LONG else 40):  # handshakes that are not finished
-            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=60))
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=HANGING))
         head = b"POST /validate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
         for _ in range(12):  # more than there is room for: the oldest requests give way
             connection = stack.enter_context(server.connected())

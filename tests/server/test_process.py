@@ -27,7 +27,7 @@ from tests.server.running import (
     wait_for,
     write_policies,
 )
-from tests.timing import ASSERTED, patience
+from tests.timing import ASSERTED, HANGING, patience
 from webhook.policy.load.loading import load
 from webhook.server import tls
 
@@ -184,7 +184,7 @@ def test_a_request_in_flight_is_answered_while_readiness_is_red(start: Callable[
     assert server.get("/readyz").status == 200
     head = b"POST /validate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
     with (
-        socket.create_connection(("127.0.0.1", server.port), timeout=60) as plain,
+        socket.create_connection(("127.0.0.1", server.port), timeout=HANGING) as plain,
         server.trust.wrap_socket(plain, server_hostname="localhost") as connection,
     ):
         connection.sendall(head % len(CREATE_POD) + CREATE_POD[:1000])
@@ -247,7 +247,7 @@ def test_a_log_that_nobody_reads_any_more_does_not_stop_it(policies: Path) -> No
         port = int(first["reviews"].rpartition(":")[2])
         trust = ssl._create_unverified_context()  # its stderr, with the authority, is not read here
         with contextlib.closing(
-            http.client.HTTPSConnection("127.0.0.1", port, timeout=60, context=trust)
+            http.client.HTTPSConnection("127.0.0.1", port, timeout=HANGING, context=trust)
         ) as connection:
             for _ in range(3):
                 connection.request("POST", "/validate", CREATE_POD, {"content-type": "application/json"})

@@ -24,7 +24,7 @@ from msgspec.structs import replace
 
 from tests.server.ports import LIMITS, RAISED, Echo, Served, request, response, rest, served
 from tests.server.running import Running, recorded, wait_for
-from tests.timing import patience, within
+from tests.timing import HANGING, patience, within
 from webhook.server.protocol import MAX_HEAD, MAX_HEADERS, MAX_PIPELINED, Connection
 
 CREATE_POD = recorded("020")
@@ -101,7 +101,7 @@ def test_what_never_became_a_request_is_counted(server: Running) -> None:
 
 
 def test_a_client_that_speaks_no_tls_harms_nobody(server: Running) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=HANGING) as connection:
         connection.sendall(b"POST /validate HTTP/1.1\r\n\r\n")
         with contextlib.suppress(ConnectionError):
             assert b"HTTP" not in connection.recv(1000)

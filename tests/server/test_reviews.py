@@ -18,6 +18,7 @@ import pytest
 from tests.server.direct import HEAD as DIRECT
 from tests.server.direct import Direct
 from tests.server.running import POLICIES, REVIEWS, Running, ask, changed, recorded, wait_for, write_policies
+from tests.timing import HANGING
 from webhook.admission import engine
 from webhook.policy.load.loading import load
 from webhook.server.exchange import Client
@@ -138,7 +139,7 @@ def test_what_is_no_review_gets_an_error_in_json(
 def _raw(server: Running, pieces: Iterable[bytes]) -> bytes:
     """What comes back over TLS for these bytes, until the server closes or falls silent."""
     with (
-        socket.create_connection(("127.0.0.1", server.port), timeout=60) as plain,
+        socket.create_connection(("127.0.0.1", server.port), timeout=HANGING) as plain,
         server.trust.wrap_socket(plain, server_hostname="localhost") as connection,
     ):
         got = b""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.report.reports import CHECK, finding, report, written
+from tests.timing import HANGING
 
 FOLDER = Path(__file__).parent / "consumer"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gatewright"
@@ -26,7 +27,7 @@ def jars() -> Path | None:
     if not folder.is_dir():
         fresh = folder.with_name(f"{folder.name}.{os.getpid()}")
         command = ["mvn", "-q", "-B", "dependency:copy-dependencies", "-f", str(pom), f"-DoutputDirectory={fresh}"]
-        if subprocess.run(command, check=False, capture_output=True, timeout=300).returncode:
+        if subprocess.run(command, check=False, capture_output=True, timeout=HANGING).returncode:
             return None
         if not folder.is_dir():
             fresh.rename(folder)
@@ -43,7 +44,7 @@ def read(folder: Path, **reports: str) -> list[list[str]]:
         (folder / f"report-{parser}.txt").write_text(text)
         arguments += [parser, str(folder / f"report-{parser}.txt")]
     command = ["java", "-cp", f"{library}/*", str(FOLDER / "Reads.java"), *arguments]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=HANGING)
     assert (done.returncode, "SEVERE" in done.stderr, "WARNING" in done.stderr) == (0, False, False), done.stderr
     return [line.split("\t") for line in done.stdout.splitlines()]
 

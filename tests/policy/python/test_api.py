@@ -15,6 +15,7 @@ import msgspec
 import pytest
 
 import gatewright
+from tests.timing import HANGING
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/policy-api.md").read_text()
@@ -30,7 +31,7 @@ def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
         env={**environment, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=HANGING,
         check=False,
     )
 

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from tests.browsers import CONTRAST, launched
 from tests.cli.report.reports import SCORED, written
 from tests.server.running import POLICIES, Answer, Running, changed, end, launch, recorded, wait_for, write_policies
+from tests.timing import HANGING
 from webhook.cli.report.model import Past, Report, Rule
 from webhook.server.page.serving import _dumped, document
 
@@ -126,7 +127,7 @@ def send(server: Running) -> None:
 
 
 def asked(server: Running, path: str, **headers: str) -> Answer:
-    connection = http.client.HTTPConnection("127.0.0.1", server.plain_port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", server.plain_port, timeout=HANGING)
     try:
         connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
         answer = connection.getresponse()
@@ -203,7 +204,7 @@ def test_what_is_evaluated_is_sent_by_the_page_itself(shown: Running, server: Ru
     body = json.dumps({"policy": "", "object": ""}).encode()
 
     def sent(to: Running, body: bytes, **headers: str) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", to.plain_port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", to.plain_port, timeout=HANGING)
         try:
             named = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request("POST", "/page/evaluate", body, named)
