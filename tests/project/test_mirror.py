@@ -197,6 +197,7 @@ cli/defaults: cli/test_settings
 forge/exchange: forge/test_github
 scaffold/writing: cli/test_new
 server/debugpages: server/test_debugging
+server/page/running: server/page/test_trying
 server/page/standing: server/page/test_serving
 server/exchange: server/test_protocol
 server/feeding: server/traces/test_sending
