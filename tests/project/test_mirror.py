@@ -129,7 +129,6 @@ convert/gatekeeper/match: convert/test_whole
 convert/gatekeeper/mutators: convert/test_whole
 convert/gatekeeper/templates: convert/test_whole
 convert/jsonpatches: convert/test_whole
-convert/kyverno/celpolicies: convert/test_whole
 convert/kyverno/context: convert/test_whole
 convert/kyverno/images: convert/kyverno/test_documented
 convert/kyverno/jmesfunctions: convert/kyverno/test_expressions

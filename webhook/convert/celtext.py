@@ -17,6 +17,7 @@ _PLAIN: Final = lazily(r"'(?P<text>[^'\\]*)'")
 _RESERVED: Final = frozenset({"in", "true", "false", "null"})
 _ESCAPES: Final = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _WIDTH: Final = 100  # columns of an expression, before its terms get a line each
+_WORD: Final = 40
 _DEEPEST: Final = 24
 """Levels of a literal. The parser of Kubernetes refuses what is nested much deeper."""
 SCALARS: Final = ("string", "int", "double", "bool")
@@ -103,6 +104,8 @@ def _joined(terms: Iterable[str], operator: str, empty: str) -> str:
 
 def enclose(term: str, within: str = "") -> str:
     """The term in parentheses, if its operators bind less than `within`; without one, if it has any."""
+    if len(term) < _WORD and is_name(term):
+        return term
     operators = _outer(term)
     loose = {"&&": {"||", "?"}, "||": {"?"}}.get(within, operators)
     return f"({term})" if operators & loose else term
@@ -135,19 +138,48 @@ def _closing(term: str) -> int:
     return -1
 
 
+def embedded(expression: str) -> str:
+    """A foreign expression as it can stand within another: without comments. Raises Unsupported if it cannot."""
+    depth, kept, end = 0, [], 0
+    for offset, character in _code(expression):
+        depth += (character in "([{") - (character in ")]}")
+        if depth < 0:
+            break
+        if character == "/" and expression.startswith("//", offset) and offset >= end:
+            kept.append(expression[end:offset])
+            line = expression.find("\n", offset)
+            end = len(expression) if line < 0 else line
+    if depth:
+        raise Unsupported("an expression whose parentheses do not match")
+    return "".join([*kept, expression[end:]]).strip()
+
+
 def _code(term: str) -> Iterable[tuple[int, str]]:
-    """The characters outside of literals of text."""
-    quoted, offset = False, 0
+    """The characters outside of literals of text and comments; of a comment the first."""
+    offset = 0
     while offset < len(term):
         character = term[offset]
-        if quoted and character == "\\":
-            offset += 2
+        if character in "'\"":
+            offset = _after_text(term, offset)
             continue
-        if character == "'":
-            quoted = not quoted
-        elif not quoted:
-            yield offset, character
-        offset += 1
+        yield offset, character
+        if character == "/" and term.startswith("//", offset):
+            line = term.find("\n", offset)
+            offset = len(term) if line < 0 else line
+        else:
+            offset += 1
+
+
+def _after_text(term: str, start: int) -> int:
+    """The offset after the literal of text that begins with the quote at an offset."""
+    quote = term[start] * 3 if term.startswith(term[start] * 3, start) else term[start]
+    raw = (
+        start > 0 and term[start - 1] in "rR" and (start < 2 or not is_name(term[start - 2]) or term[start - 2] in "bB")
+    )
+    offset = start + len(quote)
+    while offset < len(term) and not term.startswith(quote, offset):
+        offset += 2 if term[offset] == "\\" and not raw else 1
+    return offset + len(quote)
 
 
 def _outer(term: str) -> set[str]:

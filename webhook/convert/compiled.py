@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any, Final
 
 from webhook.convert.model import JSONObject, Outcome
 from webhook.convert.standard import MUTATING
+from webhook.lazypatterns import lazily
+from webhook.paths import Path
 from webhook.policy.load.made import mutating_policy, validating_policy
 from webhook.policy.written import model, refusals
 from webhook.versions import Version
+
+_UNDECLARED: Final = lazily(r"undeclared reference to '(?P<name>[A-Za-z0-9_.]{1,80})'")
+_OF_KYVERNO: Final = frozenset(
+    {
+        "exceptions", "generator", "globalContext", "gzip", "hash", "http", "image", "images", "json", "listObjToMap",
+        "math", "md5", "now", "parseServiceAccount", "random", "resource", "sha1", "sha256", "time", "user", "x509",
+        "yaml",
+    }
+)  # fmt: skip
 
 
 def keep_what_compiles(outcome: Outcome, target: Version) -> None:
@@ -25,10 +37,46 @@ def keep_what_compiles(outcome: Outcome, target: Version) -> None:
             if name in made:
                 made.remove(name)
                 rule = own
-        outcome.refuse(_place(outcome, rule), f"{f'rule {rule}: ' if rule else ''}{faults[0]}")
+        path, message = faults[0]
+        text = f"{'.'.join(map(str, path))}: {said(message)}"
+        place = _written(outcome.document.value, _value(policy, path)) or _place(outcome, rule)
+        outcome.refuse(place, f"{f'rule {rule}: ' if rule else ''}{text}")
 
 
-def _place(outcome: Outcome, rule: str) -> tuple[str | int, ...]:
+def said(message: str) -> str:
+    """Why an expression does not compile. What Kyverno adds to CEL is called so, instead of a typing error."""
+    found = _UNDECLARED.match(message)
+    if found and found["name"].partition(".")[0] in _OF_KYVERNO:
+        return f"{found['name']} is in Kyverno's CEL, and not in that of Kubernetes"
+    return message
+
+
+def _value(value: Any, path: Path) -> Any:
+    """The value at a path of a policy that was made; None if there is none."""
+    for each in path:
+        if isinstance(value, dict) and each in value:
+            value = value[each]
+        elif isinstance(value, list) and str(each).isdigit() and int(each) < len(value):
+            value = value[int(each)]
+        else:
+            return None
+    return value
+
+
+def _written(source: Any, text: Any, at: Path = ()) -> Path:
+    """Where the foreign policy has a text of more than a word, such as an expression. () if it has not."""
+    if not isinstance(text, str) or text.isalnum():
+        return ()
+    pairs = source.items() if isinstance(source, dict) else enumerate(source) if isinstance(source, list) else ()
+    for key, each in pairs:
+        if each == text:
+            return (*at, key)
+        if isinstance(each, dict | list) and (found := _written(each, text, (*at, key))):
+            return found
+    return ()
+
+
+def _place(outcome: Outcome, rule: str) -> Path:
     rules = (outcome.document.value.get("spec") or {}).get("rules") if rule else None
     for index, each in enumerate(rules if isinstance(rules, list) else []):
         if isinstance(each, dict) and each.get("name") == rule:
@@ -36,22 +84,22 @@ def _place(outcome: Outcome, rule: str) -> tuple[str | int, ...]:
     return ("spec",)
 
 
-def _faults(policy: JSONObject, outcome: Outcome, target: Version) -> Iterator[str]:
+def _faults(policy: JSONObject, outcome: Outcome, target: Version) -> Iterator[tuple[Path, str]]:
     """Why the API server would refuse a policy."""
     mutating = policy["kind"] == MUTATING
     if mutating:
         mutation, faults = model.decode(model.MutatingAdmissionPolicy, policy)
-        yield from (f"{'.'.join(map(str, path))}: {message}" for path, message in faults)
+        yield from faults
         if faults:
             return
-        yield from (f"{'.'.join(map(str, path))}: {message}" for path, message in refusals.of_mutating_policy(mutation))
+        yield from refusals.of_mutating_policy(mutation)
         _, issues = mutating_policy(mutation, target, outcome.document.stream, outcome.document.line)
     else:
         validation, faults = model.decode(model.ValidatingAdmissionPolicy, policy)
-        yield from (f"{'.'.join(map(str, path))}: {message}" for path, message in faults)
+        yield from faults
         if faults:
             return
-        yield from (f"{'.'.join(map(str, path))}: {message}" for path, message in refusals.of_policy(validation))
+        yield from refusals.of_policy(validation)
         _, issues = validating_policy(validation, target, outcome.document.stream, outcome.document.line)
     for path, issue in issues:
-        yield f"{'.'.join(map(str, path))}: {issue.message}"
+        yield path, issue.message

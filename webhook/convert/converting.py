@@ -9,8 +9,7 @@ from msgspec import Struct, field
 
 from webhook.convert import compiled, sources, standard
 from webhook.convert.gatekeeper import constraints, mutators, templates
-from webhook.convert.kyverno import celpolicies, clusterpolicy, exempting
-from webhook.convert.kyverno.celpolicies import NOT_CONVERTED
+from webhook.convert.kyverno import celkinds, celpolicies, clusterpolicy, exempting
 from webhook.convert.kyverno.exempting import Exempted
 from webhook.convert.model import Note, Outcome, Unsupported
 from webhook.documents.reader import Document
@@ -82,7 +81,7 @@ def convert(documents: Iterable[Document], target: Version) -> Conversion:
         "ClusterPolicy": lambda each: clusterpolicy.convert(each, kinds, exceptions),
         "Policy": lambda each: clusterpolicy.convert(each, kinds, exceptions),
         **dict.fromkeys(
-            ("ValidatingPolicy", "MutatingPolicy", "NamespacedValidatingPolicy", "NamespacedMutatingPolicy"),
+            celkinds.CONVERTED,
             lambda each: celpolicies.convert(each, exceptions),
         ),
         **dict.fromkeys(mutators.KINDS, lambda each: mutators.convert(each, kinds)),
@@ -107,13 +106,15 @@ def convert(documents: Iterable[Document], target: Version) -> Conversion:
 
 def _without_effect(exception: Outcome, exempted: Sequence[Exempted], outcomes: Iterable[Outcome]) -> None:
     """Note what an exception names and is not there. One that takes nothing out is not converted."""
-    known = {each.name: each for each in outcomes if each.kind != "PolicyException"}
+    policies = [each for each in outcomes if each.kind != "PolicyException"]
     missing: list[str] = []
     for one in exempted:
-        policy = known.get(one.policy)
+        policy = next((each for each in policies if one.about(each)), None)
         absent = exempting.absent_rules(one, policy.document.value) if policy else []
         if policy is None:
-            missing.append(f"the policy {one.policy}, which it names, is not among the sources")
+            other = next((each for each in policies if each.name == one.policy), None)
+            more = f" (there is a {other.kind} of that name)" if other else ""
+            missing.append(f"the policy {one.policy}, which it names, is not among the sources{more}")
         elif policy.status == "not":
             missing.append(f"the policy {one.policy}, which it names, is not converted")
         elif absent and len(absent) == len(one.rules):
@@ -168,8 +169,8 @@ def _sorted_out(document: Document, found: Conversion) -> Outcome | None:
         outcome.refuse(("apiVersion",), f"the version {version} of {group}: expected {', '.join(GROUPS[group])}")
     elif not outcome.name:
         outcome.refuse((), "a policy without a name: half a policy")
-    elif kind in NOT_CONVERTED:
-        outcome.refuse(("kind",), NOT_CONVERTED[kind])
+    elif kind in celkinds.NOT_CONVERTED:
+        outcome.refuse(("kind",), celkinds.NOT_CONVERTED[kind])
     return outcome
 
 

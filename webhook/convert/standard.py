@@ -16,6 +16,7 @@ VALIDATING: Final = "ValidatingAdmissionPolicy"
 MUTATING: Final = "MutatingAdmissionPolicy"
 _NOT_IN_A_NAME = lazily(r"[^a-z0-9-]+")
 _LONGEST: Final = 63
+_APPLIES: Final = "applies"
 NAMESPACE_NAME: Final = "kubernetes.io/metadata.name"
 
 
@@ -56,10 +57,16 @@ def policy(rule: Rule) -> JSONObject:
     early = [each for each in rule.conditions if each[1] not in late and each[1] != "true"]
     variables = list(rule.variables)
     validations, mutations = rule.validations, rule.mutations
+    audited = rule.audit_annotations
     if late:
-        variables.append(("applies", celtext.conjunction(late)))
-        validations = [_guarded(each) for each in validations]
-        mutations = [_guarded_mutation(each) for each in mutations]
+        applies = _APPLIES
+        while any(name == applies for name, _ in variables):
+            applies += "_"
+        variables.append((applies, celtext.conjunction(map(celtext.embedded, late))))
+        applies = f"variables.{applies}"
+        validations = [_guarded(each, applies) for each in validations]
+        mutations = [_guarded_mutation(each, applies) for each in mutations]
+        audited = [_guarded_annotation(each, applies) for each in audited]
     match: JSONObject = {"resourceRules": rule.resource_rules}
     if rule.excluded:
         match["excludeResourceRules"] = rule.excluded
@@ -83,8 +90,8 @@ def policy(rule: Rule) -> JSONObject:
         spec["mutations"] = mutations
     else:
         spec["validations"] = validations
-        if rule.audit_annotations:
-            spec["auditAnnotations"] = rule.audit_annotations
+        if audited:
+            spec["auditAnnotations"] = audited
     metadata: JSONObject = {"name": rule.name}
     if rule.annotations:
         metadata["annotations"] = rule.annotations
@@ -106,18 +113,24 @@ def _numbered(conditions: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return named
 
 
-def _guarded(validation: JSONObject) -> JSONObject:
-    expression = celtext.implies("variables.applies", str(validation["expression"]))
+def _guarded(validation: JSONObject, applies: str) -> JSONObject:
+    expression = celtext.implies(applies, celtext.embedded(str(validation["expression"])))
     return validation | {"expression": expression}
 
 
-def _guarded_mutation(mutation: JSONObject) -> JSONObject:
+def _guarded_annotation(annotation: JSONObject, applies: str) -> JSONObject:
+    """An annotation whose value is empty is left out."""
+    value = celtext.embedded(str(annotation["valueExpression"]))
+    return annotation | {"valueExpression": f"{applies} ? {celtext.enclose(value, '||')} : ''"}
+
+
+def _guarded_mutation(mutation: JSONObject, applies: str) -> JSONObject:
     kind, key = ("ApplyConfiguration", "applyConfiguration")
     if mutation["patchType"] == "JSONPatch":
         kind, key = "JSONPatch", "jsonPatch"
     nothing = "Object{}" if kind == "ApplyConfiguration" else "[]"
-    inner = mutation[key]["expression"]
-    return mutation | {key: {"expression": f"variables.applies ? {inner} : {nothing}"}}
+    inner = celtext.enclose(celtext.embedded(str(mutation[key]["expression"])), "||")
+    return mutation | {key: {"expression": f"{applies} ? {inner} : {nothing}"}}
 
 
 def binding(

@@ -14,17 +14,14 @@ from typing import Any
 import pytest
 
 from tests.convert.converted import outcomes
+from tests.convert.kyverno.given import expected
 from webhook.convert.foreigntests import running
-from webhook.convert.foreigntests.expected import Expected
 from webhook.convert.kyverno.operations import UNSAID
-from webhook.convert.model import Outcome
 from webhook.documents import syntax
 from webhook.documents.yamlwriting import dumped
 from webhook.versions import NEWEST
 
 FOLDER = Path(__file__).parent / "documented"
-VERSIONS = {"Deployment": "apps/v1", "Ingress": "networking.k8s.io/v1", "CronJob": "batch/v1"}
-CONTAINERS = [{"name": "a", "image": "b"}]
 
 
 def documents() -> list[Any]:
@@ -45,31 +42,6 @@ def policy(given: dict[str, Any]) -> dict[str, Any]:
         "metadata": {"name": "p", "annotations": given.get("annotations", {})},
         "spec": {"validationFailureAction": "Enforce", **given.get("spec", {}), "rules": [rule]},
     }
-
-
-def whole(given: dict[str, Any], kind: str) -> dict[str, Any]:
-    """The object with what the documents leave out. pod: the spec of the Pod that it is, or makes."""
-    made = {"kind": kind, "metadata": {}, **{key: value for key, value in given.items() if key not in ("_", "pod")}}
-    made["apiVersion"] = VERSIONS.get(made["kind"], "v1")
-    made["metadata"] = {"name": "x", **made["metadata"]}
-    if "pod" in given:
-        pod = {"containers": CONTAINERS, **given["pod"]}
-        template = {"metadata": {"labels": {"a": "b"}}, "spec": pod}
-        labelled = {"selector": {"matchLabels": {"a": "b"}}, "template": template}
-        made["spec"] = {**made.get("spec", {}), **(pod if made["kind"] == "Pod" else labelled)}
-    return made
-
-
-def expected(given: dict[str, Any], wanted: Any, outcome: Outcome, kind: str) -> Expected:
-    said = given.get("_", {})
-    one = Expected(outcome, outcome.made, str(given), outcome.document, 1, wanted, whole(given, kind))
-    one.operation, one.user = said.get("op", ""), said.get("user", {})
-    one.namespace_labels, one.params = said.get("nslabels", {}), said.get("params")
-    if one.operation in ("UPDATE", "DELETE"):
-        one.old = whole(said.get("old", given), kind)
-    if one.operation == "DELETE":
-        one.object = None
-    return one
 
 
 @pytest.mark.parametrize("given", documents())

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from webhook.convert import celtext, standard
-from webhook.convert.kyverno import exempting, match
+from webhook.convert.kyverno import celkinds, exempting, match
 from webhook.convert.kyverno.exempting import Exempted
 from webhook.convert.model import JSONObject, Outcome, Unsupported, listing, mapping, texts
 from webhook.convert.standard import Rule
@@ -25,17 +25,8 @@ _SHARED: Final = frozenset(
 )  # fmt: skip
 _VALIDATING: Final = _SHARED | {"validations", "validationActions", "validationAction"}
 _MUTATING: Final = _SHARED | {"mutations", "reinvocationPolicy"}
-NOT_CONVERTED: Final = {
-    "ImageValidatingPolicy": "image verification",
-    "NamespacedImageValidatingPolicy": "image verification",
-    "GeneratingPolicy": "generate: objects are made in the background",
-    "NamespacedGeneratingPolicy": "generate: objects are made in the background",
-    "DeletingPolicy": "cleanup: objects are deleted on a schedule",
-    "NamespacedDeletingPolicy": "cleanup: objects are deleted on a schedule",
-    "CleanupPolicy": "cleanup: objects are deleted on a schedule",
-    "ClusterCleanupPolicy": "cleanup: objects are deleted on a schedule",
-    "GlobalContextEntry": "data that Kyverno keeps of the cluster or of HTTP calls",
-}
+_EVALUATION: Final = frozenset({"mode", "admission", "background", "mutateExisting"})
+_ACTIONS: Final = ("Deny", "Warn", "Audit")
 
 
 def convert(outcome: Outcome, exceptions: list[Exempted]) -> None:
@@ -71,11 +62,10 @@ def _convert(outcome: Outcome, value: JSONObject, exceptions: list[Exempted]) ->
     rule.namespace_selector = constraints.get("namespaceSelector")
     rule.object_selector = constraints.get("objectSelector")
     rule.match_policy = str(constraints.get("matchPolicy") or "")
-    namespace = str(value["metadata"].get("namespace") or "default")
-    if value["kind"].startswith("Namespaced"):
-        rule.conditions.append(("namespace", f"{match.NAMESPACE} == {celtext.text(namespace)}"))
+    if celkinds.is_namespaced(outcome.kind):
+        rule.conditions.append(("namespace", f"{match.NAMESPACE} == {celtext.text(celkinds.namespace(outcome))}"))
     rule.conditions += _named(spec, "matchConditions")
-    rule.conditions += exempting.conditions(exceptions, outcome.name)
+    rule.conditions += exempting.conditions(exceptions, outcome)
     rule.variables = _named(spec, "variables")
     if mutating:
         rule.mutations = listing(spec.get("mutations"), "mutations", ("spec", "mutations"))
@@ -86,14 +76,20 @@ def _convert(outcome: Outcome, value: JSONObject, exceptions: list[Exempted]) ->
     if not (rule.mutations or rule.validations):
         raise Unsupported(f"a policy without {'mutations' if mutating else 'validations'}: half a policy", ("spec",))
     _autogen(outcome, spec, rule)
+    actions = _actions(spec)
     made = standard.policy(rule)
     outcome.policies.append(made)
     outcome.rules[""] = [rule.name]
-    stated = spec.get("validationActions") or spec.get("validationAction") or ["Deny"]
-    actions = texts(stated, "validationActions", ("spec", "validationActions"))
-    # A denial is a warning already: the API server refuses both together.
-    actions = [each for each in actions if not (each == "Warn" and "Deny" in actions)]
     outcome.bindings.append(standard.binding(made, actions))
+
+
+def _actions(spec: JSONObject) -> list[str]:
+    at = ("spec", "validationActions" if "validationActions" in spec else "validationAction")
+    stated = texts(spec.get(at[1]) or ["Deny"], at[1], at)
+    if unknown := [each for each in stated if each not in _ACTIONS]:
+        raise Unsupported(f"the validation action {unknown[0][:40]!r}: expected {', '.join(_ACTIONS)}", at)
+    # A denial is a warning already: the API server refuses both together, and one twice.
+    return [each for each in dict.fromkeys(stated) if not (each == "Warn" and "Deny" in stated)]
 
 
 def _named(spec: JSONObject, key: str) -> list[tuple[str, str]]:
@@ -105,6 +101,8 @@ def _named(spec: JSONObject, key: str) -> list[tuple[str, str]]:
 
 
 def _evaluated(evaluation: JSONObject) -> None:
+    if unknown := sorted(map(str, evaluation.keys() - _EVALUATION)):
+        raise Unsupported(f"evaluation.{unknown[0][:40]}", ("spec", "evaluation", unknown[0]))
     mode = evaluation.get("mode") or "Kubernetes"
     if mode != "Kubernetes":
         raise Unsupported(

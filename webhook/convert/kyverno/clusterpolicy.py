@@ -48,7 +48,7 @@ def convert(outcome: Outcome, kinds: Kinds, exceptions: list[Exempted]) -> None:
 class _Policy:
     def __init__(self, outcome: Outcome, kinds: Kinds, exceptions: list[Exempted]) -> None:
         self._outcome, self._kinds = outcome, kinds
-        self._exceptions = [each for each in exceptions if each.policy == outcome.name]
+        self._exceptions = [each for each in exceptions if each.about(outcome)]
         self._unwritten: list[Unwritten] = []
         value: JSONObject = outcome.document.value
         self._value = value

@@ -7,21 +7,38 @@ evaluates it.
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from typing import Final
 
 from msgspec import Struct
 
-from webhook.convert import celtext, standard
-from webhook.convert.kyverno import match
+from webhook.cel import CompileError, types
+from webhook.convert import celtext, compiled, standard
+from webhook.convert.kyverno import celkinds, match
 from webhook.convert.model import JSONObject, Outcome, Unsupported, listing, mapping, texts
+from webhook.paths import Path
+from webhook.policy.cel.declared import base_environment
+
+_IN_CEL: Final = frozenset({*celkinds.CONVERTED, *celkinds.NOT_CONVERTED})
 
 
 class Exempted(Struct, frozen=True):
-    """What an exception takes out of the rules of a policy. rules: with wildcards; none are all. condition: in CEL."""
+    """What an exception takes out of the rules of a policy. rules: with wildcards; none are all. condition: in CEL.
+
+    kinds: of the policy that is meant. namespace: its namespace, if it is in one.
+    """
 
     policy: str
     rules: tuple[str, ...]
     condition: str
     name: str
+    kinds: frozenset[str]
+    namespace: str
+
+    def about(self, outcome: Outcome) -> bool:
+        """Whether it names this policy: equal names of policies of other kinds and namespaces are others."""
+        if outcome.name != self.policy or outcome.kind not in self.kinds:
+            return False
+        return not celkinds.is_namespaced(outcome.kind) or celkinds.namespace(outcome) == self.namespace
 
 
 def exempted(outcome: Outcome) -> list[Exempted]:
@@ -45,36 +62,54 @@ def _matched(spec: dict[str, object], outcome: Outcome) -> list[Exempted]:
     for index, each in enumerate(listing(spec.get("exceptions"), "exceptions", ("spec", "exceptions"))):
         at = ("spec", "exceptions", index)
         entry = mapping(each, "an exception", at)
-        name = str(entry.get("policyName", "")).rpartition("/")[2]
+        namespace, _, name = str(entry.get("policyName", "")).rpartition("/")
         rules = tuple(texts(entry.get("ruleNames"), "ruleNames", at))
-        found.append(Exempted(name, rules, condition, standard.name_of(outcome.name)))
+        kinds = frozenset({"Policy" if namespace else "ClusterPolicy"})
+        found.append(Exempted(name, rules, condition, standard.name_of(outcome.name), kinds, namespace))
     if not found:
         raise Unsupported("an exception that names no policy", ("spec",))
     return found
 
 
 def _in_cel(spec: dict[str, object], outcome: Outcome) -> list[Exempted]:
-    if unknown := sorted(spec.keys() - {"policyRefs", "matchConditions"}):
+    if unknown := sorted(spec.keys() - {"policyRefs", "matchConditions", "reportResult"}):
         raise Unsupported(f"{unknown[0]} of an exception", ("spec", unknown[0]))
     given = listing(spec.get("matchConditions"), "matchConditions", ("spec", "matchConditions"))
-    terms = [
-        str(mapping(each, "a condition", ("spec", "matchConditions", index)).get("expression"))
-        for index, each in enumerate(given)
-    ]
-    condition = " && ".join(f"({each})" for each in terms) if terms else "true"
+    terms = []
+    for index, each in enumerate(given):
+        at = ("spec", "matchConditions", index)
+        terms.append(_compiled(str(mapping(each, "a condition", at).get("expression")), at))
+    condition = celtext.conjunction(terms)
     references = listing(spec.get("policyRefs"), "policyRefs", ("spec", "policyRefs"))
     named = [mapping(each, "a reference", ("spec", "policyRefs", index)) for index, each in enumerate(references)]
     if not named:
         raise Unsupported("an exception that names no policy", ("spec",))
-    return [Exempted(str(each.get("name")), (), condition, standard.name_of(outcome.name)) for each in named]
+    namespace = celkinds.namespace(outcome)
+    return [
+        Exempted(
+            str(each.get("name")), (), condition, standard.name_of(outcome.name),
+            frozenset({str(each["kind"])}) if each.get("kind") else _IN_CEL, namespace,
+        )
+        for each in named
+    ]  # fmt: skip
 
 
-def conditions(exceptions: list[Exempted], policy: str) -> list[tuple[str, str]]:
+def _compiled(expression: str, at: Path) -> str:
+    """The expression as it can stand within another. What Kubernetes has not is named here: the policy stays whole."""
+    if "variables." not in expression:
+        try:
+            base_environment(with_params=False).compile(expression, (types.BOOL,))
+        except CompileError as error:
+            raise Unsupported(f"a condition of an exception: {compiled.said(error.issues[0].message)}", at) from error
+    return celtext.embedded(expression)
+
+
+def conditions(exceptions: list[Exempted], policy: Outcome) -> list[tuple[str, str]]:
     """The conditions that the exceptions of a whole policy add to it."""
     return [
         (f"not-{each.name}", celtext.negation(celtext.enclose(each.condition)))
         for each in exceptions
-        if each.policy == policy and not each.rules
+        if each.about(policy) and not each.rules
     ]
 
 
