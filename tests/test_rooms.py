@@ -86,6 +86,8 @@ def imported(path: Path, *, at_runtime: bool = False) -> Iterator[tuple[str, int
             names = [name if name in MODULES else node.module for name in names]
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.Constant) and not at_runtime and type(node.value) is str:
+            names = [node.value] if "." in node.value else []  # a module that is imported, or started, by its name
         yield from ((name, node.lineno) for name in names if name in MODULES)  # type: ignore[attr-defined]
 
 
@@ -131,6 +133,11 @@ def test_an_upward_import_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(MODULES, "webhook.cel.tree.wrong", wrong)
     monkeypatch.setattr(f"{__name__}.ROOT", tmp_path)
     with pytest.raises(AssertionError, match=r"wrong.py:2 imports webhook.policy.matching"):
+        test_imports_point_down("webhook.cel.tree.wrong")
+    by_name = tmp_path / "by_name.py"
+    by_name.write_text("PROGRAM = 'webhook.policy.matching'\n")
+    monkeypatch.setitem(MODULES, "webhook.cel.tree.wrong", by_name)
+    with pytest.raises(AssertionError, match=r"by_name.py:1 imports webhook.policy.matching"):
         test_imports_point_down("webhook.cel.tree.wrong")
 
 

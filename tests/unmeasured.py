@@ -1,4 +1,5 @@
-"""The environment for programs that are not ours, such as pip and sphinx: nobody wants to know what they covered."""
+"""The environment for programs of which nobody wants to know what they covered: others', such as pip and sphinx, and
+ours where they do nothing that is not covered elsewhere, at length."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ from tests.amounts import ALL, amount
 from tests.cel.evaluating import BINDINGS, ENVIRONMENT, with_variables
 from tests.cel.hostile import OVERLOADS, Plan, TooManySteps, counted
 from tests.timing import within
+from tests.unmeasured import unmeasured
 from webhook.cel import Activation, CompileError, EvaluationError
 from webhook.cel.check.frontend import MAX_LENGTH
 from webhook.cel.cost import costs, metering
@@ -38,6 +39,7 @@ def run_child(plan: Plan) -> dict[str, Any]:
     ended = subprocess.run(
         [sys.executable, "-m", "tests.cel.hostile", msgspec_json.encode(plan).decode()],
         cwd=ROOT,
+        env=unmeasured(),
         capture_output=True,
         text=True,
         check=False,

@@ -18,6 +18,7 @@ from tests.auditlog.logs import FAILURE, event
 from tests.cli.running import gatewright
 from tests.cluster.apiserver import playing
 from tests.project import scratch
+from tests.recordings import making
 from webhook.cli.options import FAILED, NotGiven
 from webhook.cli.rollout import running
 from webhook.policy.load.loading import load
@@ -207,6 +208,60 @@ def test_requests_that_passed_unjudged_are_said(here: Path) -> None:
     assert rollout(here)["audited"]["why"] == said
 
 
+RECORDED = (*EVIDENCE, "--recording", "recordings")
+
+
+def recorded(folder: Path, *objects: Object, permissive: str = POLICY.replace("< 4", "< 400"), **more: Any) -> None:
+    """Reviews of objects that a policy of earlier days let pass."""
+    (folder.parent / "earlier").mkdir(exist_ok=True)
+    binding = (folder / "policies" / "the bindings.yaml").read_text().replace("Deny", "Audit")
+    policies = making.tree(folder.parent / "earlier", policy=permissive, binding=binding)
+    calls = [("/validate", making.review(each, **more)) for each in objects]
+    assert len(making.record(folder / "recordings", policies, calls)) == len(objects)
+
+
+def test_recorded_reviews_say_whom_the_policies_of_today_would_have_hit(here: Path) -> None:
+    recorded(here, config("long-name"), config("web"), config("long-name"))
+    found = rollout(here, evidence=RECORDED)
+    assert states(found) == {"audited": "hit", "warned": "hit", "unheard": "ready", "enforced": "done"}
+    (hit,) = found["audited"]["hits"]
+    assert (hit["kind"], hit["namespace"], hit["name"], hit["requests"]) == ("configmaps", "shop", "long-name", 2)
+    assert hit["last"].startswith(f"{datetime.now(UTC):%Y-}")
+    assert states(rollout(here))["audited"] == "ready"
+
+
+def test_a_request_in_the_log_and_in_a_recording_is_one(here: Path) -> None:
+    logged(here, (1, "audited"))
+    log = gzip.decompress((here / "audit.log.gz").read_bytes()).decode()
+    log = (
+        log.replace('"apiGroup": "apps", ', "").replace('"deployments"', '"configmaps"').replace('"web"', '"long-name"')
+    )
+    (here / "audit.log.gz").write_bytes(gzip.compress(log.encode()))
+    (hit,) = rollout(here)["audited"]["hits"]
+    recorded(here, config("long-name"), config("another"))
+    found = rollout(here, evidence=RECORDED)
+    assert [each for each in found["audited"]["hits"] if each["name"] == "long-name"] == [hit]
+    assert sorted(each["name"] for each in found["audited"]["hits"]) == ["another", "long-name"]
+    assert sorted(each["name"] for each in found["warned"]["hits"]) == ["another", "long-name"]
+
+
+def test_a_recording_that_is_not_whole_is_no_evidence(here: Path) -> None:
+    recorded(here, config("web"))
+    assert states(rollout(here, evidence=RECORDED))["audited"] == "ready"
+    bindings = here / "policies" / "the bindings.yaml"
+    selected = "spec:\n  policyName: tiny\n  matchResources: {namespaceSelector: {matchLabels: {env: prod}}}\n"
+    bindings.write_text(bindings.read_text().replace("spec:\n  policyName: tiny\n", selected, 1))
+    commit(here, NOW - timedelta(days=30))
+    why = rollout(here, evidence=RECORDED)["audited"]["why"]
+    assert why.startswith("1 recorded review could not be decided: a policy looks up ")
+    assert why.endswith(", which is not recorded")
+    (file,) = (here / "recordings").iterdir()
+    file.write_bytes(file.read_bytes()[:-20])
+    done = gatewright("rollout", *RECORDED, "-o", "json", cwd=here)
+    assert str(file.name) in done.stderr
+    assert "not all of the recordings could be read" in json.loads(done.stdout)["bindings"][0]["why"]
+
+
 def test_hits_that_are_not_kept_count(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     logged(here, (1, "warned"), (1, "audited"))
     monkeypatch.setattr("webhook.rollout.evidence.MOST", 1)
@@ -288,6 +343,7 @@ def test_wrong_options_and_reports(here: Path) -> None:
     ):
         (here / name).write_text(json.dumps({**report, **changed}))
         assert said in wrong(here, "--audit", name)
+    assert "--recording: nowhere: no such folder or file" in wrong(here, *EVIDENCE, "--recording", "nowhere")
     os.utime(here / "audit.json", (NOW.timestamp() - 3 * 86400,) * 2)
     assert "what is there now needs a new one" in wrong(here, *EVIDENCE)
 

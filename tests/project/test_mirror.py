@@ -68,6 +68,7 @@ cli/clusterreports/dialects: cli/clusterreports/test_writing
 rollout/baseline: cli/test_exceptions
 cli/rollout/command: cli/test_rollout
 rollout/evidence: cli/test_rollout
+rollout/recorded: cli/test_rollout
 rollout/patching: cli/test_rollout
 rollout/reports: cli/test_exceptions
 rollout/standing: cli/test_exceptions
@@ -195,6 +196,7 @@ cli/defaults: cli/test_settings
 forge/exchange: forge/test_github
 scaffold/writing: cli/test_new
 server/debugpages: server/test_debugging
+server/page/running: server/page/test_trying
 server/page/standing: server/page/test_serving
 server/exchange: server/test_protocol
 server/feeding: server/traces/test_sending

@@ -26,6 +26,7 @@ from typing import Any
 
 from tests.server.authorities import fingerprint
 from tests.server.running import REVIEWS
+from tests.unmeasured import unmeasured
 
 MOST_SECONDS = 120.0
 MOST_REQUESTS = 200_000
@@ -152,7 +153,9 @@ class Clients:
         arguments = json.dumps({"port": port, "ca": str(ca), **settings})
         command = [sys.executable, "-m", "tests.server.load", arguments]
         root = Path(__file__).parents[2]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root)
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root, env=unmeasured()
+        )
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == "begun\n"
 

@@ -21,6 +21,7 @@ from typing import Any
 import orjson
 
 from tests.server.mutations import generated
+from tests.unmeasured import unmeasured
 
 PATHS = (b"/validate", b"/mutate")
 HEAD = b"POST %s HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
@@ -78,7 +79,7 @@ def mutated_load(port: int, ca: Path, **settings: float) -> subprocess.Popen[str
     """Start the client. Its result is the line that `communicate` gives; end it with `kill` if need be."""
     arguments: dict[str, Any] = {"port": port, "ca": str(ca), **settings}
     command = [sys.executable, "-m", "tests.server.mutatedload", json.dumps(arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2], env=unmeasured())
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def test_without_a_cluster_its_client_is_not_imported() -> None:
     program = (
         "import sys\nfrom webhook.server.process import _prepare\nfrom webhook.server.settings import Settings\n"
         "from webhook.server.logs import ErrorOutput, Log\n"
-        "_prepare(Settings(policies='policies', port=0, plain_port=0), Log(), ErrorOutput())\n"
+        "_prepare(Settings(policies='policies', port=0, plain_port=0), None, Log(), ErrorOutput())\n"
         "print([name for name in sys.modules if name.partition('.')[0] in ('kubernetes', 'urllib3')])"
     )
     run = subprocess.run(

@@ -21,6 +21,7 @@ import pytest
 from tests.server.load import Clients
 from tests.server.running import Running
 from tests.timing import ASSERTED
+from tests.unmeasured import unmeasured
 
 SLOW = int(os.environ.get("GATEWRIGHT_TEST_SLOW", "100"))
 SECONDS = 12.0 if SLOW >= 500 else 2.0  # the longer one sees them cut off, and come back
@@ -63,7 +64,8 @@ def test_a_good_client_does_not_notice_them(start: Callable[..., Running], polic
 @contextlib.contextmanager
 def _slow_ones(port: int) -> Iterator[None]:
     command = [sys.executable, "-m", "tests.server.slow", str(port), str(SLOW)]
-    slow = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
+    root = Path(__file__).parents[2]
+    slow = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=root, env=unmeasured())
     try:
         assert slow.stdout is not None
         assert slow.stdout.readline() == b"connected\n"

@@ -14,16 +14,13 @@ webhook.cli.report.explainjson}.
 from __future__ import annotations
 
 import io
-import os
-import resource
-import signal
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
+from webhook.cli.limiting import limit
 from webhook.cli.report import explainjson, explaintext
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.documents.document import Problem
@@ -36,7 +33,6 @@ from webhook.offline.updates import compared
 from webhook.policy.load.loading import PolicyTreeError, load_tree
 from webhook.policy.load.treefiles import Tree, TreeFile
 from webhook.policy.policyset import Policy, PolicySet
-from webhook.policy.python.apart.runner import ended_first
 from webhook.policy.request import DELETE
 from webhook.versions import parse_version
 from webhook.visible import encodable, visible
@@ -44,13 +40,15 @@ from webhook.visible import encodable, visible
 MEMORY: Final = 256 << 20
 """Bytes that it may take."""
 
+LONGEST: Final = 60
+"""Seconds in all, if the server ends first."""
+
 MOST_OBJECTS: Final = 20
 """The most requests that are evaluated: a workload makes two, one for itself and one for its Pod."""
 
 _FILE = "policy.yaml"
 _MADE = "binding.yaml"
 _WHERE = {_FILE: "policy", _MADE: "policy", "<stdin>": "object"}
-_NICE = 19
 
 Answer = dict[str, Any]
 
@@ -171,25 +169,10 @@ def _planned(where: str, text: str, options: Options, policies: PolicySet) -> Pl
 
 def main() -> None:
     """The work of the process."""
-    limit(int(sys.argv[1]))
+    limit(int(sys.argv[1]), MEMORY, LONGEST)
     asked = orjson.loads(sys.stdin.buffer.read())
     sys.stdout.buffer.write(orjson.dumps(encodable(answer(asked))))
     sys.stdout.buffer.flush()
-
-
-def limit(seconds: int) -> None:
-    """Let this process take little: the lowest priority, so many seconds of processor time, MEMORY, no files."""
-    os.nice(_NICE)
-    ended_first()
-    most = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize() + MEMORY
-    for what, bound in (
-        (resource.RLIMIT_DATA, most),
-        (resource.RLIMIT_CPU, seconds),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        resource.setrlimit(what, (bound, bound))
-    signal.alarm(60)  # if the server ends first
 
 
 if __name__ == "__main__":

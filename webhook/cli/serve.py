@@ -50,6 +50,7 @@ _METAVARS = {
     "record_redact": "PATHS",
     "record_rotate": "SIZE",
     "record_disk": "SIZE",
+    "page_audit": "FILE",
     "shutdown_delay": "SECONDS",
     "shutdown_timeout": "SECONDS",
 }
@@ -115,6 +116,7 @@ def serve(
     record_disk: Annotated[str | None, _option("record_disk")] = None,
     page: Annotated[bool | None, _switch("page")] = None,
     playground: Annotated[bool | None, _switch("playground")] = None,
+    page_audit: Annotated[str | None, _option("page_audit")] = None,
     debug: Annotated[bool | None, _switch("debug")] = None,
     shutdown_delay: Annotated[str | None, _option("shutdown_delay")] = None,
     shutdown_timeout: Annotated[str | None, _option("shutdown_timeout")] = None,
@@ -138,6 +140,7 @@ def serve(
         raise typer.Exit(2) from None
 
     try:
+        from webhook.server.page.running import Programs
         from webhook.server.process import run  # imports FastAPI, which takes a second
     except ModuleNotFoundError as error:
         if error.name not in PACKAGES:
@@ -145,4 +148,4 @@ def serve(
         typer.echo(f"error: the server is not installed ({error.name}): pip install 'gatewright[server]'", err=True)
         raise typer.Exit(2) from None
 
-    raise typer.Exit(run(resolved))
+    raise typer.Exit(run(resolved, Programs(playground="webhook.cli.playground", audit="webhook.cli.auditpage")))

@@ -85,7 +85,7 @@ class Replay:
         """The recorded verdict, and today's."""
         old = recorded_verdict(recorded)
         try:
-            new = self._decided(recorded)
+            new = self.decided(recorded)
         except NotRecorded as error:
             return Compared(recorded, old, unknown=error.lookup)
         gone = Counter(map(_key, old.findings)) - Counter(map(_key, new.findings))
@@ -108,7 +108,8 @@ class Replay:
             redactor = self._redactors[recorded.redact] = Redactor([parse(each) for each in recorded.redact])
         return redactor
 
-    def _decided(self, recorded: Recorded) -> Verdict:
+    def decided(self, recorded: Recorded) -> Verdict:
+        """Today's verdict. Raises NotRecorded if a policy looks up what the recording has no answer to."""
         policies, request = self._policies, recorded.request
         if recorded.failure_policy is not None:
             policies = policies.only(recorded.failure_policy)

@@ -1,5 +1,5 @@
-"""What speaks for the next step of a binding, and what against it: audit logs say whom it hit in requests, reports of
-audits what of the cluster it hits, and git since when it is as it is."""
+"""What speaks for the next step of a binding, and what against it: audit logs say whom it hit in requests, recorded
+reviews whom it would have hit, reports of audits what of the cluster it hits, and git since when it is as it is."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from msgspec import Struct, field
 from webhook.auditlog.notes import noted
 from webhook.auditlog.reading import LogFile
 from webhook.documents.document import Problem
+from webhook.rollout.recorded import Judged, Undecided
 from webhook.rollout.reports import Saved
 
 MOST: Final = 100_000
@@ -39,7 +40,9 @@ class Evidence(Struct):
     the logs have events.
 
     `last`: when the last event was received, as the log has it. `hits`: by binding. `beyond`: hits that are not kept.
-    `unjudged`: requests that passed because a webhook did not answer.
+    `unjudged`: requests that passed because a webhook did not answer. `problems`: what of the logs could not be read;
+    `unread`: what of the recordings. `undecided`: recorded reviews that could not be decided, of which the first lacks
+    `lookup`.
     """
 
     audited: set[str] | None = None
@@ -49,6 +52,9 @@ class Evidence(Struct):
     beyond: dict[Key, int] = field(default_factory=dict)
     unjudged: int = 0
     problems: list[Problem] = field(default_factory=list)
+    unread: list[Problem] = field(default_factory=list)
+    undecided: int = 0
+    lookup: str = ""
 
     def missing_days(self, until: date, days: int) -> list[str]:
         """The days before `until` of which the logs have no event."""
@@ -56,8 +62,16 @@ class Evidence(Struct):
         return [each for each in wanted if each not in self.days]
 
 
-def evidence(reports: Sequence[Saved], logs: Iterable[str], since: datetime) -> Evidence:
-    """What the reports and the files of audit logs say; of logs, what was received from `since` on (in UTC)."""
+def evidence(
+    reports: Sequence[Saved],
+    logs: Iterable[str],
+    since: datetime,
+    recorded: Iterable[Judged | Undecided | Problem] = (),
+) -> Evidence:
+    """What the reports, the files of audit logs and recorded reviews say; of logs, what was received from `since` on.
+
+    recorded: see webhook.rollout.recorded. They speak against a step only: nobody knows whether they are all.
+    """
     found = Evidence(audited=set.intersection(*(each.policies for each in reports)) if reports else None)
     hits: dict[tuple[Key, str, str, str, str], Hit] = {}
     for report in reports:
@@ -73,7 +87,31 @@ def evidence(reports: Sequence[Saved], logs: Iterable[str], since: datetime) -> 
         log = LogFile(file)
         _read(log, since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S"), found, hits)
         found.problems += log.problems
+    for said in recorded:
+        _take(said, found, hits)
     return found
+
+
+def _take(each: Judged | Undecided | Problem, found: Evidence, hits: dict[tuple[Key, str, str, str, str], Hit]) -> None:
+    if isinstance(each, Problem):
+        found.unread.append(each)
+    elif isinstance(each, Undecided):
+        found.undecided += 1
+        found.lookup = found.lookup or each.lookup
+    else:
+        key, of = (each.policy, each.binding), (each.kind, each.namespace, each.name)
+        if (key, "log", *of) in hits:  # these are the same requests
+            return
+        hit = Hit(each.kind, each.namespace, each.name, each.namespace, each.message)
+        _count(_keep(found, hits, key, ("recording", *of), hit), each.time, each.message)
+
+
+def _count(kept: Hit | None, time: str, message: str) -> None:
+    """One more request about an object that is hit."""
+    if kept is not None:
+        kept.requests += 1
+        if time >= kept.last:
+            kept.last, kept.message = time, message
 
 
 def _read(log: LogFile, since: str, found: Evidence, hits: dict[tuple[Key, str, str, str, str], Hit]) -> None:
@@ -91,17 +129,14 @@ def _read(log: LogFile, since: str, found: Evidence, hits: dict[tuple[Key, str, 
             continue
         found.unjudged += bool(said.failed_open)
         target = said.target
-        kind = f"{target.resource}/{target.subresource}" if target.subresource else target.resource
-        kind = f"{kind}.{target.group}" if target.group else kind
+        kind = f"{target.resource}.{target.group}" if target.group else target.resource
+        kind = f"{kind}/{target.subresource}" if target.subresource else kind
         for note in said.notes:
             if note.exception:
                 continue
             hit = Hit(kind, target.namespace, target.name, target.namespace, note.message)
             kept = _keep(found, hits, (note.policy, note.binding), ("log", kind, target.namespace, target.name), hit)
-            if kept is not None:
-                kept.requests += 1
-                if time >= kept.last:
-                    kept.last, kept.message = time, note.message
+            _count(kept, time, note.message)
 
 
 def _keep(

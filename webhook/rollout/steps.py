@@ -102,6 +102,11 @@ def _lacking(found: Evidence, now: datetime, days: int, logs: bool) -> list[str]
         said.append(f"the audit log ends at {found.last}, more than a day ago")
     if found.problems:
         said.append("not all of the audit log could be read")
+    if found.unread:
+        said.append("not all of the recordings could be read")
+    if found.undecided:
+        reviews = counted(found.undecided, "recorded review")
+        said.append(f"{reviews} could not be decided: a policy looks up {found.lookup}, which is not recorded")
     return said
 
 

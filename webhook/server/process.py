@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from webhook.server.bundles import Bundles
+    from webhook.server.page.running import Programs
     from webhook.server.page.serving import Page
 
 _PLAIN_MAX_BODY = 1 << 16  # bytes; no path of the plain port needs a body
@@ -76,8 +77,8 @@ class StartError(Exception):
     """The server cannot start. The text says what is wrong and what to do."""
 
 
-def run(settings: Settings) -> int:
-    """Serve until SIGTERM or SIGINT.
+def run(settings: Settings, programs: Programs) -> int:
+    """Serve until SIGTERM or SIGINT. programs: of the page.
 
     The exit code: 0; 2 if the server could not start, with the reason on stderr; 1 if a child process failed while
     shutting down.
@@ -85,7 +86,7 @@ def run(settings: Settings) -> int:
     log, errors = Log(level=settings.log_level, allows=settings.log_allows), ErrorOutput()
     route_library_records(log)
     try:
-        serving = _prepare(settings, log, errors)
+        serving = _prepare(settings, programs, log, errors)
     except StartError as error:
         print(error, file=sys.stderr)
         return 2
@@ -106,7 +107,7 @@ def run(settings: Settings) -> int:
             log.flush()
 
 
-def _prepare(settings: Settings, log: Log, errors: ErrorOutput) -> Serving:
+def _prepare(settings: Settings, programs: Programs, log: Log, errors: ErrorOutput) -> Serving:
     """Load and check everything that serving needs. Raises StartError."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it asks for a reload, once the server runs
     try:
@@ -144,7 +145,8 @@ def _prepare(settings: Settings, log: Log, errors: ErrorOutput) -> Serving:
         raise StartError(str(error)) from None
     addresses = shown(sockets[0]), shown(sockets[1])
     return Serving(
-        settings, state, metrics, log, errors, certificates, authority, cluster, *sockets, addresses, sources, since
+        *(settings, programs, state, metrics, log, errors, certificates, authority, cluster, *sockets),
+        *(addresses, sources, since),
     )
 
 
@@ -240,6 +242,7 @@ class Serving(Struct, frozen=True):
     """Everything that serving needs. Both sockets listen already."""
 
     settings: Settings
+    programs: Programs
     state: State
     metrics: Metrics
     log: Log
@@ -275,7 +278,7 @@ class Serving(Struct, frozen=True):
         plain_server = self._plain_server(app)
         await plain_server.begin()
         async with (
-            _beside(page.course.keep()) if page is not None else contextlib.nullcontext(),
+            _beside(page.keep()) if page is not None else contextlib.nullcontext(),
             _beside(_force(stop, plain_server)),
             _beside(_end_if_hung()),
             _beside(reload.watch()),
@@ -292,6 +295,7 @@ class Serving(Struct, frozen=True):
         if not self.settings.page:
             return None
         from webhook.server.page.course import Course  # only servers with the page need it
+        from webhook.server.page.lastaudit import LastAudit
         from webhook.server.page.serving import Page
         from webhook.server.page.trying import Trying
 
@@ -299,8 +303,10 @@ class Serving(Struct, frozen=True):
         state.seen = seen = Seen()
         trying = None
         if self.settings.playground:
-            trying = Trying(self.settings.kubernetes_version, stopping=lambda: state.stopping)
-        return Page(state, collected, Course(verdicts), seen, trying)
+            trying = Trying(self.programs.playground, self.settings.kubernetes_version, stopping=lambda: state.stopping)
+        file = self.settings.page_audit
+        audit = LastAudit(self.programs.audit, file) if file is not None else None
+        return Page(state, collected, Course(verdicts), seen, trying, audit)
 
     def _installer(self, cluster: LiveCluster | None) -> Installer:
         settings = self.settings
@@ -378,7 +384,7 @@ class Serving(Struct, frozen=True):
         server = self._plain_server(plain(state, gathering.exposition, reload.now, gathering.hung, debugging, page))
         await server.begin()
         async with (
-            _beside(page.course.keep()) if page is not None else contextlib.nullcontext(),
+            _beside(page.keep()) if page is not None else contextlib.nullcontext(),
             _beside(gathering.keep_polling()),
             _beside(self._announce_when_ready(gathering)),
             _beside(_force(stop, server)),

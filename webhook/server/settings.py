@@ -296,6 +296,11 @@ class Settings(BaseModel):
         description="Have a playground on the page, which evaluates policies in CEL that people write, in a process of"
         " its own. Needs --page.",
     )
+    page_audit: Path | None = Field(
+        None,
+        description="JSON report of `gatewright audit -o json`, which the page shows; it is read again when it has"
+        " changed. Needs --page.",
+    )
     debug: bool = Field(
         False,
         description="Serve stacks, a profile and memory figures at /debug on the plain port, to clients on the loopback"
@@ -374,6 +379,8 @@ def resolve(flags: Mapping[str, Any], environ: Mapping[str, str], file: Path | N
             )
         if settings.playground and not settings.page:
             errors.append(f"{sources['playground']} is set without {flag('page')}, which it is a part of")
+        if settings.page_audit is not None and not settings.page:
+            errors.append(f"{sources['page_audit']} is set without {flag('page')}, which shows it")
         if settings.port == settings.plain_port != 0:
             errors.append(f"{flag('port')} and {flag('plain_port')} are both {settings.port}; expected two ports")
     if errors:

@@ -97,6 +97,7 @@ kind: Suite
 metadata: {name: s}
 tests:
 - {name: skipped, skip: true}
+- {name: expanded, expansion: templates.yaml, constraint: constraint.yaml}
 - {name: lost, constraint: none.yaml}
 - {name: other, constraint: object.yaml}
 - name: t
@@ -108,6 +109,13 @@ tests:
   - {name: two, object: two.yaml}
   - {name: message, object: object.yaml, assertions: [{violations: yes, message: something else}]}
   - {name: fine, object: object.yaml, assertions: [{message: NodePort}]}
+  - {name: one, object: object.yaml, assertions: [{violations: 1, message: "(?i)nodeport|another"}]}
+  - {name: five, object: object.yaml, assertions: [{violations: 5}]}
+  - {name: text, object: object.yaml, assertions: [{violations: yes, message: "no: such"}]}
+  - {name: none, object: object.yaml, assertions: [{violations: yes}, {violations: no, message: "Node.*"}]}
+  - {name: others, object: object.yaml, assertions: [{violations: no, message: "no: such"}]}
+  - {name: broken, object: object.yaml, assertions: [{violations: no, message: "("}]}
+  - {name: much, object: object.yaml, assertions: [{violations: much}]}
 """
 
 
@@ -118,6 +126,8 @@ def test_a_suite(tmp_path: Path) -> None:
     )
     found = converted(tmp_path, suite=SUITE, constraint=constraint, object=service, two=f"{service}---\n{service}")
     assert [each.message.replace(str(tmp_path), "") for each in found.notes] == [
+        "the suite skips this test",
+        "this test expands templates, which is not read",
         "/in/none.yaml: cannot be read: No such file or directory",
         "its constraint is not among the sources",
     ]
@@ -126,8 +136,15 @@ def test_a_suite(tmp_path: Path) -> None:
         ("t: inventory", False, False, "it needs an inventory of other objects"),
         ("t: no-file", False, False, "/in/none.yaml: cannot be read: No such file or directory"),
         ("t: two", False, False, "expected one object, found 2"),
-        ("t: message", False, True, "the message does not hold 'something else'"),
+        ("t: broken", False, False, "the message of an assertion is no regular expression: '('"),
+        ("t: much", False, False, "the violations of an assertion are neither yes, no nor a number: 'much'"),
+        ("t: message", False, True, "expected 1 or more violations whose message matches 'something else', found 0"),
         ("t: fine", True, True, ""),
+        ("t: one", True, True, ""),
+        ("t: five", False, True, "expected 5 violations, found 1"),
+        ("t: text", False, True, "expected 1 or more violations whose message matches 'no: such', found 0"),
+        ("t: none", False, True, "expected 0 violations whose message matches 'Node.*', found 1"),
+        ("t: others", True, True, ""),
     ]
 
 

@@ -7,14 +7,18 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.browsers import CONTRAST, launched
+from tests.cli.report.reports import SCORED, written
 from tests.server.running import POLICIES, Answer, Running, changed, end, launch, recorded, wait_for, write_policies
 from tests.timing import HANGING
+from webhook.cli.report.model import Past, Report, Rule
 from webhook.server.page.serving import _dumped, document
 
 if TYPE_CHECKING:
@@ -70,17 +74,43 @@ spec:
         for name, expires in (("used", "2999-12-31"), ("unused", "2999-12-31"), ("expired", "2020-01-31"))
     ),
 }
-OPENED = ("/page", "/page/state", "/page/findings")
+AUDIT = replace(
+    SCORED,
+    command="audit",
+    rules={
+        **SCORED.rules,
+        "pinned-images": Rule("pinned-images", "Validating", severity="high", controls=("CIS 5.2.4",)),
+    },
+    at=f"{datetime.now(UTC) - timedelta(hours=5):%Y-%m-%dT%H:%M:%SZ}",
+    history=[
+        Past(at=f"2026-11-{day}T20:00:04Z", deny=40 - day, warn=2, audit=0, objects=20, policies=3, score=70.5 + day)
+        for day in range(15, 29)
+    ],
+)
+OPENED = ("/page", "/page/state", "/page/findings", "/page/audit")
 
 
 @pytest.fixture(scope="module")
-def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the policies and the audit of the server `shown` are."""
+    return tmp_path_factory.mktemp("shown")
+
+
+@pytest.fixture(scope="module")
+def shown(folder: Path) -> Iterator[Running]:
     """A server with the page that has answered some reviews; tests must not send it others."""
-    tree = write_policies(tmp_path_factory.mktemp("shown") / "policies", TREE)
-    running = launch("--policies", str(tree), "--page", "--playground")
+    tree = write_policies(folder / "policies", TREE)
+    write_audit(folder, AUDIT)
+    running = launch("--policies", str(tree), "--page", "--playground", "--page-audit", str(folder / "audit.json"))
     send(running)
+    wait_for(lambda: asked(running, "/page/state").json["audit"]["version"], 60)
     yield running
     end(running)
+
+
+def write_audit(folder: Path, of: Report) -> None:
+    (folder / "new.json").write_text(written(of, "json"))
+    (folder / "new.json").replace(folder / "audit.json")
 
 
 def send(server: Running) -> None:
@@ -107,7 +137,7 @@ def asked(server: Running, path: str, **headers: str) -> Answer:
 
 
 def test_without_the_setting_there_is_no_page(server: Running) -> None:
-    assert [server.get(path).status for path in OPENED] == [404, 404, 404]
+    assert [server.get(path).status for path in OPENED] == [404, 404, 404, 404]
 
 
 @pytest.mark.parametrize("path", OPENED)
@@ -303,12 +333,58 @@ def test_the_keyboard_goes_from_tab_to_tab(browser: Browser, shown: Running) -> 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_texts_are_readable_and_nothing_is_wider_than_the_window(scheme: str, browser: Browser, shown: Running) -> None:
     with opened(browser, shown, color_scheme=scheme, viewport={"width": 360, "height": 700}) as tab:
-        for name in ("Overview", "Policies", "Findings", "Exceptions", "Playground"):
+        for name in ("Overview", "Policies", "Findings", "Audit", "Exceptions", "Playground"):
             tab.get_by_role("tab", name=name).click()
             tab.locator("[role=tabpanel]:visible > *:visible").first.wait_for()
+            if name == "Audit":
+                tab.get_by_role("region", name="Table of scores").wait_for()
             ratio, where = tab.evaluate(CONTRAST)
             assert ratio >= 4.5, where  # WCAG 2, AA
             assert tab.evaluate("document.documentElement.scrollWidth") <= 360, name
+
+
+def test_the_last_audit_is_shown_with_its_age_scores_and_trend(browser: Browser, shown: Running) -> None:
+    with opened(browser, shown) as tab:
+        assert "5 hours ago: score " in tab.get_by_role("region", name="The server").inner_text()
+        tab.get_by_role("tab", name="Audit").click()
+        panel = tab.locator("#panel-audit")
+        panel.get_by_role("img", name="Score of the last 14 audits: 85.5 and then 98.5 of 100").wait_for()
+        said = panel.locator(".said").inner_text()
+        assert (
+            said.startswith("Audited 5 hours ago, ") and "3 objects, 2 policies; 5 denied, 1 warned, 1 noted." in said
+        )
+        scores = panel.get_by_role("region", name="Table of scores").inner_text()
+        assert "<b>shop</b>\t 85.0\t90\t1\t1\t0\tfails below 90" in scores and "shop\t 90.0\t80\t4" in scores
+        status = panel.locator(".status [role=status]")
+        assert status.inner_text() == "6 shown"
+        panel.get_by_role("button", name="CIS 5.2.4").click()
+        assert status.inner_text() == "5 of 6 shown"
+        tab.keyboard.press("Escape")
+        assert status.inner_text() == "6 shown"
+        assert "<img src=x onerror=alert(2)>" in panel.inner_text()
+        assert tab.locator("img:not([role])").count() == 0
+        tab.get_by_role("tab", name="Audit").focus()
+        tab.keyboard.press("ArrowRight")
+        assert tab.locator("[role=tab]:focus").inner_text().startswith("Exceptions")
+
+
+def test_a_torn_audit_leaves_the_last_one_and_is_named(browser: Browser, shown: Running, folder: Path) -> None:
+    state = asked(shown, "/page/state").json["audit"]
+    with opened(browser, shown, "#audit") as tab:
+        panel = tab.locator("#panel-audit")
+        panel.get_by_role("region", name="Table of scores").wait_for()
+        (folder / "audit.json").write_text(written(AUDIT, "json")[:-100])
+        try:
+            trouble = panel.get_by_text(
+                "The file of the audit cannot be used: it is not what `gatewright audit -o json`"
+            )
+            trouble.wait_for(timeout=90_000)
+            assert "What it held before is shown." in trouble.inner_text()
+            assert panel.locator(".status [role=status]").inner_text() == "6 shown"
+            assert asked(shown, "/page/state").json["audit"]["version"] == state["version"]
+        finally:
+            write_audit(folder, AUDIT)
+        panel.get_by_text("The file of the audit cannot be used").wait_for(state="detached", timeout=90_000)
 
 
 def evaluated(tab: Tab) -> str:

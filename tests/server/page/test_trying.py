@@ -15,6 +15,7 @@ from tests.cel.costly import in_tens
 from webhook.server.page import trying
 from webhook.server.page.trying import CannotTry, Trying
 
+PROGRAM = "webhook.cli.playground"
 CONTAINERS = [{"name": "c", "image": "i"}]
 POD = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": CONTAINERS}}
 
@@ -31,12 +32,12 @@ def body(expression: str = "false", **changes: Any) -> bytes:
 
 
 def tried(sent: bytes, **how: Any) -> Any:
-    return json.loads(asyncio.run(Trying("1.34", **how).evaluated(sent)))
+    return json.loads(asyncio.run(Trying(PROGRAM, "1.34", **how).evaluated(sent)))
 
 
 def test_one_at_a_time() -> None:
     async def both() -> list[Any]:
-        one = Trying("1.34")
+        one = Trying(PROGRAM, "1.34")
         return [*await asyncio.gather(one.evaluated(body()), one.evaluated(body()), return_exceptions=True)]
 
     first, second = asyncio.run(both())
@@ -57,7 +58,7 @@ def test_anything_else_is_refused(sent: bytes) -> None:
 def test_a_server_that_stops_waits_for_no_evaluation() -> None:
     async def stopped() -> list[str]:
         begun = asyncio.get_running_loop().time()
-        one = Trying("1.34", stopping=lambda: asyncio.get_running_loop().time() > begun + 0.01)
+        one = Trying(PROGRAM, "1.34", stopping=lambda: asyncio.get_running_loop().time() > begun + 0.01)
         with pytest.raises(CannotTry, match="the server is stopping") as refused:
             await one.evaluated(body(in_tens(8, "true")))  # which takes seconds
         assert refused.value.status == 503
@@ -91,7 +92,7 @@ def test_an_answer_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_a_process_the_answer_says_so() -> None:
     async def without() -> None:
         before = resource.getrlimit(resource.RLIMIT_NOFILE)
-        one = Trying("1.34")
+        one = Trying(PROGRAM, "1.34")
         resource.setrlimit(resource.RLIMIT_NOFILE, (len([*Path("/proc/self/fd").iterdir()]) - 1, before[1]))
         try:
             await one.evaluated(body())

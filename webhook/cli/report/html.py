@@ -7,7 +7,7 @@ this script and this style, and no request to anywhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from html import escape
 from typing import Any
 
@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from webhook.cli.report import history, scoreviews
 from webhook.cli.report.itself import version
-from webhook.cli.report.model import Case, Finding, Report, merged
+from webhook.cli.report.model import Case, Finding, Report, Rule, merged
 from webhook.cli.report.naming import object_name
 from webhook.cli.report.plain import lines_of, place_of, problems_of, why_suppressed
 from webhook.cli.report.scores import Scores
@@ -58,23 +58,13 @@ def _data(report: Report) -> Iterator[str]:
     fixed = {
         "command": report.command,
         "scope": dict(report.scope),
-        "rules": {
-            each.id: {
-                "title": visible(each.title),
-                "name": visible(each.name),
-                "kind": visible(each.kind),
-                "url": _web(each.url),
-                "severity": visible(each.severity),
-                "controls": [visible(control) for control in each.controls[:MOST_SHOWN]],
-            }
-            for each in report.rules.values()
-        },
+        "rules": rules_of(report.rules.values()),
         "problems": [
             {"level": level, "place": f"{file}:{line}" if line else file, "message": message}
             for level, file, line, _, message in problems_of(report)
         ],
         "notes": [visible(note) for note in report.notes],
-        **({"scores": _scores(report.scores)} if report.scores is not None else {}),
+        **({"scores": score_rows(report.scores)} if report.scores is not None else {}),
         **({"history": history.values(report.history)} if report.history else {}),
         "diffs": [[visible(line) for line in each.lines] for each in report.diffs],
     }
@@ -86,7 +76,22 @@ def _data(report: Report) -> Iterator[str]:
     yield "]}"
 
 
-def _scores(scores: Scores) -> list[dict[str, Any]]:
+def rules_of(rules: Iterable[Rule]) -> dict[str, Any]:
+    """What the page says of policies, and whatever else findings are about, by id."""
+    return {
+        each.id: {
+            "title": visible(each.title),
+            "name": visible(each.name),
+            "kind": visible(each.kind),
+            "url": _web(each.url),
+            "severity": visible(each.severity),
+            "controls": [visible(control) for control in each.controls[:MOST_SHOWN]],
+        }
+        for each in rules
+    }
+
+
+def score_rows(scores: Scores) -> list[dict[str, Any]]:
     """The scores as rows of a table: the whole first, then the namespaces, the worst first."""
     return [
         {
@@ -106,14 +111,14 @@ def _scores(scores: Scores) -> list[dict[str, Any]]:
 def _rows(report: Report) -> Iterator[dict[str, Any]]:
     for levels, each in merged(report.findings):
         if each.kind != "test":
-            yield _row(each, list(levels))
+            yield row(each, list(levels))
     for _, each in merged(report.suppressed):
-        yield _row(each, [each.level])
+        yield row(each, [each.level])
     for case in report.cases:
         yield _case(case)
 
 
-def _row(finding: Finding, levels: list[Any]) -> dict[str, Any]:
+def row(finding: Finding, levels: list[Any]) -> dict[str, Any]:
     """The fields of a finding that are not empty, under short names; findings.js says what each is."""
     made: dict[str, Any] = {
         "rule": visible(finding.rule),

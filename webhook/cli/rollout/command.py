@@ -43,6 +43,14 @@ def rollout(
         list[str] | None,
         typer.Option("--log", metavar="FILE", help="A file of the API server's audit log; may be repeated."),
     ] = None,
+    recording: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--recording",
+            metavar="DIR",
+            help="Reviews that serve --record has written, decided by today's tree; may be repeated.",
+        ),
+    ] = None,
     days: Annotated[
         int, typer.Option("--days", metavar="N", help="How long nobody must have been hit, by logs of each day.")
     ] = 14,
@@ -78,10 +86,16 @@ def rollout(
 
         from webhook.cli.rollout import stepstext
         from webhook.cli.streams import put
+        from webhook.recordings.reading import NoRecording
         from webhook.rollout import evidence, steps
+        from webhook.rollout.recorded import judged
 
-        found = evidence.evidence(reports, log or (), now - timedelta(days=days))
-        for problem in found.problems:
+        since = now - timedelta(days=days)
+        try:
+            found = evidence.evidence(reports, log or (), since, judged(recording or (), tree, since))
+        except NoRecording as error:
+            raise NotGiven(f"--recording: {error}") from None
+        for problem in (*found.problems, *found.unread):
             _say(str(problem))
         every = steps.steps(tree, found, now, days, steps.history(), bool(log))
         shown = [each for each in every if not policy or each.binding.policy in policy]

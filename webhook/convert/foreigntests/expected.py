@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from msgspec import Struct, field
@@ -9,14 +10,35 @@ from msgspec import Struct, field
 from webhook.convert.model import JSONObject, Outcome
 from webhook.documents.reader import Document
 
-Wanted = Literal["pass", "fail", "skip", "pass-or-skip", "error", "mutated"]
+Wanted = Literal["pass", "fail", "skip", "pass-or-skip", "error", "mutated", "counted"]
+
+
+class Count(Struct, frozen=True):
+    """How many of the messages that a regular expression (RE2) matches there must be. `most`: None for any number."""
+
+    least: int
+    most: int | None
+    pattern: str = ""
+
+    def missed(self, texts: Sequence[str]) -> str:
+        """Why the messages are not as expected; "" if they are."""
+        import re2  # where there are such tests
+
+        pattern = re2.compile(self.pattern)
+        found = sum(pattern.search(each) is not None for each in texts)
+        if found >= self.least and (self.most is None or found <= self.most):
+            return ""
+        wanted = f"{self.least} or more" if self.most is None else str(self.most)
+        about = f" whose message matches {self.pattern!r}" if self.pattern else ""
+        return f"expected {wanted} violations{about}, found {found}"
 
 
 class Expected(Struct):
     """An expectation. policies: the names of the policies made that must meet it: for `fail` one of them, else each.
 
-    patched: the object after mutation. old, operation, user, namespace_labels, cluster: of the request. unrun: why it
-    cannot be run here; empty if it can.
+    counts: how many messages there must be, of all policies; `counted` wants nothing else. patched: the object
+    after mutation. old, operation, user, namespace_labels, cluster: of the request. unrun: why it cannot be run
+    here; empty if it can.
     """
 
     outcome: Outcome
@@ -28,7 +50,7 @@ class Expected(Struct):
     object: JSONObject | None = None
     old: JSONObject | None = None
     operation: str = ""
-    message: str = ""
+    counts: list[Count] = field(default_factory=list)
     patched: JSONObject | None = None
     user: dict[str, Any] = field(default_factory=dict)
     namespace: str = ""

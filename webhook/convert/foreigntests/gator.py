@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from webhook.convert.foreigntests import files
-from webhook.convert.foreigntests.expected import Expected
+from webhook.convert.foreigntests.expected import Count, Expected
 from webhook.convert.foreigntests.files import NoFile
 from webhook.convert.model import JSONObject, Note, Outcome
 from webhook.documents.reader import Document
@@ -14,7 +14,13 @@ def expected(test: Document, outcomes: list[Outcome], roots: list[str], notes: l
     found: list[Expected] = []
     for index, each in enumerate(test.value.get("tests") or []):
         at = ("tests", index)
-        if not isinstance(each, dict) or each.get("skip"):
+        if not isinstance(each, dict):
+            continue
+        left_out = "the suite skips this test" if each.get("skip") else ""
+        if each.get("expansion"):
+            left_out = left_out or "this test expands templates, which is not read"
+        if left_out:
+            notes.append(Note(test.stream, test.position(at).line, left_out))
             continue
         try:
             constraint = files.objects(test, each.get("constraint"), roots)
@@ -56,15 +62,35 @@ def _case(
     one.object = given[0].value
     if one.object["kind"] == "AdmissionReview":
         _review(one, one.object.get("request") or {})
-    for each in case.get("assertions") or []:
-        violations = each.get("violations", "yes") if isinstance(each, dict) else "yes"
-        if violations in ("no", False, 0):
-            continue
+    try:
+        one.counts = [_count(each) for each in case.get("assertions") or []]
+    except ValueError as error:
+        one.unrun = one.unrun or str(error)
+    if any(each.least for each in one.counts):
         one.wanted = "fail"
-        message = each.get("message")
-        if isinstance(message, str) and message.replace(" ", "").isalnum():  # else a regular expression
-            one.message = message
+    elif any(each.pattern for each in one.counts):  # there may be violations with other messages
+        one.wanted = "counted"
     return one
+
+
+def _count(assertion: object) -> Count:
+    """How many violations an assertion wants. Raises ValueError if that cannot be known."""
+    import re2  # where there are such tests
+
+    if not isinstance(assertion, dict):
+        raise ValueError(f"an assertion is no object: {assertion!r}")  # noqa: TRY004
+    wanted, message = assertion.get("violations", "yes"), assertion.get("message") or ""
+    try:
+        re2.compile(message)
+    except (re2.error, TypeError):
+        raise ValueError(f"the message of an assertion is no regular expression: {message!r}") from None
+    if wanted is True or wanted == "yes":  # YAML reads yes as true
+        return Count(1, None, message)
+    if wanted is False or wanted == "no":
+        return Count(0, 0, message)
+    if isinstance(wanted, int | str) and str(wanted).isascii() and str(wanted).isdigit():
+        return Count(int(wanted), int(wanted), message)
+    raise ValueError(f"the violations of an assertion are neither yes, no nor a number: {wanted!r}")
 
 
 def _review(one: Expected, request: JSONObject) -> None:

@@ -125,13 +125,11 @@ def _judged(expected: Expected, found: dict[str, Result | str]) -> tuple[bool, s
     verdicts = [each.verdict for each in results.values()]
     if expected.wanted == "fail":
         met = any(each in FAILURES for each in verdicts)
-        if (
-            met
-            and expected.message
-            and not any(expected.message in text for each in results.values() for text in each.texts)
-        ):
-            return False, f"the message does not hold {expected.message!r}"
-        return met, "" if met else f"expected a failure, found {shown}"
+        missed = _missed(expected, results.values()) if met else f"expected a failure, found {shown}"
+        return not missed, missed
+    if expected.wanted == "counted":
+        missed = _missed(expected, results.values())
+        return not missed, missed
     if expected.wanted == "error":
         return any(each in FAILURES for each in verdicts), f"expected an error, found {shown}"
     if expected.wanted == "mutated":
@@ -142,6 +140,17 @@ def _judged(expected: Expected, found: dict[str, Result | str]) -> tuple[bool, s
     else:
         met = all(each in _SKIPS for each in verdicts)
     return met, "" if met else f"expected {expected.wanted}, found {shown}" + _texts(results.values())
+
+
+def _missed(expected: Expected, results: Iterable[Result]) -> str:
+    """Why the numbers of messages are not as expected; "" if they are."""
+    # A validation that fails under two actions, such as Warn and Audit, is found twice.
+    found = {
+        (each.policy, each.binding, each.index, each.message): each.message
+        for result in results
+        for each in result.findings
+    }
+    return next(filter(None, (each.missed(list(found.values())) for each in expected.counts)), "")
 
 
 def _texts(results: Iterable[Result]) -> str:

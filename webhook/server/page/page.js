@@ -34,17 +34,17 @@
     panels.get(name).begin?.();
     if (name === "overview") drawChart();
   };
-  const addTab = (name, word, begin) => {
+  const addTab = (name, word, begin, before) => {
     const panel = make("section", { role: "tabpanel", id: `panel-${name}`, "aria-labelledby": `tab-${name}`, tabindex: "0" });
     const count = make("span", { class: "count" });
-    const tab = make("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": `panel-${name}`,
+    const tab = make("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": `panel-${name}`, tabindex: "-1",
       onclick: () => select(name) }, word, " ", count);
-    tabs.append(tab);
+    tabs.insertBefore(tab, before ? panels.get(before).tab : null);
     panels.set(name, { tab, panel, count, begin });
     return { panel, count };
   };
   tabs.addEventListener("keydown", (event) => {
-    const names = [...panels.keys()];
+    const names = [...tabs.children].map((tab) => tab.id.slice("tab-".length));
     const at = names.findIndex((name) => panels.get(name).tab === document.activeElement);
     const next = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: names.length - 1 }[event.key];
     if (next === undefined || at < 0) return;
@@ -89,6 +89,8 @@
     const since = new Date(state.course.since * 1000).toISOString().slice(0, 16).replace("T", " ");
     const rows = [["revision", state.revision], ["policies", number(state.policies.length)],
       ["reviews", `${number(reviews)} since ${since} UTC: ${SERIES.map(([key, word]) => `${number(state.verdicts[key] || 0)} ${word}`).join(", ")}`],
+      ...(state.audit?.version ? [["last audit", `${ageOf(state.audit.at, Date.parse(state.at)) || "at an unknown time"}: ${
+        state.audit.score === null ? "" : `score ${state.audit.score.toFixed(1)} of 100, `}${plural(state.audit.found, "finding")}`]] : []),
       ["ready", state.notReady ? `no: ${state.notReady}` : "yes"]];
     facts.replaceChildren(...rows.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)]));
     const found = [
@@ -96,6 +98,7 @@
       ...(state.refused ? [["error", `Revision ${state.refused.revision} could not be put in force at ${state.refused.at}:`],
         ...state.refused.problems.map((each) => ["error", `${each.file}${each.line ? `:${each.line}` : ""}: ${each.message}`])] : []),
       ...(state.notice ? [["warning", state.notice]] : []),
+      ...(state.audit?.problem ? [["warning", `The file of the last audit cannot be used: ${state.audit.problem}`]] : []),
       ...state.policies.flatMap((policy) => troublesOf(policy).filter(([level]) => level === "error")
         .map(([level, text]) => [level, `${policy.name}: ${text}`])),
       ...state.warnings.map((text) => ["warning", text]),
@@ -176,6 +179,22 @@
       : [make("p", { class: "empty" }, "There are no exceptions.")]));
   };
 
+  // ------------------------------------------------------------------------------------------------- the audit
+
+  let audit = null;
+  const isShown = (name) => panels.has(name) && !panels.get(name).panel.hidden;
+  const showAudit = () => {
+    if (!state.audit) return;
+    if (!audit) {
+      const added = addTab("audit", "Audit", () => audit.look(state, true), "exceptions");
+      added.panel.hidden = true;
+      main.append(added.panel);
+      audit = auditPart(added.panel, ask);
+    }
+    panels.get("audit").count.textContent = state.audit.found === undefined ? "" : number(state.audit.found);
+    audit.look(state, isShown("audit"));
+  };
+
   // ------------------------------------------------------------------------------------------------- playground
 
   const addPlayground = () => {
@@ -205,6 +224,7 @@
     showOverview();
     showPolicies();
     showExceptions();
+    showAudit();
   };
   const keep = async () => {
     if (!document.hidden) await look();

@@ -5,6 +5,7 @@ It is for people on this host, such as those with `kubectl port-forward`: findin
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from functools import cache
@@ -21,6 +22,7 @@ from webhook.pages.assets import asset, content_policy
 from webhook.server.app import shown_refused
 from webhook.server.local import admit_page
 from webhook.server.page.course import Course
+from webhook.server.page.lastaudit import LastAudit
 from webhook.server.page.standing import Counts, bounded, standing
 from webhook.server.page.trying import CannotTry, Trying
 from webhook.server.seen import Seen
@@ -40,7 +42,7 @@ _HEADERS: Final = {
 
 class Page:
     """The page and what it shows. counted: the metrics of all processes. seen: findings of late.
-    trying: the playground; None if it is not switched on."""
+    trying: the playground, audit: the last audit; None of what is not switched on."""
 
     def __init__(
         self,
@@ -49,12 +51,21 @@ class Page:
         course: Course,
         seen: Seen,
         trying: Trying | None = None,
+        audit: LastAudit | None = None,
     ) -> None:
         self._state = state
         self._counted = counted
-        self.course = course
+        self._course = course
+        self._audit = audit
         self._seen = seen
         self._trying = trying
+
+    async def keep(self) -> None:
+        """Keep what is shown up to date, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._course.keep())
+            if self._audit is not None:
+                tasks.create_task(self._audit.keep())
 
     def add_to(self, app: FastAPI) -> None:
         """Add the page to the application of the plain port."""
@@ -77,6 +88,15 @@ class Page:
         async def findings(request: HTTPRequest) -> Response:
             admit_page(request, _WHAT)
             return Response(await findings_now(), media_type="application/json", headers=_HEADERS)
+
+        if (kept := self._audit) is not None:
+
+            @app.get("/page/audit")
+            async def audit(request: HTTPRequest) -> Response:
+                admit_page(request, _WHAT)
+                if kept.whole is None:
+                    raise HTTPException(404, "no audit has been read yet")
+                return Response(kept.whole, media_type="application/json", headers=_HEADERS)
 
         if (trying := self._trying) is not None:
 
@@ -106,7 +126,8 @@ class Page:
                 "refused": bounded(shown_refused(state.refused)) if state.refused is not None else None,
                 "warnings": bounded([str(each) for each in policies.warnings[:100]]),
                 "verdicts": {verdict: int(count) for verdict, count in counts.verdicts.items()},
-                "course": self.course.shown(),
+                "course": self._course.shown(),
+                "audit": bounded(self._audit.shown()) if self._audit is not None else None,
                 **standing(state, counts),
             }
         )
@@ -130,7 +151,10 @@ def document() -> tuple[str, str]:
     script = (
         asset("findings.js")
         + asset("trend.js")
-        + "".join((folder / name).read_text("utf-8") for name in ("chart.js", "tables.js", "playground.js", "page.js"))
+        + "".join(
+            (folder / name).read_text("utf-8")
+            for name in ("chart.js", "tables.js", "playground.js", "audit.js", "page.js")
+        )
     )
     policy = content_policy(style, script, "connect-src 'self'")
     return (

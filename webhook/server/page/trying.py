@@ -1,22 +1,21 @@
 """The playground of the page: what somebody writes is evaluated in a process of its own, which reviews do not notice.
 
-One at a time, at the lowest priority, with bounded bytes, memory and time: see `limit` of webhook.cli.playground. It is
-started by name, as the explanations are a room above. Only policies in CEL are taken, and nothing is kept.
+One at a time, at the lowest priority, with bounded bytes, memory and time: the program that evaluates limits itself.
+Only policies in CEL are taken, and nothing is kept.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import signal
-import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, Literal
 
 import msgspec
 import orjson
 from msgspec import Struct
+
+from webhook.server.page.running import TooLong, answered
 
 PATIENCE: Final = 30.0
 """Seconds that an evaluation may take, of which few are its own: at the lowest priority, reviews come first."""
@@ -29,9 +28,6 @@ MOST_ANSWERED: Final = 2 << 20
 
 _LOOK = 0.2
 """Seconds between two looks at whether the server is stopping."""
-
-_MODULE = "webhook.cli.playground"
-_CHUNK = 1 << 16
 
 
 class Asked(Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,16 +51,22 @@ class CannotTry(Exception):
 
 
 class Trying:
-    """Evaluates for one client at a time. version: the Kubernetes version of the server's policies. stopping: whether
-    the server is, which waits for no evaluation."""
+    """Evaluates for one client at a time.
+
+    program: the module that evaluates. It is started with the seconds of processor time, reads what is asked as JSON
+    from stdin, and writes the answer to stdout. version: the Kubernetes version of the server's policies. stopping:
+    whether the server is, which waits for no evaluation.
+    """
 
     def __init__(
         self,
+        program: str,
         version: str,
         patience: float = PATIENCE,
         seconds: int = SECONDS,
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._program = program
         self._version = version
         self._stopping = stopping
         self._seconds = seconds
@@ -97,41 +99,17 @@ class Trying:
 
     async def _run(self, asked: bytes) -> bytes:
         try:
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", _MODULE, str(self._seconds)),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                start_new_session=True,
+            code, answer = await answered(
+                self._program, str(self._seconds), given=asked, most=MOST_ANSWERED, patience=self._patience
             )
+        except TimeoutError:  # an OSError, too
+            raise CannotTry(422, f"it took longer than {self._patience:g} s") from None
         except OSError as error:  # no process, memory or file to be had
             raise CannotTry(503, f"no process can be started for it: {error.strerror}") from None
-        try:
-            async with asyncio.timeout(self._patience):
-                answer = await _exchanged(process, asked)
-                code = await process.wait()
-        except TimeoutError:
-            raise CannotTry(422, f"it took longer than {self._patience:g} s") from None
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+        except TooLong:
+            raise CannotTry(422, "its explanation is too long; evaluate fewer policies, or a smaller object") from None
         if code == 0:
             return answer
         if -code in (signal.SIGXCPU, signal.SIGKILL):
             raise CannotTry(422, f"it took more than {self._seconds} s of processor time")
         raise CannotTry(422, "it took more memory than the playground allows, or ended the process")
-
-
-async def _exchanged(process: Any, asked: bytes) -> bytes:
-    """What the process answers. Raises CannotTry if that is too much."""
-    with contextlib.suppress(ConnectionError):  # it has ended
-        process.stdin.write(asked)
-        await process.stdin.drain()
-        process.stdin.close()
-    answer = bytearray()
-    while piece := await process.stdout.read(_CHUNK):
-        answer += piece
-        if len(answer) > MOST_ANSWERED:
-            raise CannotTry(422, "its explanation is too long; evaluate fewer policies, or a smaller object")
-    return bytes(answer)

@@ -1,0 +1,67 @@
+"""The file of the last audit: read when it changes, in a process of its own; what cannot be used changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.report.reports import finding, report, written
+from webhook.server.page import lastaudit
+from webhook.server.page.lastaudit import LastAudit
+
+WHOLE = written(report("audit", findings=[finding(), finding(level="warn")], at="2026-11-29T20:00:04Z"), "json")
+
+
+def test_the_last_one_that_could_be_used_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "audit.json"
+    audit = LastAudit("webhook.cli.auditpage", file)
+
+    def looked() -> tuple[int, str]:
+        asyncio.run(audit.look())
+        shown = audit.shown()
+        return shown["version"], shown["problem"]
+
+    assert looked() == (0, "it cannot be read: No such file or directory")
+    file.write_text(WHOLE)
+    assert looked() == (1, "")
+    whole = audit.whole
+    assert whole is not None
+    assert len(json.loads(whole)["findings"]) == 1  # of two levels
+    assert audit.shown() == {"version": 1, "problem": "", "at": "2026-11-29T20:00:04Z", "score": None, "found": 2}
+
+    async def none(*_: object, **__: object) -> tuple[int, bytes]:
+        raise AssertionError("it is read again, and has not changed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lastaudit, "answered", none)
+        assert looked() == (1, "")
+    file.write_text(WHOLE[:-100])
+    version, problem = looked()
+    assert (version, audit.whole) == (1, whole) and "Input data was truncated" in problem
+    file.unlink()
+    assert looked() == (1, "it cannot be read: No such file or directory")
+    assert audit.whole == whole
+    file.write_text(WHOLE)
+    assert looked() == (2, "")
+
+
+def test_a_file_that_takes_too_long_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "audit.json"
+    file.write_text(WHOLE)
+    audit = LastAudit("webhook.cli.auditpage", file, patience=0.01)
+    asyncio.run(audit.look())
+    assert audit.shown() == {"version": 0, "problem": "it took longer than 0.01 s to read"}
+    tried = list[int]()
+
+    async def answered(*_: object, **__: object) -> tuple[int, bytes]:
+        tried.append(len(tried))
+        return -24, b""
+
+    monkeypatch.setattr(lastaudit, "answered", answered)
+    for _ in range(2 * lastaudit.AGAIN):
+        asyncio.run(audit.look())
+    assert len(tried) == 2
+    assert audit.shown()["problem"].startswith("it could not be read as a whole")
