@@ -116,7 +116,7 @@ def test_every_case_of_the_shipped_policies_is_explained_as_it_is_decided() -> N
     )
     planned, problems = policytest.plan([str(POLICIES)], loaded)
     assert problems == []
-    results = list(runs.run(planned[:: amount(1, 12)], policies))
+    results = list(runs.run(planned[:: amount(1, 30)], policies))
     assert all(result.passed for result in results)
     assert len(compared) >= 40
     assert any(evaluation.failures for evaluation in compared)
