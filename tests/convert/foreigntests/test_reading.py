@@ -82,6 +82,28 @@ def test_chainsaw_that_cannot_be_run(tmp_path: Path) -> None:
     ]
 
 
+def test_what_chainsaw_does_beside_is_said(tmp_path: Path) -> None:
+    beside = "    use: {template: step.yaml}\n    catch:\n    - events: {}\n"
+    understood = "expect: [{check: {(length($error)): true}}]"
+    test = chainsaw(
+        "apply: {file: policy.yaml}",
+        f"apply: {{resource: {BAD}, {understood}}}",
+        f"apply: {{resource: {GOOD.replace('a: b', 'a: ($b)')}}}",
+    )
+    found = converted(tmp_path, policy=POLICY, test=test + beside)
+    assert [each.message for each in found.notes] == ["use, catch of a step of a chainsaw test: not run"]
+    assert results(found) == [
+        ("ConfigMap bad is allowed", False, False, "what is expected of the error is an expression"),
+        ("ConfigMap good is allowed", False, False, "the object has expressions of chainsaw"),
+    ]
+
+
+def test_a_test_of_chainsaw_that_skips_itself_is_not_run(tmp_path: Path) -> None:
+    test = chainsaw("apply: {file: policy.yaml}", f"apply: {{resource: {BAD}}}").replace("spec:", "spec:\n  skip: true")
+    found = converted(tmp_path, policy=POLICY, test=test)
+    assert ([each.message for each in found.notes], results(found)) == (["the chainsaw test skips itself"], [])
+
+
 def test_one_of_two_policies_must_deny(tmp_path: Path) -> None:
     two = POLICY + "---\n" + POLICY.replace("name: p", "name: q")
     error = "expect: [{check: {($error != null): true}}]"
@@ -163,6 +185,11 @@ results:
 - {policy: p, rule: other, resources: [good], kind: ConfigMap, result: pass}
 - {policy: nobody, rule: r, resources: [good], kind: ConfigMap, result: pass}
 - {policy: p, rule: r, resources: [valued], kind: ConfigMap, result: fail}
+- {policy: p, rule: r, resources: [twice], kind: ConfigMap, result: pass}
+- {policy: p, rule: r, kind: ConfigMap, result: pass}
+checks:
+- match: {resource: {kind: ConfigMap}}
+  assert: {status: pass}
 """
 
 
@@ -173,9 +200,10 @@ kind: Values
 metadata: {name: v}
 spec: {policies: [{name: p, resources: [{name: valued, values: {request.object.x: y}}]}]}
 """
-    objects = f"{GOOD}\n---\n{BAD}\n---\n{BAD.replace('bad', 'valued')}\n"
+    twice = [GOOD.replace("good", "twice"), BAD.replace("bad", "twice, namespace: other")]
+    objects = "\n---\n".join([GOOD, BAD, BAD.replace("bad", "valued"), *twice])
     found = converted(tmp_path, policy=POLICY, test=KYVERNO, objects=objects, values=values)
-    assert results(found) == [
+    assert [(*each[:3], each[3].partition(" (")[0]) for each in results(found)] == [
         ("r: elsewhere/good (pass)", False, False, "none of the test's resources is elsewhere/good"),
         ("r: good (sometimes)", False, False, "the result 'sometimes'"),
         ("other: good (pass)", False, False, "the rule was not converted"),
@@ -183,11 +211,18 @@ spec: {policies: [{name: p, resources: [{name: valued, values: {request.object.x
         ("r: bad (None)", True, True, ""),
         ("r: default/good (pass)", True, True, ""),
         ("r: good (error)", False, True, "expected an error, found p: allow"),
+        ("r: twice (pass)", True, True, ""),
+        ("r: twice (pass)", False, True, "expected pass, found p: deny"),
+    ]
+    assert [each.message for each in found.notes] == [
+        "checks on reports are not run",
+        "a result for the policy 'nobody', which is not among the sources",
+        "a result without resources is not run",
     ]
 
 
 def test_a_malformed_test_does_not_stop_the_conversion(tmp_path: Path) -> None:
     test = KYVERNO.replace("resources: [objects.yaml]\nvariables: values.yaml\nresults:", "results: 5\nother:")
     found = converted(tmp_path, policy=POLICY, test=test)
-    assert [each.message for each in found.notes] == ["a test file is malformed; no test is run"]
+    assert [each.message for each in found.notes][-1] == "a test file is malformed; no test is run"
     assert found.written

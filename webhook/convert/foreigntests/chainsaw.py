@@ -17,6 +17,8 @@ from webhook.documents.reader import Document
 from webhook.paths import Path
 
 _APPLY = ("apply", "create")
+_BESIDE = ("use", "catch", "finally", "cleanup")
+"""What a step has beside its operations: a template of a step, and what is done after it."""
 
 
 def expected(test: Document, outcomes: list[Outcome], roots: list[str], notes: list[Note]) -> list[Expected]:
@@ -24,7 +26,13 @@ def expected(test: Document, outcomes: list[Outcome], roots: list[str], notes: l
     found: list[Expected] = []
     applied: list[Outcome] = []
     spec = test.value.get("spec") or {}
+    if spec.get("skip"):
+        notes.append(Note(test.stream, test.position(("spec", "skip")).line, "the chainsaw test skips itself"))
+        return []
     for number, step in enumerate(spec.get("steps") or []):
+        if beside := [each for each in _BESIDE if (step or {}).get(each)]:
+            line = test.position(("spec", "steps", number)).line
+            notes.append(Note(test.stream, line, f"{', '.join(beside)} of a step of a chainsaw test: not run"))
         for place, operation in enumerate((step or {}).get("try") or []):
             at: Path = ("spec", "steps", number, "try", place)
             line = test.position(at).line
@@ -78,7 +86,11 @@ def _applied(
         title = f"{value['kind']} {name} is {'denied' if fails else 'allowed'}"
         if outcome.made:
             made.append(Expected(outcome, outcome.made, title, test, line, "fail" if fails else "pass-or-skip", value))
-    if fails and len(made) > 1:
+            if fails is None:
+                made[-1].unrun = "what is expected of the error is an expression"
+            elif _has_expressions(value):
+                made[-1].unrun = "the object has expressions of chainsaw"
+    if fails and len(made) > 1 and not any(each.unrun for each in made):
         for each in made:
             each.unrun = "one of several policies must deny it, and the test does not say which"
     return made
@@ -121,8 +133,16 @@ def _merged(value: Any, partial: Any) -> Any:
     return partial
 
 
-def _expects_error(expect: Any) -> bool:
-    """Whether an operation expects an error, as `expect: - check: ($error != null): true` says."""
+def _has_expressions(value: Any) -> bool:
+    """Whether a text in an object is an expression, such as ($namespace)."""
+    if isinstance(value, dict | list):
+        return any(map(_has_expressions, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, str) and value.startswith("($") and value.endswith(")")
+
+
+def _expects_error(expect: Any) -> bool | None:
+    """Whether an operation expects an error, as `expect: - check: ($error != null): true` says; None if it asks more
+    of the error."""
     for each in expect if isinstance(expect, list) else []:
         check = each.get("check") if isinstance(each, dict) else None
         for key, wanted in (check or {}).items() if isinstance(check, dict) else ():
@@ -133,4 +153,6 @@ def _expects_error(expect: Any) -> bool:
                 return wanted is False
             if text == "$error":
                 return bool(wanted)
+            if "$error" in text:
+                return None
     return False

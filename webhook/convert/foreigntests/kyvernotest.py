@@ -70,9 +70,11 @@ def expected(test: Document, outcomes: list[Outcome], roots: list[str], notes: l
         info = each.value.get("userInfo") or each.value.get("requestInfo") or {}
         values.user = info.get("userInfo") or info
     found: list[Expected] = []
+    if value.get("checks"):
+        notes.append(Note(test.stream, test.position(("checks",)).line, "checks on reports are not run"))
     for index, each in enumerate(value.get("results") or []):
         if isinstance(each, dict):
-            found += _of_result(each, index, test, outcomes, resources, values, read)
+            found += _of_result(each, index, test, outcomes, resources, values, read, notes)
     return found
 
 
@@ -84,11 +86,14 @@ def _of_result(
     resources: list[Document],
     values: _Values,
     read: Any,
+    notes: list[Note],
 ) -> list[Expected]:
     line = test.position(("results", index)).line
     policy = str(result.get("policy", "")).rpartition("/")[2]
     outcome = next((each for each in outcomes if each.name == policy and each.kind != "PolicyException"), None)
     if outcome is None:
+        said = f"a result for the policy {policy[:253]!r}, which is not among the sources"
+        notes.append(Note(test.stream, line, said))
         return []
     rule = str(result.get("rule", ""))
     for prefix in _AUTOGEN:
@@ -96,35 +101,40 @@ def _of_result(
     policies = outcome.made if not rule else outcome.rules.get(rule, [])
     wanted = _RESULTS.get(str(result.get("result") or result.get("status")))
     names = result.get("resources") or ([result["resource"]] if result.get("resource") else [])
-    found = []
+    if not names:
+        notes.append(Note(test.stream, line, "a result without resources is not run"))
+    found: list[Expected] = []
     for name in map(str, names):
         title = f"{rule or policy}: {name} ({result.get('result')})"
-        one = Expected(outcome, policies, title, test, line, wanted or "pass")
-        found.append(one)
-        if wanted is None:
-            one.unrun = f"the result {str(result.get('result'))[:40]!r}"
-            continue
         given = [each for each in resources if _named(each.value, name, result.get("kind"), result.get("namespace"))]
-        if not given:
-            one.unrun = f"none of the test's resources is {name}"
-            continue
-        one.object = given[0].value
-        _set(one, values, policy, name)
-        patched = result.get("patchedResources") or result.get("patchedResource")
-        if patched and wanted == "pass":
-            after = [each.value for each in read([patched])]
-            same = [each for each in after if _named(each, name, result.get("kind"), result.get("namespace"))] or after[
-                :1
-            ]
-            if same:
-                one.patched, one.wanted = same[0], "mutated"
-        elif (
-            outcome.made
-            and wanted == "pass"
-            and all(each["kind"] == "MutatingAdmissionPolicy" for each in outcome.policies)
-        ):
-            one.wanted = "pass-or-skip"
+        for each in given or [None]:
+            one = Expected(outcome, policies, title, test, line, wanted or "pass")
+            found.append(one)
+            if wanted is None:
+                one.unrun = f"the result {str(result.get('result'))[:40]!r}"
+            elif each is None:
+                one.unrun = f"none of the test's resources is {name}"
+            else:
+                one.object = each.value
+                _set(one, values, policy, name)
+                _mutates(one, result, read)
     return found
+
+
+def _mutates(one: Expected, result: JSONObject, read: Any) -> None:
+    """What a result that passes says of mutation."""
+    if one.wanted != "pass":
+        return
+    patched = result.get("patchedResources") or result.get("patchedResource")
+    if patched:
+        after = [each.value for each in read([patched])]
+        metadata = (one.object or one.old or {}).get("metadata") or {}
+        full = f"{metadata.get('namespace') or 'default'}/{metadata.get('name') or metadata.get('generateName')}"
+        same = [each for each in after if _named(each, full, result.get("kind"), None)] or after[:1]
+        if same:
+            one.patched, one.wanted = same[0], "mutated"
+    elif one.outcome.made and all(each["kind"] == "MutatingAdmissionPolicy" for each in one.outcome.policies):
+        one.wanted = "pass-or-skip"
 
 
 def _set(one: Expected, values: _Values, policy: str, name: str) -> None:
