@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -40,7 +41,7 @@ def test_several_formats_at_once(root: Path) -> None:
     as_json = json.loads((root / "out.json").read_text())
     assert as_json == yaml.safe_load((root / "out.yaml").read_text())
     assert as_json["findings"][0]["line"] == 4
-    unknown = {"name": None, "severity": None, "category": None, "controls": [], "url": None}
+    unknown: dict[str, Any] = {"name": None, "severity": None, "category": None, "controls": [], "url": None}
     schema = {"id": "schema", "kind": "schema", "title": "What the API server refuses before any policy is asked"}
     small = {"id": "small", "kind": "ValidatingAdmissionPolicy", "title": "ConfigMaps are small."}
     assert as_json["rules"] == [

@@ -107,7 +107,8 @@ def _of_result(
     for name in map(str, names):
         title = f"{rule or policy}: {name} ({result.get('result')})"
         given = [each for each in resources if _named(each.value, name, result.get("kind"), result.get("namespace"))]
-        for each in given or [None]:
+        meant: list[Document | None] = [*given]
+        for each in meant or [None]:
             one = Expected(outcome, policies, title, test, line, wanted or "pass")
             found.append(one)
             if wanted is None:
