@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from msgspec import Struct, field
 
+from webhook.cel.library import patterns
 from webhook.convert.model import JSONObject, Outcome
 from webhook.documents.reader import Document
 
@@ -14,7 +15,7 @@ Wanted = Literal["pass", "fail", "skip", "pass-or-skip", "error", "mutated", "co
 
 
 class Count(Struct, frozen=True):
-    """How many of the messages that a regular expression (RE2) matches there must be. `most`: None for any number."""
+    """How many of the messages that a regular expression matches there must be. `most`: None for any number."""
 
     least: int
     most: int | None
@@ -22,9 +23,7 @@ class Count(Struct, frozen=True):
 
     def missed(self, texts: Sequence[str]) -> str:
         """Why the messages are not as expected; "" if they are."""
-        import re2  # where there are such tests
-
-        pattern = re2.compile(self.pattern)
+        pattern = patterns.compiled(self.pattern)
         found = sum(pattern.search(each) is not None for each in texts)
         if found >= self.least and (self.most is None or found <= self.most):
             return ""
