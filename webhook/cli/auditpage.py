@@ -20,13 +20,13 @@ import msgspec
 import orjson
 from msgspec import Raw, Struct
 
-from webhook.cli.limiting import limit
 from webhook.cli.report import history, html
 from webhook.cli.report.model import LEVELS, Finding, Past, Place, Rule, Suppression, merged
 from webhook.cli.report.plain import lines_of
 from webhook.cli.report.scores import Score, Scores, Threshold, Vetoed
 from webhook.library.metadata import SEVERITIES
 from webhook.offline.requests import Identity
+from webhook.server.limiting import limit
 from webhook.visible import encodable, visible
 
 MEMORY: Final = 192 << 20
@@ -306,7 +306,7 @@ def _dumped(value: Any) -> bytes:
 
 
 def main() -> None:
-    limit(int(sys.argv[2]), MEMORY, LONGEST)
+    limit(MEMORY, LONGEST, int(sys.argv[2]))
     try:
         brief, whole = condensed(sys.argv[1])
         lines = [_dumped(brief), _dumped(whole)]

@@ -20,7 +20,6 @@ from typing import Any, Final
 
 import orjson
 
-from webhook.cli.limiting import limit
 from webhook.cli.report import explainjson, explaintext
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.documents.document import Problem
@@ -34,6 +33,7 @@ from webhook.policy.load.loading import PolicyTreeError, load_tree
 from webhook.policy.load.treefiles import Tree, TreeFile
 from webhook.policy.policyset import Policy, PolicySet
 from webhook.policy.request import DELETE
+from webhook.server.limiting import limit
 from webhook.versions import parse_version
 from webhook.visible import encodable, visible
 
@@ -169,7 +169,7 @@ def _planned(where: str, text: str, options: Options, policies: PolicySet) -> Pl
 
 def main() -> None:
     """The work of the process."""
-    limit(int(sys.argv[1]), MEMORY, LONGEST)
+    limit(MEMORY, LONGEST, int(sys.argv[1]))
     asked = orjson.loads(sys.stdin.buffer.read())
     sys.stdout.buffer.write(orjson.dumps(encodable(answer(asked))))
     sys.stdout.buffer.flush()

@@ -12,7 +12,7 @@ from msgspec import Struct, field
 from webhook.auditlog.notes import noted
 from webhook.auditlog.reading import LogFile
 from webhook.documents.document import Problem
-from webhook.rollout.recorded import Judged, Undecided
+from webhook.rollout.recorded import Judged, Undecided, kind_of
 from webhook.rollout.reports import Saved
 
 MOST: Final = 100_000
@@ -129,8 +129,7 @@ def _read(log: LogFile, since: str, found: Evidence, hits: dict[tuple[Key, str, 
             continue
         found.unjudged += bool(said.failed_open)
         target = said.target
-        kind = f"{target.resource}.{target.group}" if target.group else target.resource
-        kind = f"{kind}/{target.subresource}" if target.subresource else kind
+        kind = kind_of(target.group, target.resource, target.subresource)
         for note in said.notes:
             if note.exception:
                 continue

@@ -16,7 +16,7 @@ from webhook.recordings.view import NotRecorded
 
 
 class Judged(Struct, frozen=True):
-    """What a binding finds in a recorded review. `kind`: as an audit log names it, such as deployments.apps/scale."""
+    """What a binding finds in a recorded review. `kind`: see kind_of."""
 
     policy: str
     binding: str
@@ -31,6 +31,12 @@ class Undecided(Struct, frozen=True):
     """A review that cannot be decided: the recording does not have what a policy looks up."""
 
     lookup: str
+
+
+def kind_of(group: str, resource: str, subresource: str) -> str:
+    """What a request is about, as kubectl names it: configmaps, deployments.apps, deployments.apps/scale."""
+    kind = f"{resource}.{group}" if group else resource
+    return f"{kind}/{subresource}" if subresource else kind
 
 
 def judged(folders: Iterable[str], policies: PolicySet, since: datetime) -> Iterator[Judged | Undecided | Problem]:
@@ -53,8 +59,7 @@ def judged(folders: Iterable[str], policies: PolicySet, since: datetime) -> Iter
                 yield Undecided(error.lookup)
                 continue
             request = each.request
-            kind = f"{request.resource.resource}.{request.resource.group}".rstrip(".")
-            kind = f"{kind}/{request.subresource}" if request.subresource else kind
+            kind = kind_of(request.resource.group, request.resource.resource, request.subresource)
             for found in verdict.findings:
                 yield Judged(
                     found.policy, found.binding, kind, request.namespace, request.name, each.time, found.message

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import os
 import pickle
-import resource
 import signal
 import sys
 import time
@@ -23,13 +22,12 @@ import orjson
 from webhook.documents.reader import Problem
 from webhook.policy.load.loading import PolicyTreeError, load_tree
 from webhook.policy.load.treefiles import Tree
-from webhook.policy.python.apart.runner import ended_first
+from webhook.server.limiting import limit
 from webhook.versions import Version
 from webhook.visible import encodable
 
 _MEMORY = 256 << 20  # bytes that loading may take
 _LONGEST_LINE = 64 << 20  # bytes of a report
-_NICE = 19
 _PATIENCE = 10
 _ENDING = 1.0  # seconds that the process has to end after its last report
 
@@ -114,7 +112,7 @@ def main() -> None:
     """The work of the child process: reads a pickled (Tree, Version) from stdin, and writes reports to stdout."""
     reports = os.dup(1)
     os.dup2(2, 1)  # what policies print
-    _limit(float(sys.argv[1]))
+    limit(_MEMORY, int(_PATIENCE * float(sys.argv[1])) + 5)
     tree, version = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the server
 
     def report(**fields: Any) -> None:
@@ -128,16 +126,6 @@ def main() -> None:
     except PolicyTreeError as error:
         problems = error.problems
     report(problems=msgspec.to_builtins(problems))
-
-
-def _limit(seconds: float) -> None:
-    os.nice(_NICE)
-    ended_first()
-    # The limit counts what is written, not the libraries that are mapped.
-    most = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize() + _MEMORY
-    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    signal.alarm(int(_PATIENCE * seconds) + 5)  # if the server ends first
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from webhook.cli import limiting
+from webhook.server import limiting
 
 
 def test_all_limits_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -18,7 +18,7 @@ def test_all_limits_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(signal, "alarm", lambda seconds: noted.update(alarm=seconds))
     monkeypatch.setattr(resource, "setrlimit", lambda what, bounds: noted.update({what: bounds}))
     monkeypatch.setattr(limiting, "ended_first", lambda: noted.update(first=True))
-    limiting.limit(5, 64 << 20, 60)
+    limiting.limit(64 << 20, 60, seconds=5)
     data = noted.pop(resource.RLIMIT_DATA)
     assert isinstance(data, tuple) and data[0] == data[1] > 64 << 20
     assert noted == {
