@@ -70,9 +70,10 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(READY)  ## write anew what is generated: docs/cel-functions.md, docs/library.md and its components, the table in docs/operations/helm.md
+docs: $(READY)  ## write anew what is generated: docs/cel-functions.md, docs/library.md and its components, the digests of its files, the table in docs/operations/helm.md
 	$(BIN)/python -m webhook.cel.reference > docs/cel-functions.md
 	$(BIN)/python -m webhook.library.generated
+	$(BIN)/python -m webhook.library.faults
 	$(BIN)/python -m tests.manifests.chartreference
 
 site: $(READY)  ## build the documentation as a site in build/site; a broken link or anchor fails it

@@ -65,7 +65,7 @@ class Trees:
         return Side(name, PolicySet(*counting, objects=loaded.objects), tree)
 
     def _counting(self, side: str, policy: Policy[Any]) -> Policy[Any]:
-        return replace(policy, evaluator=Counting(policy.evaluator, self.ran, f"{side} {policy.name}"))
+        return replace(policy, held=Counting(policy.evaluator, self.ran, f"{side} {policy.name}"))
 
 
 class Counting:

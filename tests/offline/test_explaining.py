@@ -106,7 +106,7 @@ def test_every_case_of_the_shipped_policies_is_explained_as_it_is_decided() -> N
     compared: list[Evaluation] = []
     policies = PolicySet(
         [
-            replace(policy, evaluator=Compared(policy.evaluator, compared))
+            replace(policy, held=Compared(policy.evaluator, compared))
             if isinstance(policy.evaluator, CELValidator)
             else policy
             for policy in loaded.validating

@@ -45,7 +45,7 @@ class Memory:
 
     def of(self, policy: Policy[Mutator]) -> Policy[Mutator]:
         """The policy, which looks here before it is evaluated."""
-        return replace(policy, evaluator=_Remembering(policy, self))
+        return replace(policy, held=_Remembering(policy, self))
 
     def find(self, key: tuple[str, str], review: Review, param: Any) -> _Known | None:
         """The evaluation on an equal object with an equal param and as much of the budget."""

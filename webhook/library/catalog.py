@@ -23,7 +23,10 @@ README: Final = "README.md"
 ACTIONS: Final = ("deny", "warn", "audit", "mutate")
 """The names of bindings, as in `_binding.warn.yaml`."""
 
-_CEL, _PYTHON = "policy.yaml", "policy.py"
+CEL: Final = "policy.yaml"
+"""The file with a policy in CEL."""
+
+_PYTHON = "policy.py"
 _SHIPPED = Path(__file__).parent / "policies"
 _CHECKED_OUT = Path(__file__).parents[2] / "policies"
 
@@ -75,13 +78,13 @@ def entries(library: Path) -> list[Entry]:
     folders = [each for each in sorted(library.iterdir()) if each.is_dir() and not each.name.startswith((".", "_"))]
     found, problems = [], []
     for folder in folders:
-        if any((folder / file).is_file() for file in (_CEL, _PYTHON)):
+        if any((folder / file).is_file() for file in (CEL, _PYTHON)):
             try:
                 found.append(entry(folder))
             except LibraryError as error:
                 problems += error.problems
     if not found and not problems:
-        message = f"has no policies; expected folders with {_CEL} or {_PYTHON}"
+        message = f"has no policies; expected folders with {CEL} or {_PYTHON}"
         problems.append(Problem(str(library), None, None, message))
     if problems:
         raise LibraryError(problems)
@@ -91,7 +94,7 @@ def entries(library: Path) -> list[Entry]:
 def entry(folder: Path) -> Entry:
     """The policy of a folder. Raises LibraryError."""
     python = (folder / _PYTHON).is_file()
-    kinds, annotations = _python(folder / _PYTHON) if python else _cel(folder / _CEL)
+    kinds, annotations = _python(folder / _PYTHON) if python else _cel(folder / CEL)
     read, problems = metadata.read(annotations)
     return Entry(
         name=folder.name,

@@ -122,4 +122,4 @@ def _loaded(
     if isinstance(evaluator, CELMutator):
         known = policy.evaluator
         evaluator = evaluator.with_schemas(known.schemas).with_custom_kinds(known.custom)
-    return (replace(made, evaluator=evaluator, bindings=policy.bindings, exceptions=policy.exceptions),)
+    return (replace(made, held=evaluator, bindings=policy.bindings, exceptions=policy.exceptions),)

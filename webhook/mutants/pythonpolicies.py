@@ -86,7 +86,7 @@ def _bound(made: Policy[Any], policy: Policy[Any]) -> Policy[Any]:
     evaluator = made.evaluator
     if isinstance(evaluator, PythonMutator) and isinstance(policy.evaluator, PythonMutator):
         evaluator = evaluator.with_custom_kinds(policy.evaluator.custom)
-    return replace(made, evaluator=evaluator, bindings=policy.bindings, exceptions=policy.exceptions)
+    return replace(made, held=evaluator, bindings=policy.bindings, exceptions=policy.exceptions)
 
 
 @contextmanager

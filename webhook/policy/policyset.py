@@ -18,6 +18,7 @@ from webhook.documents.reader import Problem
 from webhook.paths import Path
 from webhook.policy.annotations import Annotations
 from webhook.policy.cel.matchconditions import Conditions
+from webhook.policy.deferred import Deferred
 from webhook.policy.evaluation import FailurePolicy, Mutator, ParamKind, Validator
 from webhook.policy.exceptions import Exemption, PolicyException
 from webhook.policy.matching import ALWAYS, Match, RequestKey, Residual
@@ -73,7 +74,8 @@ class Policy(Struct, Generic[Evaluator_co], frozen=True):
     """A compiled policy. `kind`: ValidatingAdmissionPolicy or MutatingAdmissionPolicy, for Python policies too.
 
     `bindings`: sorted by name. A policy without bindings never runs. `exceptions`: sorted by name, with expired ones.
-    `reads`: apiVersion and kind of what a policy in Python declares to look up. `annotations`: by key.
+    `reads`: apiVersion and kind of what a policy in Python declares to look up. `annotations`: by key. `held`: the
+    evaluator, or what makes it when it is first asked for.
     """
 
     kind: str
@@ -85,11 +87,22 @@ class Policy(Struct, Generic[Evaluator_co], frozen=True):
     failure_policy: FailurePolicy
     match: Match
     param_kind: ParamKind | None
-    evaluator: Evaluator_co
+    held: Evaluator_co | Deferred[Evaluator_co]
     bindings: tuple[Binding, ...] = ()
     exceptions: tuple[Exemption, ...] = ()
     reads: frozenset[tuple[str, str]] = frozenset()
     annotations: Annotations = ()
+
+    @property
+    def evaluator(self) -> Evaluator_co:
+        """Its expressions or its function, compiled."""
+        held = self.held
+        return held.value if isinstance(held, Deferred) else held
+
+    def evaluated_by(self, change: Callable[[Evaluator_co], Any]) -> Policy[Any]:
+        """The policy with what `change` makes of its evaluator, which is not made for it if it was not made yet."""
+        held = self.held
+        return replace(self, held=held.then(change) if isinstance(held, Deferred) else change(held))
 
     @property
     def reads_secrets(self) -> bool:
@@ -252,7 +265,7 @@ class PolicySet:
         """The set whose mutations leave objects of these kinds with the defaults of their schemas."""
         return PolicySet(
             self._validating,
-            [replace(policy, evaluator=policy.evaluator.with_custom_kinds(custom)) for policy in self._mutating],
+            [policy.evaluated_by(lambda mutator: mutator.with_custom_kinds(custom)) for policy in self._mutating],
             objects=self.objects,
             revision=self.revision,
             notes=self.notes,
@@ -280,12 +293,13 @@ class PolicySet:
         """Tell the policies which values they have in common on one request. A policy that is evaluated more than once
         on it, for several bindings or params, has them in common with itself."""
         times: Counter[bytes] = Counter()
-        for policy in self._validating:
+        bound = [policy for policy in self._validating if policy.bindings]
+        for policy in bound:
             evaluations = sum(2 if each.param_ref and each.param_ref.selector else 1 for each in policy.bindings)
             for _, key in policy.evaluator.sharable:
                 times[key] += evaluations
         repeated = frozenset(key for key, count in times.items() if count > 1)
-        for policy in self._validating:
+        for policy in bound:
             policy.evaluator.share(repeated)
         self._sharing = True
 

@@ -90,7 +90,7 @@ class Isolation:
         before = {_key(each.declaration): each for each in self._standings.values()}
         standings = {}
         for policy in policies.policies:
-            if isinstance(policy.evaluator, PythonValidator | PythonMutator):
+            if policy.language == "python" and isinstance(policy.evaluator, PythonValidator | PythonMutator):
                 declaration = policy.evaluator.declaration
                 known = before.get(_key(declaration))
                 standing = self._new(declaration)

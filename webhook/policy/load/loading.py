@@ -24,10 +24,12 @@ from webhook.policy.cel import mutationchecking, typechecking
 from webhook.policy.cel.matchconditions import Conditions
 from webhook.policy.cel.mutating import CELMutator
 from webhook.policy.cel.validating import CELValidator
+from webhook.policy.deferred import Deferred
 from webhook.policy.evaluation import Mutator, Validator
 from webhook.policy.exceptions import Exemption
 from webhook.policy.load import translate
 from webhook.policy.load.expressionplaces import folded_comment, place
+from webhook.policy.load.faultless import is_faultless
 from webhook.policy.load.made import Issues, mutating_policy, python_policy, validating_policy
 from webhook.policy.load.testfiles import only_tests
 from webhook.policy.load.treefiles import Tree, TreeFile, read_tree
@@ -86,13 +88,15 @@ def load_tree(
     progress: Callable[[str], None] = lambda _file: None,
     *,
     with_tests: bool = False,
+    trusting: bool = True,
 ) -> PolicySet:
     """Load the policies of a tree that was read before. Raises PolicyTreeError.
 
     `progress` is called with each file's name before it is loaded. `with_tests`: faults in files of which nothing but
     tests is expected are faults of the tree (webhook.policy.load.testfiles); otherwise only `test` and `lint` see them.
+    `trusting`: take for faultless what is known to be (webhook.policy.load.faultless).
     """
-    loader = _Loader(version, tree)
+    loader = _Loader(version, tree, trusting=trusting)
     loader.problems += tree.problems
     for file in tree.files:
         if not file.name.endswith(".py"):
@@ -120,8 +124,9 @@ class _Bound(Struct, frozen=True):
 class _Loader:
     """Collects policies, bindings and problems; `finished` checks them together and returns the PolicySet."""
 
-    def __init__(self, version: Version, tree: Tree) -> None:
+    def __init__(self, version: Version, tree: Tree, *, trusting: bool) -> None:
         self._version = version
+        self._trusting = trusting
         self._imports = tree.imports
         self._revision = tree.revision
         self._waits = tree.waits
@@ -145,24 +150,25 @@ class _Loader:
         self.problems += problems
         if problems:
             self.excuse(file.content)
+        faultless = self._trusting and is_faultless(file.content, self._version)
         for document in read:
             _, problems = reader.objects([document])
             self.problems += problems
             if problems:
                 self._excuse_name(document)
             else:
-                self._add_document(document)
+                self._add_document(document, faultless=faultless)
 
-    def _add_document(self, document: Document) -> None:
+    def _add_document(self, document: Document, *, faultless: bool) -> None:
         api_version, kind = document.value["apiVersion"], document.value["kind"]
         faults = list(policykinds.faults(api_version, kind, self._version))
         for path, message in faults:
             self._fault(document, path, message)
         # The kind alone decides how to read a document, so that a wrong apiVersion does not hide its other errors.
         if kind == VALIDATING:
-            self._add_policy(document)
+            self._add_policy(document, faultless=faultless)
         elif kind == MUTATING:
-            self._add_mutating_policy(document)
+            self._add_mutating_policy(document, faultless=faultless)
         elif kind in _BINDING_KINDS:
             self._add_binding(document)
         elif kind == policykinds.EXCEPTION and policykinds.is_own(api_version):
@@ -193,23 +199,24 @@ class _Loader:
             message = f"{_subject(document)}: {words}: {refused[0].text}{more}"
             self.foreign.append(_warning(document, refused[0].path, message))
 
-    def _add_policy(self, document: Document) -> None:
+    def _add_policy(self, document: Document, *, faultless: bool) -> None:
         policy, mistyped = self._decoded(model.ValidatingAdmissionPolicy, document)
         refused = self._refused(document, refusals.of_policy(policy), mistyped)
-        made, issues = validating_policy(policy, self._version, document.stream, document.line)
-        refused = self._uncompiled(document, issues, mistyped) or refused
-        self._add_made(document, made, refused=refused)
+        made, issues = validating_policy(policy, self._version, document.stream, document.line, faultless=faultless)
+        self._add_made(document, made, issues, mistyped, refused=refused)
 
-    def _add_mutating_policy(self, document: Document) -> None:
+    def _add_mutating_policy(self, document: Document, *, faultless: bool) -> None:
         policy, mistyped = self._decoded(model.MutatingAdmissionPolicy, document)
         refused = self._refused(document, refusals.of_mutating_policy(policy), mistyped)
-        made, issues = mutating_policy(policy, self._version, document.stream, document.line)
-        refused = self._uncompiled(document, issues, mistyped) or refused
-        self._add_made(document, made, refused=refused)
+        made, issues = mutating_policy(policy, self._version, document.stream, document.line, faultless=faultless)
+        self._add_made(document, made, issues, mistyped, refused=refused)
 
-    def _add_made(self, document: Document, policy: AnyPolicy, *, refused: bool) -> None:
-        """Add a policy in CEL, unless it is refused or there is one of this name."""
+    def _add_made(
+        self, document: Document, policy: AnyPolicy, issues: Issues, mistyped: list[Path], *, refused: bool
+    ) -> None:
+        """Add a policy in CEL, unless it is refused, has issues, or there is one of this name."""
         key = (policy.kind, policy.name)
+        refused = self._uncompiled(document, issues, mistyped) or refused
         if not self._is_new(document, policy.kind, policy.name) or refused:
             self._unusable.add(key)
             return
@@ -360,10 +367,10 @@ class _Loader:
             complete: Policy[Any] = replace(
                 policy, bindings=tuple(sorted(bound[key], key=_name)), exceptions=tuple(exempt.get(key, ()))
             )
-            if isinstance(complete.evaluator, CELMutator):
-                complete = replace(complete, evaluator=complete.evaluator.with_schemas(schemas))
-            if self._custom and isinstance(complete.evaluator, CELMutator | PythonMutator):
-                complete = replace(complete, evaluator=complete.evaluator.with_custom_kinds(self._custom))
+            if policy.kind == MUTATING and policy.language == "cel":
+                complete = complete.evaluated_by(lambda mutator: mutator.with_schemas(schemas))
+            if policy.kind == MUTATING and self._custom:
+                complete = complete.evaluated_by(lambda mutator: mutator.with_custom_kinds(self._custom))
             (validators if policy.kind == VALIDATING else mutators).append(complete)
         return PolicySet(
             validators,
@@ -378,10 +385,14 @@ class _Loader:
     def _warnings(self) -> Iterator[Problem]:
         """Likely mistakes: rules that match nothing, folded comments, unknown fields, patches that fail."""
         objects = [document.value for document in self._objects.values()]
+        defined = {lookup(each, ("spec", "group")) for each in objects if each["kind"] == "CustomResourceDefinition"}
         kinds, schemas = Kinds.builtin(self._version).with_crds(objects), Schemas.builtin().with_crds(objects)
         yield from self._unmatched(kinds)
         for key, document in self._documents.items():
             policy = self.policies[key]
+            # Of what is known to be faultless there are no warnings either, unless the tree defines its kinds.
+            if isinstance(policy.held, Deferred) and not self._is_about(policy, defined):
+                continue
             evaluator = policy.evaluator
             if isinstance(evaluator, CELValidator | CELMutator):
                 for path, _ in evaluator.programs():
@@ -396,6 +407,13 @@ class _Loader:
                     found += mutationchecking.warnings(policy.match, evaluator.configurations(), kinds, schemas)
                 for path, issue in found:
                     yield replace(_in_expression(document, path, issue), rule="GW201")
+
+    def _is_about(self, policy: AnyPolicy, groups: set[str]) -> bool:
+        """Whether a policy may be about kinds of these groups."""
+        named = {group for rule in policy.match.rules for group in rule.groups}
+        if policy.param_kind is not None:
+            named.add(policy.param_kind.api_version.rpartition("/")[0])
+        return bool(groups) and ("*" in named or not groups.isdisjoint(named))
 
     def _unmatched(self, kinds: Kinds) -> Iterator[Problem]:
         """Rules that match nothing, and selectors without effect, of policies and bindings."""
@@ -482,7 +500,8 @@ class _Loader:
         at = ("spec", "paramRef")
         if any(_follows(at, wrong) for wrong in bound.mistyped):
             return
-        needed = isinstance(policy.evaluator, PythonValidator | PythonMutator) and policy.evaluator.needs_params
+        evaluator = None if policy.language == "cel" else policy.evaluator
+        needed = isinstance(evaluator, PythonValidator | PythonMutator) and evaluator.needs_params
         if bound.binding.param_ref is None and needed:
             self._fault(bound.document, at, f"required: policy '{policy.name}' needs params")
         if bound.binding.param_ref is not None and policy.param_kind is None:

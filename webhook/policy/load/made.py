@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from webhook.cel import Issue
@@ -10,6 +11,7 @@ from webhook.paths import Path
 from webhook.policy.annotations import DESCRIPTION
 from webhook.policy.cel import mutating
 from webhook.policy.cel.validating import Compiled, compile_policy
+from webhook.policy.deferred import Deferred
 from webhook.policy.evaluation import Mutator, Validator
 from webhook.policy.load import translate
 from webhook.policy.policyset import Policy
@@ -23,25 +25,55 @@ Issues = Sequence[tuple[Path, Issue]]
 
 
 def validating_policy(
-    policy: model.ValidatingAdmissionPolicy, version: Version, file: str, line: int, known: Compiled | None = None
+    policy: model.ValidatingAdmissionPolicy,
+    version: Version,
+    file: str,
+    line: int,
+    known: Compiled | None = None,
+    *,
+    faultless: bool = False,
 ) -> tuple[Policy[Validator], Issues]:
     """A policy, and the issues of its expressions. With an issue, it lacks the expressions that do not compile.
 
-    known: see webhook.policy.cel.validating.compile_policy.
+    known: see webhook.policy.cel.validating.compile_policy. faultless: it is known to have no issues, so it is compiled
+    when it is first asked for.
     """
-    validator, issues = compile_policy(policy, version, known=known)
-    return _in_cel(VALIDATING, policy, file, line, validator), issues
+    compiled = partial(compile_policy, policy, version, known=known)
+    evaluator, issues = _compiled(compiled, faultless=faultless)
+    return _in_cel(VALIDATING, policy, file, line, evaluator), issues
 
 
 def mutating_policy(
-    policy: model.MutatingAdmissionPolicy, version: Version, file: str, line: int, known: Compiled | None = None
+    policy: model.MutatingAdmissionPolicy,
+    version: Version,
+    file: str,
+    line: int,
+    known: Compiled | None = None,
+    *,
+    faultless: bool = False,
 ) -> tuple[Policy[Mutator], Issues]:
     """The same of a MutatingAdmissionPolicy."""
-    mutator, issues = mutating.compile_policy(policy, version, known)
-    return _in_cel(MUTATING, policy, file, line, mutator), issues
+    compiled = partial(mutating.compile_policy, policy, version, known)
+    evaluator, issues = _compiled(compiled, faultless=faultless)
+    return _in_cel(MUTATING, policy, file, line, evaluator), issues
 
 
-_Evaluator = TypeVar("_Evaluator", Validator, Mutator)
+_Evaluator = TypeVar("_Evaluator", bound="Validator | Mutator")
+
+
+def _compiled(
+    compiled: Callable[[], tuple[_Evaluator, Issues]], *, faultless: bool
+) -> tuple[_Evaluator | Deferred[_Evaluator], Issues]:
+    if not faultless:
+        return compiled()
+
+    def first_asked_for() -> _Evaluator:
+        evaluator, issues = compiled()
+        if issues:
+            raise AssertionError(f"a file of webhook.policy.load.faultless has a fault: {issues[0]}")
+        return evaluator
+
+    return Deferred(first_asked_for), ()
 
 
 def _in_cel(
@@ -49,7 +81,7 @@ def _in_cel(
     policy: model.ValidatingAdmissionPolicy | model.MutatingAdmissionPolicy,
     file: str,
     line: int,
-    evaluator: _Evaluator,
+    evaluator: _Evaluator | Deferred[_Evaluator],
 ) -> Policy[_Evaluator]:
     return Policy(
         kind=kind,
@@ -62,7 +94,7 @@ def _in_cel(
         failure_policy=policy.spec.failure_policy,
         match=translate.match(policy.spec.match_constraints),
         param_kind=translate.param_kind(policy.spec.param_kind),
-        evaluator=evaluator,
+        held=evaluator,
     )
 
 
@@ -81,7 +113,7 @@ def python_policy(declaration: Declaration, version: Version) -> Policy[Any]:
         failure_policy=declaration.failure_policy,
         match=declaration.match,
         param_kind=declaration.param_kind,
-        evaluator=evaluator,
+        held=evaluator,
         reads=declaration.reads,
         annotations=declaration.annotations,
     )
