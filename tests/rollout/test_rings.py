@@ -152,7 +152,7 @@ def test_what_may_be_cluster_scoped(on: str, selector: Any, expected: bool, tmp_
 
 
 def test_names_of_bindings_of_rings(tmp_path: Path) -> None:
-    _, found = loaded(tmp_path, one={}, **{"n" * 253: {}})
+    _, found = loaded(tmp_path, "configmaps", one={}, **{"n" * 253: {}})
     assert name_of(found["one"], CANARY, ["one"]) == "one-prod-canary"
     assert name_of(found["one"], DEV, ["one", "one-dev", "one-dev-2"]) == "one-dev-3"
     long = name_of(found["n" * 253], DEV, [])
