@@ -177,8 +177,11 @@ policy/cel/declared: policy/cel/test_typechecking
 policy/cel/matchconditions: policy/test_conditions
 policy/cel/mutationchecking: policy/cel/test_mutating
 policy/evaluation: policy/cel/test_validating
+policy/load/exempting: policy/test_exceptions
 policy/load/expressionplaces: cli/test_broken_policies
+policy/load/likelymistakes: policy/test_unmatchable
 policy/load/made: policy/load/test_loading
+policy/load/problems: policy/load/test_loading
 policy/load/translate: policy/load/test_loading
 policy/policyset: policy/load/test_loading
 policy/python/declaring: policy/python/test_decorators

@@ -7,30 +7,24 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from webhook.cel import Issue
 from webhook.documents import reader, syntax
 from webhook.documents.reader import Document, Problem
 from webhook.lazypatterns import lazily
-from webhook.nearest import nearest
-from webhook.paths import ROOT, Path, lookup, render
-from webhook.policy import conditions, exceptions, unmatchable
-from webhook.policy.cel import mutationchecking, typechecking
+from webhook.paths import Path, lookup, render
+from webhook.policy import conditions, exceptions
 from webhook.policy.cel.matchconditions import Conditions
-from webhook.policy.cel.mutating import CELMutator
-from webhook.policy.cel.validating import CELValidator
-from webhook.policy.deferred import Deferred
 from webhook.policy.evaluation import Mutator, Validator
-from webhook.policy.exceptions import Exemption
-from webhook.policy.load import translate
-from webhook.policy.load.expressionplaces import folded_comment, place
+from webhook.policy.load import likelymistakes, translate
+from webhook.policy.load.exempting import Exempting, Written
 from webhook.policy.load.faultless import is_faultless
 from webhook.policy.load.made import Issues, mutating_policy, python_policy, validating_policy
+from webhook.policy.load.problems import in_expression, order, place, problem, subject, warning
 from webhook.policy.load.testfiles import only_tests
 from webhook.policy.load.treefiles import Tree, TreeFile, read_tree
 from webhook.policy.policyset import Binding, Policy, PolicySet
@@ -39,7 +33,7 @@ from webhook.policy.python.importing import declarations
 from webhook.policy.python.running import PythonMutator, PythonValidator
 from webhook.policy.written import model, policykinds, refusals
 from webhook.policy.written.policykinds import MUTATING, VALIDATING
-from webhook.schema import Kinds, Schemas
+from webhook.schema import Schemas
 from webhook.versions import NEWEST, Version
 
 if TYPE_CHECKING:
@@ -52,8 +46,6 @@ _BINDING_KINDS: dict[str, type[model.ValidatingAdmissionPolicyBinding] | type[mo
 
 _CONDITIONS_AT: Path = ("metadata", "annotations", conditions.ANNOTATION)
 
-_FOLDED = "YAML folds these lines into one, so the comment extends to their end; write | instead of >"
-
 _LIKELY_NAME = lazily(r"""(?:\b(?:def|class)\s+|\bname["']?\s*[:=]\s*["']?)([A-Za-z0-9_.-]+)""")
 
 Kind = TypeVar("Kind", bound=model.Model)
@@ -64,7 +56,7 @@ class PolicyTreeError(ValueError):
     """A policy tree with errors. `problems`: all of them, sorted by file and line."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = sorted(set(problems), key=_order)
+        self.problems = sorted(set(problems), key=order)
         super().__init__("\n".join(map(str, self.problems)))
 
 
@@ -133,7 +125,7 @@ class _Loader:
         self.problems: list[Problem] = []
         self.policies: dict[tuple[str, str], AnyPolicy] = {}
         self._bindings: list[_Bound] = []
-        self._exceptions: list[tuple[exceptions.PolicyExceptionModel, Document, bool]] = []
+        self._exceptions: list[Written] = []
         self._places: dict[tuple[str, str], str] = {}  # of policies and bindings, including those with errors
         self._objects: dict[tuple[str, str, str, str], Document] = {}
         self._unusable: set[tuple[str, str]] = set()  # policies with errors: references to them are not reported
@@ -183,7 +175,7 @@ class _Loader:
                 message = f"is a policy of {engine} ({api_version}), which Gatewright does not evaluate"
                 if engine in policykinds.CONVERTED:
                     message += f"; `gatewright convert {document.stream} --out DIR` converts it"
-                self.foreign.append(_warning(document, ("kind",), f"{_subject(document)} {message}"))
+                self.foreign.append(warning(document, ("kind",), f"{subject(document)} {message}"))
 
     def _add_definition(self, document: Document) -> None:
         """Warn of a CustomResourceDefinition that the API server refuses: its kind is not known then."""
@@ -196,8 +188,8 @@ class _Loader:
         if refused:
             more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
             words = "the API server refuses it, so that objects of its kind are not checked against it"
-            message = f"{_subject(document)}: {words}: {refused[0].text}{more}"
-            self.foreign.append(_warning(document, refused[0].path, message))
+            message = f"{subject(document)}: {words}: {refused[0].text}{more}"
+            self.foreign.append(warning(document, refused[0].path, message))
 
     def _add_policy(self, document: Document, *, faultless: bool) -> None:
         policy, mistyped = self._decoded(model.ValidatingAdmissionPolicy, document)
@@ -246,7 +238,7 @@ class _Loader:
         written, mistyped = self._decoded(exceptions.PolicyExceptionModel, document)
         refused = self._refused(document, exceptions.refused(written), mistyped)
         self._is_new(document, policykinds.EXCEPTION, written.metadata.name)
-        self._exceptions.append((written, document, refused))
+        self._exceptions.append(Written(written, document, refused))
 
     def _add_object(self, document: Document) -> None:
         metadata = document.value.get("metadata") or {}
@@ -258,7 +250,7 @@ class _Loader:
         )
         before = self._objects.get(key)
         if before is not None and key[-1]:
-            self._fault(document, ("metadata", "name"), f"{key[1]} '{key[-1]}' is already defined in {_place(before)}")
+            self._fault(document, ("metadata", "name"), f"{key[1]} '{key[-1]}' is already defined in {place(before)}")
         self._objects[key] = document
 
     def _decoded(self, kind: type[Kind], document: Document) -> tuple[Kind, list[Path]]:
@@ -268,7 +260,7 @@ class _Loader:
         tagged: list[Path] = []
         for path, position, tag in document.tags():
             tagged.append(path)
-            wrong = _problem(document, path, syntax.misread.as_tag(tag, lookup(document.value, path)))
+            wrong = problem(document, path, syntax.misread.as_tag(tag, lookup(document.value, path)))
             excerpt = document.excerpt(position)
             self.problems.append(replace(wrong, line=position.line, column=position.column, excerpt=excerpt))
         faults = [fault for fault in faults if fault[0] not in tagged]
@@ -288,12 +280,12 @@ class _Loader:
     def _fault(self, document: Document, path: Path, message: str) -> None:
         wants_text = message == refusals.NO_EXPRESSION or message.startswith(model.NO_TEXT)
         misread = document.misread(path) if wants_text else None
-        self.problems.append(_problem(document, path, f"{message}; {misread}" if misread else message))
+        self.problems.append(problem(document, path, f"{message}; {misread}" if misread else message))
 
     def _uncompiled(self, document: Document, issues: Issues, mistyped: list[Path]) -> bool:
         """Report the issues, except in expressions of a wrong type. Returns whether any was reported."""
         found = [(path, issue) for path, issue in issues if path not in mistyped]
-        self.problems += (_in_expression(document, path, issue) for path, issue in found)
+        self.problems += (in_expression(document, path, issue) for path, issue in found)
         return bool(found)
 
     def _is_new(self, document: Document, kind: str, name: str) -> bool:
@@ -303,7 +295,7 @@ class _Loader:
             self._fault(document, ("metadata", "name"), f"{kind} '{name}' is already defined in {before}")
             return False
         if name:
-            self._places[kind, name] = _place(document)
+            self._places[kind, name] = place(document)
         return True
 
     def _excuse_name(self, document: Document) -> None:
@@ -354,139 +346,43 @@ class _Loader:
                 bound[key].append(each.binding)
             elif each.binding.policy and key not in self._unusable:
                 self._fault(each.document, ("spec", "policyName"), self._unknown_policy(key))
-        exempt = self._exempt()
+        exempting = Exempting(self.policies, [each.binding for each in self._bindings], self._unusable, self._fault)
+        exempting.add(self._exceptions)
         if self.problems:
             raise PolicyTreeError(self.problems)
+        for exception, document in exempting.made:
+            if exception.expires <= time.time():
+                ended = document.problem(("spec", "expires"), exceptions.expired(exception))
+                self._notes.append(replace(ended, rule="GW306"))
         validators: list[Policy[Validator]] = []
         mutators: list[Policy[Mutator]] = []
-        schemas = Schemas.builtin().with_crds(document.value for document in self._objects.values())
+        objects = [document.value for document in self._objects.values()]
+        schemas = Schemas.builtin().with_crds(objects)
         for key, policy in self.policies.items():
             if not bound[key] and not self._waits(policy.file):
                 message = f"{policy.kind} '{policy.name}' has no binding, so it never runs"
                 self._notes.append(Problem(policy.file, policy.line, None, message, rule="GW304"))
             complete: Policy[Any] = replace(
-                policy, bindings=tuple(sorted(bound[key], key=_name)), exceptions=tuple(exempt.get(key, ()))
+                policy,
+                bindings=tuple(sorted(bound[key], key=_name)),
+                exceptions=tuple(exempting.by_policy.get(key, ())),
             )
             if policy.kind == MUTATING and policy.language == "cel":
                 complete = complete.evaluated_by(lambda mutator: mutator.with_schemas(schemas))
             if policy.kind == MUTATING and self._custom:
                 complete = complete.evaluated_by(lambda mutator: mutator.with_custom_kinds(self._custom))
             (validators if policy.kind == VALIDATING else mutators).append(complete)
+        bindings = [(each.binding, each.document) for each in self._bindings]
+        mistakes = likelymistakes.warnings(self.policies, self._documents, bindings, objects, self._version)
         return PolicySet(
             validators,
             mutators,
-            objects=[document.value for document in self._objects.values()],
+            objects=objects,
             revision=self._revision,
             notes=self._notes,
-            warnings=sorted([*self.foreign, *self._warnings()], key=_order),
+            warnings=sorted([*self.foreign, *mistakes], key=order),
             target=self._version,
         )
-
-    def _warnings(self) -> Iterator[Problem]:
-        """Likely mistakes: rules that match nothing, folded comments, unknown fields, patches that fail."""
-        objects = [document.value for document in self._objects.values()]
-        defined = {lookup(each, ("spec", "group")) for each in objects if each["kind"] == "CustomResourceDefinition"}
-        kinds, schemas = Kinds.builtin(self._version).with_crds(objects), Schemas.builtin().with_crds(objects)
-        yield from self._unmatched(kinds)
-        for key, document in self._documents.items():
-            policy = self.policies[key]
-            # Of what is known to be faultless there are no warnings either, unless the tree defines its kinds.
-            if isinstance(policy.held, Deferred) and not self._is_about(policy, defined):
-                continue
-            evaluator = policy.evaluator
-            if isinstance(evaluator, CELValidator | CELMutator):
-                for path, _ in evaluator.programs():
-                    if folded := folded_comment(document, path):
-                        warning = _problem(document, path, _FOLDED)
-                        excerpt = document.excerpt(folded)
-                        yield replace(warning, line=folded.line, column=folded.column, excerpt=excerpt, rule="GW210")
-                found = typechecking.warnings(
-                    policy.match, policy.param_kind, evaluator.programs(), evaluator.variables, kinds, schemas
-                )
-                if isinstance(evaluator, CELMutator):
-                    found += mutationchecking.warnings(policy.match, evaluator.configurations(), kinds, schemas)
-                for path, issue in found:
-                    yield replace(_in_expression(document, path, issue), rule="GW201")
-
-    def _is_about(self, policy: AnyPolicy, groups: set[str]) -> bool:
-        """Whether a policy may be about kinds of these groups."""
-        named = {group for rule in policy.match.rules for group in rule.groups}
-        if policy.param_kind is not None:
-            named.add(policy.param_kind.api_version.rpartition("/")[0])
-        return bool(groups) and ("*" in named or not groups.isdisjoint(named))
-
-    def _unmatched(self, kinds: Kinds) -> Iterator[Problem]:
-        """Rules that match nothing, and selectors without effect, of policies and bindings."""
-        served = unmatchable.Served(kinds)
-        for key, policy in self.policies.items():
-            document = self._documents.get(key)
-            for rule, path, message in unmatchable.findings(policy.match, served):
-                if document is None:
-                    where = f"{policy.kind} '{policy.name}': {message}"
-                    yield Problem(policy.file, policy.line, None, where, rule=rule)
-                else:
-                    yield _warning(document, path, f"{_subject(document)}: {render(path)}: {message}", rule)
-        for each in self._bindings:
-            bound = self.policies.get((each.binding.kind.removesuffix("Binding"), each.binding.policy))
-            if each.binding.match is None or bound is None:
-                continue
-            found = unmatchable.findings(each.binding.match, served, unmatchable.RESOURCES, bound.match.rules)
-            for rule, path, message in found:
-                yield _warning(each.document, path, f"{_subject(each.document)}: {render(path)}: {message}", rule)
-
-    def _exempt(self) -> dict[tuple[str, str], list[Exemption]]:
-        """The exemptions of each policy, sorted by the exception's name. Adds a note for each expired exception."""
-        found: dict[tuple[str, str], list[Exemption]] = {}
-        bindings = [each.binding for each in self._bindings]
-        for written, document, refused in sorted(self._exceptions, key=lambda each: each[0].metadata.name):
-            exception = None if refused else translate.exception(written, document.stream, document.line)
-            for index, named in enumerate(written.spec.policies):
-                keys = [key for key in self.policies if key[1] == named.name and named.kind in (None, key[0])]
-                for path, message in self._unknown_in_exception(named, keys, bindings):
-                    self._fault(document, ("spec", "policies", index, *path), message)
-                if exception is not None:
-                    for key in keys:
-                        exemption = Exemption(
-                            exception,
-                            None if named.bindings is None else frozenset(named.bindings),
-                            None if named.validations is None else frozenset(named.validations),
-                        )
-                        found.setdefault(key, []).append(exemption)
-            if exception is not None and exception.expires <= time.time():
-                ended = document.problem(("spec", "expires"), exceptions.expired(exception))
-                self._notes.append(replace(ended, rule="GW306"))
-        return found
-
-    def _unknown_in_exception(
-        self, named: exceptions.ExceptedPolicyModel, keys: list[tuple[str, str]], bindings: list[Binding]
-    ) -> Iterator[model.Fault]:
-        """The policies, bindings and validations that an exception names and that do not exist."""
-        if not keys:
-            known = named.kind is not None and any(key[1] == named.name for key in self.policies)
-            if named.name and (
-                known or not any((kind, named.name) in self._unusable for kind in (VALIDATING, MUTATING))
-            ):
-                names = sorted({name for kind, name in self.policies if named.kind in (None, kind)})
-                what = named.kind or "policy"
-                yield ("name",), f"there is no {what} {model.describe(named.name)}; {_nearest(named.name, names)}"
-            return
-        for index, binding in enumerate(named.bindings or ()):
-            names = sorted({each.name for each in bindings if (each.kind.removesuffix("Binding"), each.policy) in keys})
-            if binding not in names:
-                message = f"there is no binding {model.describe(binding)} of '{named.name}'; {_nearest(binding, names)}"
-                yield ("bindings", index), message
-        counts = [
-            len(evaluator.validations)
-            for key in keys
-            if isinstance(evaluator := self.policies[key].evaluator, CELValidator)
-        ]
-        for index, number in enumerate(named.validations or ()):
-            if not counts:
-                message = f"'{named.name}' has no numbered validations; leave this out to except the whole policy"
-                yield ("validations",), message
-                return
-            if not 0 <= number < max(counts):
-                yield ("validations", index), f"expected 0 to {max(counts) - 1}, found {number}"
 
     def _unknown_policy(self, key: tuple[str, str]) -> str:
         kind, name = key
@@ -505,7 +401,7 @@ class _Loader:
         if bound.binding.param_ref is None and needed:
             self._fault(bound.document, at, f"required: policy '{policy.name}' needs params")
         if bound.binding.param_ref is not None and policy.param_kind is None:
-            message = f"{_subject(bound.document)}: {render(at)} is ignored: policy '{policy.name}' has no paramKind"
+            message = f"{subject(bound.document)}: {render(at)} is ignored: policy '{policy.name}' has no paramKind"
             self._notes.append(replace(bound.document.problem(at, message), rule="GW303"))
 
     def _check_conditions(self, policy: AnyPolicy, bound: _Bound) -> None:
@@ -514,51 +410,10 @@ class _Loader:
             self._fault(bound.document, _CONDITIONS_AT, message)
 
 
-def _nearest(name: str, names: list[str]) -> str:
-    close = nearest(name, names)
-    return f"did you mean {close}?" if close else f"expected one of: {', '.join(names) or '(none is defined)'}"
-
-
-def _order(problem: Problem) -> tuple[str, int, int, str]:
-    return problem.file, problem.line or 0, problem.column or 0, problem.message
-
-
 def _follows(path: Path, wrong: Path) -> bool:
     """Whether a fault at `path` may result from the wrong type at `wrong`: `path` is below it or is its list."""
     return path[: len(wrong)] == wrong or (path == wrong[:-1] and isinstance(wrong[-1], int))
 
 
-def _warning(document: Document, path: Path, message: str, rule: str = "") -> Problem:
-    """A warning at `path`, with the excerpt of its line."""
-    position = document.position(path)
-    return replace(document.problem(path, message), excerpt=document.excerpt(position), rule=rule)
-
-
-def _problem(document: Document, path: Path, message: str) -> Problem:
-    field = f"{render(path)}: " if path != ROOT else ""
-    return document.problem(path, f"{_subject(document)}: {field}{message}")
-
-
-def _in_expression(document: Document, path: Path, issue: Issue) -> Problem:
-    """The problem of an issue in the expression at `path`, at its position in the file."""
-    found = place(document, path, issue)
-    where = "" if found.exact else f" (at {issue.line}:{issue.column} of the expression)"
-    if issue.message.startswith("Syntax error") and (comment := document.comment_behind(path)):
-        where += f"; YAML reads the # in column {comment.column} as the start of a comment; {syntax.misread.QUOTE}"
-    if issue.message.startswith("Syntax error") and (folded := folded_comment(document, path)):
-        where += f"; {_FOLDED} (line {folded.line})"
-    problem = _problem(document, path, f"{issue.message}{where}")
-    return replace(problem, line=found.position.line, column=found.position.column, excerpt=found.excerpt)
-
-
-def _subject(document: Document) -> str:
-    name = (document.value.get("metadata") or {}).get("name")
-    return f"{document.value['kind']} '{name}'" if name else str(document.value["kind"])
-
-
 def _name(binding: Binding) -> str:
     return binding.name
-
-
-def _place(document: Document) -> str:
-    return f"{document.stream}:{document.line}"
