@@ -163,6 +163,7 @@ def pod(*containers: dict[str, Any], namespace: str = "delta", **spec: Any) -> d
 
 ROOT = container("b", runAsNonRoot=False)
 ADDED: dict[str, Any] = {"allowPrivilegeEscalation": False, "capabilities": {"add": ["NET_ADMIN"], "drop": ["ALL"]}}
+SYSCTLS = [{"name": "kernel.sem", "value": "1"}]
 MIGHTY: dict[str, Any] = {"capabilities": {"add": ["SYS_ADMIN"], "drop": ["ALL"]}}
 CASES: dict[str, tuple[Any, list[Any], list[Any]]] = {
     "the Pod's field": (
@@ -214,13 +215,23 @@ CASES: dict[str, tuple[Any, list[Any], list[Any]]] = {
                     "values": ["spc_t"],
                 },
                 {"controlName": "Host Namespaces", "restrictedField": "spec.hostIPC", "values": ["true"]},
+                {
+                    "controlName": "Sysctls",
+                    "restrictedField": "spec.securityContext.sysctls[*].name",
+                    "values": ["kernel.sem"],
+                },
             ],
             {"namespaces": ["delta"]},
         ),
-        [pod(securityContext={**SECCOMP, "seLinuxOptions": {"type": "spc_t"}}), pod(hostIPC=True)],
+        [
+            pod(securityContext={**SECCOMP, "seLinuxOptions": {"type": "spc_t"}}),
+            pod(securityContext={**SECCOMP, "sysctls": SYSCTLS}),
+            pod(hostIPC=True),
+        ],
         [
             pod(securityContext={**SECCOMP, "seLinuxOptions": {"type": "spc_t"}}, namespace="prod"),
             pod(securityContext={**SECCOMP, "seLinuxOptions": {"type": "spc_t", "user": "u"}}),
+            pod(securityContext={**SECCOMP, "sysctls": SYSCTLS}, namespace="prod"),
             pod(hostIPC=True, namespace="prod"),
             pod(hostPID=True),
         ],
