@@ -137,6 +137,8 @@ convert/kyverno/jmesfunctions: convert/kyverno/test_expressions
 convert/kyverno/match: convert/test_whole
 convert/kyverno/mutation: convert/test_whole
 convert/kyverno/patterns: convert/test_whole
+convert/kyverno/podcontrols: convert/kyverno/test_podsecurity
+convert/kyverno/podviews: convert/kyverno/test_podsecurity
 convert/kyverno/validation: convert/test_whole
 convert/kyverno/operations: convert/kyverno/test_documented
 convert/kyverno/values: convert/test_whole

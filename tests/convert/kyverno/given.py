@@ -7,7 +7,11 @@ from typing import Any
 from webhook.convert.foreigntests.expected import Expected
 from webhook.convert.model import Outcome
 
-VERSIONS = {"Deployment": "apps/v1", "Ingress": "networking.k8s.io/v1", "CronJob": "batch/v1"}
+VERSIONS = {
+    **dict.fromkeys(("Deployment", "DaemonSet", "StatefulSet"), "apps/v1"),
+    **dict.fromkeys(("CronJob", "Job"), "batch/v1"),
+    "Ingress": "networking.k8s.io/v1",
+}
 CONTAINERS = [{"name": "a", "image": "b"}]
 
 

@@ -6,7 +6,7 @@ import fnmatch
 from typing import Any, Final
 
 from webhook.convert import celtext, rules, standard
-from webhook.convert.kyverno import conditions, match, operations
+from webhook.convert.kyverno import conditions, match, operations, podsecurity
 from webhook.convert.kyverno.context import CONFIG_MAP, PODS, Context, pod_of
 from webhook.convert.kyverno.exempting import Exempted
 from webhook.convert.kyverno.expressions import Images
@@ -163,16 +163,23 @@ class _Policy:
         if self._namespace:
             rule.conditions.append(("namespace", f"{match.NAMESPACE} == {celtext.text(self._namespace)}"))
         rule.conditions.append(("matched", matched.condition))
-        for exception in self._exceptions:
-            if not exception.rules or any(_like(given["name"], each) for each in exception.rules):
+        validated = mapping(given.get("validate"), "validate", (*at, "validate"))
+        if "podSecurity" in validated:
+            podsecurity.about_pods(matched.kinds, (*at, "match"))
+        exempted = [each for each in self._exceptions if _excepts(each, given["name"])]
+        for exception in exempted:
+            if not exception.controls:
                 rule.conditions.append(
                     (f"not-{exception.name}", celtext.negation(celtext.enclose(exception.condition)))
                 )
+            elif "podSecurity" not in validated:
+                text = f"the exception {exception.name} is about controls of podSecurity, and takes out none of"
+                self._outcome.differs(at, f"{text} the rule {given['name']}")
         when = conditions.conditions(given.get("preconditions"), context.translator, (*at, "preconditions"))
         rule.conditions.append(("preconditions", when))
         if "validate" in given:
             where: Path = (*at, "validate")
-            validate(mapping(given["validate"], "validate", where), rule, context, where)
+            validate(validated, rule, context, where, [each for each in exempted if each.controls])
             if "cel" in given["validate"] and context.root != "object":
                 self._without_pods(rule, context, where)
         else:
@@ -298,5 +305,6 @@ def _controllers(value: JSONObject) -> list[str]:
     return [each.strip() for each in stated.split(",") if each.strip() in rules.POD_MAKERS]
 
 
-def _like(name: str, pattern: str) -> bool:
-    return fnmatch.fnmatchcase(name, pattern)
+def _excepts(exception: Exempted, rule: str) -> bool:
+    """Whether an exception from a policy names the rule."""
+    return not exception.rules or any(fnmatch.fnmatchcase(rule, each) for each in exception.rules)

@@ -13,7 +13,8 @@ from msgspec import Struct
 
 from webhook.cel import CompileError, types
 from webhook.convert import celtext, compiled, standard
-from webhook.convert.kyverno import celkinds, match
+from webhook.convert.kyverno import celkinds, match, podcontrols
+from webhook.convert.kyverno.podcontrols import Exclusion
 from webhook.convert.model import JSONObject, Outcome, Unsupported, listing, mapping, texts
 from webhook.paths import Path
 from webhook.policy.cel.declared import base_environment
@@ -24,7 +25,8 @@ _IN_CEL: Final = frozenset({*celkinds.CONVERTED, *celkinds.NOT_CONVERTED})
 class Exempted(Struct, frozen=True):
     """What an exception takes out of the rules of a policy. rules: with wildcards; none are all. condition: in CEL.
 
-    kinds: of the policy that is meant. namespace: its namespace, if it is in one.
+    kinds: of the policy that is meant. namespace: its namespace, if it is in one. controls: of Pod Security, if the
+    exception leaves out these alone.
     """
 
     policy: str
@@ -33,6 +35,7 @@ class Exempted(Struct, frozen=True):
     name: str
     kinds: frozenset[str]
     namespace: str
+    controls: tuple[Exclusion, ...] = ()
 
     def about(self, outcome: Outcome) -> bool:
         """Whether it names this policy: equal names of policies of other kinds and namespaces are others."""
@@ -55,9 +58,14 @@ def exempted(outcome: Outcome) -> list[Exempted]:
 
 
 def _matched(spec: dict[str, object], outcome: Outcome) -> list[Exempted]:
-    if unknown := sorted(spec.keys() - {"background", "match", "exceptions"}):
+    if unknown := sorted(spec.keys() - {"background", "match", "exceptions", "podSecurity"}):
         raise Unsupported(f"{unknown[0]} of an exception", ("spec", unknown[0]))
     condition = match.condition_of(spec.get("match"), ("spec", "match"))
+    place: Path = ("spec", "podSecurity")
+    listed = listing(spec.get("podSecurity"), "podSecurity", place)
+    controls = tuple(podcontrols.exclusions(listed, place, outcome.differs))
+    if listed and not controls:
+        raise Unsupported("none of what podSecurity excludes is excluded here", place)
     found = []
     for index, each in enumerate(listing(spec.get("exceptions"), "exceptions", ("spec", "exceptions"))):
         at = ("spec", "exceptions", index)
@@ -65,7 +73,7 @@ def _matched(spec: dict[str, object], outcome: Outcome) -> list[Exempted]:
         namespace, _, name = str(entry.get("policyName", "")).rpartition("/")
         rules = tuple(texts(entry.get("ruleNames"), "ruleNames", at))
         kinds = frozenset({"Policy" if namespace else "ClusterPolicy"})
-        found.append(Exempted(name, rules, condition, standard.name_of(outcome.name), kinds, namespace))
+        found.append(Exempted(name, rules, condition, standard.name_of(outcome.name), kinds, namespace, controls))
     if not found:
         raise Unsupported("an exception that names no policy", ("spec",))
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from msgspec import Struct
@@ -9,14 +10,15 @@ from msgspec import Struct
 from webhook.convert import celtext
 from webhook.convert.kyverno import conditions, jmespath, variables
 from webhook.convert.kyverno.context import Context
+from webhook.convert.kyverno.exempting import Exempted
 from webhook.convert.kyverno.expressions import Lists, Scalar, Stream, Value, as_list
 from webhook.convert.kyverno.patterns import Pattern, Patterns
+from webhook.convert.kyverno.podsecurity import pod_security
 from webhook.convert.model import JSONObject, Unfinished, Unsupported, listing, mapping
 from webhook.convert.standard import Rule
 from webhook.paths import Path
 
 _ADVICE: Final = {
-    "podSecurity": "validate.podSecurity: the library has pod-security-baseline and pod-security-restricted",
     "manifests": "validate.manifests: signatures of manifests",
     "assert": "validate.assert: assertion trees",
 }
@@ -24,7 +26,7 @@ _DEEPEST: Final = 4  # levels of foreach
 _KNOWN: Final = frozenset(
     {
         "message", "failureAction", "failureActionOverrides", "allowExistingViolations", "pattern", "anyPattern",
-        "deny", "foreach", "cel", *_ADVICE,
+        "deny", "foreach", "cel", "podSecurity", *_ADVICE,
     }
 )  # fmt: skip
 
@@ -34,8 +36,11 @@ class _Check(Struct, frozen=True):
     holds: str
 
 
-def validate(given: JSONObject, rule: Rule, context: Context, at: Path) -> None:
-    """Fill the rule with what `validate` asks. Raises Unsupported or Unfinished, with the place."""
+def validate(given: JSONObject, rule: Rule, context: Context, at: Path, exempted: Sequence[Exempted] = ()) -> None:
+    """Fill the rule with what `validate` asks. Raises Unsupported or Unfinished, with the place.
+
+    exempted: exceptions that leave out controls of `podSecurity`.
+    """
     for name, advice in _ADVICE.items():
         if name in given:
             raise Unsupported(advice, (*at, name))
@@ -46,6 +51,10 @@ def validate(given: JSONObject, rule: Rule, context: Context, at: Path) -> None:
         context.differs((*at, "allowExistingViolations"), text)
     if "cel" in given:
         _of_cel(given, rule, context, at)
+        return
+    if "podSecurity" in given:
+        said = message(given.get("message"), context, at)
+        pod_security(given["podSecurity"], rule, context, exempted, said, (*at, "podSecurity"))
         return
     if "foreach" in given:
         terms = [_foreach(each, context, (*at, "foreach", index), 0) for index, each in _entries(given, at)]
