@@ -31,6 +31,7 @@ paths = "deploy"
 exclude = ["deploy/vendor/"]
 kubernetes-version = "1.34"
 owner-label = "team"
+rings = ["env=dev", "env=prod,tier=canary"]
 
 [{prefix}pod-templates]
 "pipelines.shop.example" = ["spec.steps[*].template", "spec.last"]
@@ -48,6 +49,7 @@ def test_all_settings_are_read(file: str, folder: Path) -> None:
     assert wrong == []
     assert (found.file, found.policies, found.paths) == (file, ("policies", "more"), ("deploy",))
     assert (found.exclude, found.kubernetes_version, found.owner_label) == (("deploy/vendor/",), "1.34", "team")
+    assert found.rings == ("env=dev", "env=prod,tier=canary")
     workload = found.workloads.of("pipelines", "shop.example")
     assert workload is not None
     assert workload.places == ("spec.steps[*].template", "spec.last")
@@ -82,6 +84,7 @@ def test_both_files_are_one_too_many(folder: Path) -> None:
         ("kubernetes-version = 1.30\n", ":1: kubernetes-version: expected a text in quotes, got float"),
         ("kubernetes-version = '9.1'\n", ":1: kubernetes-version: expected a version of Kubernetes from 1.26 to"),
         ("owner-label = ''\n", ":1: owner-label: expected the key of a label"),
+        ("rings = ['prod']\n", ":1: rings: expected labels of namespaces, such as env=prod or env=prod,tier=canary"),
         ("pod-templates = 5\n", ":1: pod-templates: expected a table of PLURAL.GROUP"),
         ("[pod-templates]\nrollouts = 'spec'\n", ":2: 'rollouts': expected PLURAL.GROUP"),
         ("[pod-templates]\n'a.b' = 'spec..x'\n", ":2: a.b: expected a path of fields"),

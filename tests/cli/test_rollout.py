@@ -6,17 +6,30 @@ import gzip
 import json
 import os
 import subprocess
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.audit.clusters import Object, Server, kubeconfig, policy
-from tests.auditlog.logs import FAILURE, event
+from tests.audit.clusters import Object
+from tests.auditlog.logs import event
+from tests.cli.rollouts import (
+    BINDINGS,
+    DAYS,
+    EVIDENCE,
+    NOW,
+    POLICY,
+    audited,
+    commit,
+    config,
+    logged,
+    received,
+    repository,
+    rollout,
+    states,
+)
 from tests.cli.running import gatewright
-from tests.cluster.apiserver import playing
 from tests.project import scratch
 from tests.recordings import making
 from webhook.cli.options import FAILED, NotGiven
@@ -25,106 +38,12 @@ from webhook.policy.load.loading import load
 from webhook.policy.policyset import Binding
 from webhook.rollout.evidence import Evidence, evidence
 from webhook.rollout.patching import NotWritten, edited, patch
-from webhook.rollout.steps import Edit, Step, next_edit, steps
-
-NOW = datetime.now(UTC)
-DAYS = 3
-BINDINGS = """\
-# Who decides on these: the platform team.
-apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingAdmissionPolicyBinding
-metadata: {name: audited}  # since spring
-spec:
-  policyName: tiny
-  validationActions: [Audit]  # not more yet
----
-apiVersion: admissionregistration.k8s.io/v1
-kind: ValidatingAdmissionPolicyBinding
-metadata: {name: warned}
-spec:
-  policyName: tiny
-  validationActions:
-  # Both, so that the log has it.
-  - "Warn"  # at the terminal
-  - Audit
----
-apiVersion: v1
-kind: List
-items:
-- apiVersion: admissionregistration.k8s.io/v1
-  kind: ValidatingAdmissionPolicyBinding
-  metadata: {name: unheard}
-  spec:
-    policyName: tiny
-    validationActions:
-    - Warn
-- {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
-   "metadata": {"name": "enforced"}, "spec": {"policyName": "tiny", "validationActions": ["Deny"]}}
-"""
-POLICY = policy("tiny", "object.metadata.name.size() < 4").partition("\n---\n")[0] + "\n"
-
-
-def config(name: str, namespace: str = "shop", **labels: str) -> Object:
-    metadata = {"name": name, "namespace": namespace, "labels": labels}
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
+from webhook.rollout.steps import Edit, Step, judging, next_edit, steps
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> Iterator[Path]:
-    """A repository whose bindings are a month old, with an audit of today and a log of each day that find nothing."""
-    folder = tmp_path / "repository"
-    (folder / "policies").mkdir(parents=True)
-    (folder / "policies" / "policy.yaml").write_text(POLICY)
-    (folder / "policies" / "the bindings.yaml").write_text(BINDINGS)
-    scratch.git(folder, "init", "--quiet")
-    commit(folder, NOW - timedelta(days=30))
-    audited(folder, config("web"))
-    logged(folder)
-    yield folder
-
-
-def commit(folder: Path, at: datetime) -> None:
-    environment = scratch.environment(folder.parent, GIT_COMMITTER_DATE=at.isoformat(), GIT_AUTHOR_DATE=at.isoformat())
-    scratch.git(folder, "add", "policies", env=environment)
-    scratch.git(folder, "commit", "--quiet", "--message", "policies", env=environment)
-
-
-def audited(folder: Path, *objects: Object, options: tuple[str, ...] = ()) -> None:
-    with playing(Server(objects)) as (url, _):
-        kubeconfig(folder.parent, url)
-        given = ("--kubeconfig", folder.parent / "kubeconfig", "--context", "it", "--owner-label", "team")
-        done = gatewright("audit", *given, "-o", "json", *options, cwd=folder)
-    assert done.returncode in (0, 1), done.stderr
-    (folder / "audit.json").write_text(done.stdout)
-
-
-def logged(folder: Path, *notes: tuple[int, str], left_out: tuple[int, ...] = ()) -> None:
-    """A log of today and of as many days before; in a request so many days ago a binding said that it would deny."""
-    lines = [event(requestReceivedTimestamp=received(day)) for day in range(DAYS + 1) if day not in left_out]
-    for day, binding in notes:
-        failure = [{**FAILURE, "policy": "tiny", "binding": binding, "message": "too long"}]
-        annotations = {"validation.policy.admission.k8s.io/validation_failure": json.dumps(failure)}
-        lines.append(event(annotations, requestReceivedTimestamp=received(day)))
-    text = "".join(json.dumps(each) + "\n" for each in lines)
-    (folder / "audit.log.gz").write_bytes(gzip.compress(text.encode()))
-
-
-def received(day: int) -> str:
-    return (NOW - timedelta(days=day, minutes=5)).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
-
-
-EVIDENCE = ("--audit", "audit.json", "--log", "audit.log.gz", "--days", str(DAYS))
-
-
-def rollout(folder: Path, *options: str, evidence: tuple[str, ...] = EVIDENCE) -> dict[str, Any]:
-    """What is said of each binding."""
-    done = gatewright("rollout", *evidence, "-o", "json", *options, cwd=folder)
-    assert (done.returncode, [line for line in done.stderr.splitlines() if line.startswith("error")]) == (0, [])
-    return {each["binding"]: each for each in json.loads(done.stdout)["bindings"]}
-
-
-def states(found: dict[str, Any]) -> dict[str, str]:
-    return {name: each["state"] for name, each in found.items()}
+def here(tmp_path: Path) -> Path:
+    return repository(tmp_path)
 
 
 def test_a_step_is_ready_where_nobody_was_hit_and_git_takes_it(here: Path) -> None:
@@ -268,7 +187,7 @@ def test_hits_that_are_not_kept_count(here: Path, monkeypatch: pytest.MonkeyPatc
     found = evidence([], [str(here / "audit.log.gz")], NOW - timedelta(days=DAYS))
     assert (list(found.hits), list(found.beyond)) == ([("tiny", "warned")], [("tiny", "audited")])
     policies = load(here / "policies")
-    made = {each.binding.name: each for each in steps(policies, found, NOW, DAYS, lambda file: 0.0, logs=True)}
+    made = {each.binding.name: each for each in steps(policies, judging(found, NOW, DAYS, lambda file: 0.0, logs=True))}
     assert (made["audited"].state, made["audited"].edit) == ("hit", None)
     assert made["audited"].why == "requests of 1 other that are not kept"
 
@@ -282,7 +201,7 @@ def test_an_old_log_and_events_without_a_time_are_no_evidence(here: Path) -> Non
     assert rollout(here)["audited"]["why"] == "not all of the audit log could be read"
     found = Evidence(audited={"tiny"}, days={f"{(NOW - timedelta(days=day)):%Y-%m-%d}" for day in range(1, DAYS + 1)})
     found.last = (NOW - timedelta(hours=25)).strftime("%Y-%m-%dT%H:%M:%S.0Z")
-    made = steps(load(here / "policies"), found, NOW, DAYS, lambda file: 0.0, logs=True)
+    made = steps(load(here / "policies"), judging(found, NOW, DAYS, lambda file: 0.0, logs=True))
     assert [each.state for each in made if "ends at" in each.why] == ["unknown", "unknown"]
 
 

@@ -74,6 +74,8 @@ rollout/reports: cli/test_exceptions
 rollout/standing: cli/test_exceptions
 cli/rollout/standingtext: cli/test_exceptions
 rollout/steps: cli/test_rollout
+rollout/ringsteps: cli/test_rollout_rings
+rollout/namespaces: cli/test_rollout_rings
 cli/rollout/stepstext: cli/test_rollout
 cli/options: cli/test_check
 cli/report/celvalues: cli/test_explain

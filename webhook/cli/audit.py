@@ -79,7 +79,7 @@ if TYPE_CHECKING:
     from webhook.audit.shards import Shard
     from webhook.audit.sources import Source
     from webhook.cli.report.audited import Audited
-    from webhook.cli.report.model import Finding, Rule
+    from webhook.cli.report.model import Finding, Namespace, Rule
     from webhook.cluster.connection import Connection
     from webhook.documents.document import Problem
     from webhook.policy.policyset import PolicySet
@@ -346,6 +346,7 @@ def _audit(asked: _Asked, how: Reporting) -> int:
         exceptions_used=found.used,
         scope=scope,
         at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
+        namespaces=found.namespaces,
         verbose=asked.verbose,
     )
     if asked.scores or gate is not None:
@@ -422,9 +423,12 @@ class _Found:
         self.warnings: list[Problem] = []
         self.judged: Counter[str] = Counter()
         self.used: Counter[str] = Counter()
+        self.namespaces: list[Namespace] = []
 
     def add(self, audit: Audit, made: Audited | None, policies: PolicySet) -> None:
         from webhook.cli.report.checked import rules
+        from webhook.cli.report.model import Namespace
+        from webhook.policy.matching import labels_of
 
         self.policies |= policies.where(lambda policy: bool(policy.bindings)).names
         self.rules |= {**rules(policies), **self.rules}
@@ -434,6 +438,8 @@ class _Found:
         self.history += audit.history
         self.kinds |= audit.kinds
         self.judged += audit.judged
+        for value in audit.namespaces:
+            self.namespaces.append(Namespace(audit.source.name, value["metadata"]["name"], labels_of(value)))
         if made is not None:
             self.findings += made.findings()
             self.suppressed += made.suppressed()

@@ -11,7 +11,8 @@ import typer
 from webhook.cli.options import NO_SETTINGS, TREES, fail_with
 
 _COMMANDS: Final = (
-    *("audit", "check", "explain", "impact", "lint", "manifests", "mutate", "new", "policies", "replay", "test"),
+    *("audit", "check", "explain", "impact", "lint", "manifests", "mutate", "new", "policies", "replay", "rollout"),
+    "test",
 )
 _READING: Final = ("check", "explain", "impact", "mutate")  # those whose PATH is a manifest, and may be left out
 _ALONE: Final = frozenset({"--cluster", "--recordings", "--snapshot", "--test"})
@@ -40,5 +41,6 @@ def of(command: str, parameters: Collection[str | None], arguments: Sequence[str
         "exclude": [] if case else list(found.exclude),
         "version": found.kubernetes_version,
         "owner_label": found.owner_label,
+        "ring": list(found.rings),
     }
     return {name: value for name, value in said.items() if value and name in parameters}

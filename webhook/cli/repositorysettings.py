@@ -7,6 +7,7 @@ paths = ["deploy"]                 # what check, explain, impact and mutate read
 exclude = ["deploy/vendor/"]
 kubernetes-version = "1.34"
 owner-label = "team"
+rings = ["env=dev", "env=prod"]    # in which rollout takes steps, in order
 
 [pod-templates]                    # where custom resources hold Pod templates, by PLURAL.GROUP
 "pipelines.shop.example" = "spec.template"
@@ -57,6 +58,7 @@ class RepositorySettings(Struct, frozen=True):
     exclude: tuple[str, ...] = ()
     kubernetes_version: str | None = None
     owner_label: str | None = None
+    rings: tuple[str, ...] = ()
     workloads: CustomWorkloads = NO_MORE
 
 
@@ -154,6 +156,7 @@ class _Table:
             exclude=self._list("exclude", lambda text: "" if text else "expected a pattern, got nothing"),
             kubernetes_version=self._text_of("kubernetes-version", _version),
             owner_label=self._text_of("owner-label", lambda text: "" if text else "expected the key of a label"),
+            rings=self._list("rings", _ring),
             workloads=self._workloads(),
         )
 
@@ -190,7 +193,7 @@ class _Table:
         return NO_MORE
 
 
-_KEYS: Final = ("policies", "paths", "exclude", "kubernetes-version", "owner-label", "pod-templates")
+_KEYS: Final = ("policies", "paths", "exclude", "kubernetes-version", "owner-label", "rings", "pod-templates")
 
 
 def _local(text: str) -> str:
@@ -209,6 +212,16 @@ def _local(text: str) -> str:
     except (OSError, RuntimeError, ValueError):
         outside = True
     return f"{text!r}: expected a folder or file below the one that the settings are in" if outside else ""
+
+
+def _ring(text: str) -> str:
+    from webhook.rollout.rings import parse  # where there are rings
+
+    try:
+        parse(text)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _version(text: str) -> str:

@@ -12,7 +12,8 @@ from msgspec import Struct, field
 from webhook.auditlog.notes import noted
 from webhook.auditlog.reading import LogFile
 from webhook.documents.document import Problem
-from webhook.rollout.recorded import Judged, Undecided, kind_of
+from webhook.rollout.namespaces import Namespaces
+from webhook.rollout.recorded import Said, SeenNamespace, Undecided, kind_of
 from webhook.rollout.reports import Saved
 
 MOST: Final = 100_000
@@ -34,6 +35,11 @@ class Hit(Struct):
     requests: int = 0
     last: str = ""
 
+    @property
+    def of_namespace(self) -> str:
+        """The namespace that it is in; "" of cluster-scoped objects, also where a log names Namespaces by their own."""
+        return "" if self.kind in ("Namespace", "namespaces") or self.kind.startswith("namespaces/") else self.namespace
+
 
 class Evidence(Struct):
     """What was read. `audited`: the policies by which each audit judged; None without a report. `days`: those of which
@@ -42,7 +48,7 @@ class Evidence(Struct):
     `last`: when the last event was received, as the log has it. `hits`: by binding. `beyond`: hits that are not kept.
     `unjudged`: requests that passed because a webhook did not answer. `problems`: what of the logs could not be read;
     `unread`: what of the recordings. `undecided`: recorded reviews that could not be decided, of which the first lacks
-    `lookup`.
+    `lookup`. `namespaces`: their labels, by audits and recordings.
     """
 
     audited: set[str] | None = None
@@ -55,6 +61,7 @@ class Evidence(Struct):
     unread: list[Problem] = field(default_factory=list)
     undecided: int = 0
     lookup: str = ""
+    namespaces: Namespaces = field(default_factory=Namespaces)
 
     def missing_days(self, until: date, days: int) -> list[str]:
         """The days before `until` of which the logs have no event."""
@@ -66,7 +73,7 @@ def evidence(
     reports: Sequence[Saved],
     logs: Iterable[str],
     since: datetime,
-    recorded: Iterable[Judged | Undecided | Problem] = (),
+    recorded: Iterable[Said] = (),
 ) -> Evidence:
     """What the reports, the files of audit logs and recorded reviews say; of logs, what was received from `since` on.
 
@@ -75,6 +82,8 @@ def evidence(
     found = Evidence(audited=set.intersection(*(each.policies for each in reports)) if reports else None)
     hits: dict[tuple[Key, str, str, str, str], Hit] = {}
     for report in reports:
+        for namespace in report.namespaces:
+            found.namespaces.audited(namespace.name, namespace.labels)
         for each in (*report.findings, *report.known):
             of = each.object
             if of is None or not each.policy:
@@ -92,9 +101,11 @@ def evidence(
     return found
 
 
-def _take(each: Judged | Undecided | Problem, found: Evidence, hits: dict[tuple[Key, str, str, str, str], Hit]) -> None:
+def _take(each: Said, found: Evidence, hits: dict[tuple[Key, str, str, str, str], Hit]) -> None:
     if isinstance(each, Problem):
         found.unread.append(each)
+    elif isinstance(each, SeenNamespace):
+        found.namespaces.recorded(each.name, each.labels)
     elif isinstance(each, Undecided):
         found.undecided += 1
         found.lookup = found.lookup or each.lookup

@@ -1,5 +1,5 @@
 """Writes steps as a patch of the files that the bindings stand in. Nothing but the actions changes: comments, order and
-style of YAML stay."""
+style of YAML stay. A binding for a ring is a document more, at the end of the file."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ from typing import Any, Final
 
 import yaml
 
-from webhook.documents import reader
+from webhook.documents import reader, yamlwriting
 from webhook.documents.files import reason
-from webhook.rollout.steps import Edit, Step
+from webhook.policy.policyset import NEEDS_CLUSTER
+from webhook.rollout.rings import CLUSTER_SCOPED
+from webhook.rollout.steps import Addition, Edit, Step
 
 _FIELD: Final = "validationActions"
+_LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 _PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./ ")
 
 
@@ -39,9 +42,14 @@ def _of_file(file: str, steps: Iterable[Step], path: str) -> str:
     if not _PLAIN.issuperset(path):
         raise NotWritten(f"{file}: its name has characters that a patch would have to escape")
     new = old
+    added = []
     for each in steps:
-        if each.edit is not None:
+        if each.adds is not None:
+            added.append((each, each.adds))
+        elif each.edit is not None:
             new = edited(new, each, each.edit)
+    for each, adds in added:
+        new = with_ring(new, each, adds)
     tab = "\t" if " " in path else ""
     lines = difflib.unified_diff(
         _lines(old), _lines(new), fromfile=f"a/{path}{tab}", tofile=f"b/{path}{tab}", lineterm="\n"
@@ -72,6 +80,60 @@ def edited(text: str, step: Step, edit: Edit) -> str:
     if not _says(made, text, step):
         raise NotWritten(f"{where}: {_FIELD} cannot be changed in this text; change it by hand: {step.proposed}")
     return made
+
+
+def with_ring(text: str, step: Step, adds: Addition) -> str:
+    """The text of a file with the binding for a ring. Raises NotWritten."""
+    binding = step.binding
+    where = f"{binding.file}:{binding.line}"
+    before = _values(text, binding.file)
+    of = [each for each in map(_bare, before) if _names(each, binding.kind, binding.name)]
+    if len(of) != 1 or not isinstance(of[0].get("spec"), dict):
+        raise NotWritten(f"{where}: {binding.kind} {binding.name} cannot be found in the text of its file")
+    if binding.file.endswith(".json"):
+        raise NotWritten(f"{where}: a file of JSON has one document; move the binding to a file of YAML")
+    wanted = _of_ring(of[0], step, adds)
+    newline = "\r\n" if "\r\n" in text else "\n"
+    written = f"---\n{yamlwriting.dumped(wanted)}".replace("\n", newline)
+    made = f"{text}{'' if text.endswith(newline) else newline}{written}"
+    if _values(made, binding.file) != [*before, wanted]:
+        raise NotWritten(f"{where}: a document cannot be added to this text; add the binding {adds.name} by hand")
+    return made
+
+
+def _values(text: str, file: str) -> list[Any]:
+    """The objects of a file, Lists expanded; nothing if a part of it cannot be read."""
+    documents, problems = reader.parse(text.encode(), file)
+    return [] if problems else [each.value for each in documents]
+
+
+def _bare(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _names(value: dict[str, Any], kind: str, name: str) -> bool:
+    return value.get("kind") == kind and _bare(value.get("metadata")).get("name") == name
+
+
+def _of_ring(value: dict[str, Any], step: Step, adds: Addition) -> dict[str, Any]:
+    """The binding for a ring: its origin, for the namespaces of the ring, with the actions of the step."""
+    given = _bare(value.get("metadata"))
+    metadata: dict[str, Any] = {"name": adds.name}
+    if _bare(given.get("labels")):
+        metadata["labels"] = given["labels"]
+    annotations = {key: text for key, text in _bare(given.get("annotations")).items() if key != _LAST_APPLIED}
+    # Without a cluster nobody knows the labels of Namespaces, and the binding would deny whatever it cannot match.
+    metadata["annotations"] = {**annotations, NEEDS_CLUSTER: "true"}
+    resources = dict(_bare(value["spec"].get("matchResources")))
+    selector = dict(_bare(resources.get("namespaceSelector")))
+    selector["matchLabels"] = {**_bare(selector.get("matchLabels")), **dict(adds.labels)}
+    resources["namespaceSelector"] = selector
+    if adds.excludes:
+        excluded = resources.get("excludeResourceRules")
+        resources["excludeResourceRules"] = [*(excluded if isinstance(excluded, list) else ()), CLUSTER_SCOPED]
+    spec = {**value["spec"], _FIELD: step.proposed, "matchResources": resources}
+    made = {key: each for key, each in value.items() if key in ("apiVersion", "kind")}
+    return {**made, "metadata": metadata, "spec": spec}
 
 
 def _objects(text: str) -> Iterator[yaml.MappingNode]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
+from webhook.cluster.view import Answer
 from webhook.documents.document import Problem
+from webhook.policy.matching import labels_of
 from webhook.policy.policyset import PolicySet
-from webhook.recordings.reading import recorded
+from webhook.policy.request import CREATE, UPDATE
+from webhook.recordings.reading import Recorded, recorded
 from webhook.recordings.replaying import Replay
 from webhook.recordings.view import NotRecorded
 
@@ -33,14 +37,26 @@ class Undecided(Struct, frozen=True):
     lookup: str
 
 
+class SeenNamespace(Struct, frozen=True):
+    """A Namespace that a review looked up, or that it created or changed, with the labels that it had."""
+
+    name: str
+    labels: Mapping[str, Any]
+
+
+Said = Judged | Undecided | SeenNamespace | Problem
+"""What comes of a recording."""
+
+
 def kind_of(group: str, resource: str, subresource: str) -> str:
     """What a request is about, as kubectl names it: configmaps, deployments.apps, deployments.apps/scale."""
     kind = f"{resource}.{group}" if group else resource
     return f"{kind}/{subresource}" if subresource else kind
 
 
-def judged(folders: Iterable[str], policies: PolicySet, since: datetime) -> Iterator[Judged | Undecided | Problem]:
+def judged(folders: Iterable[str], policies: PolicySet, since: datetime) -> Iterator[Said]:
     """What these policies find in each review that was answered from `since` on, and what cannot be read or decided.
+    Before it, the Namespaces that the review tells of.
 
     folders: what `serve --record` has written. Raises NoRecording.
     """
@@ -53,6 +69,7 @@ def judged(folders: Iterable[str], policies: PolicySet, since: datetime) -> Iter
                 continue
             if each.phase != "validate" or each.time < first:  # times are in UTC, so texts are in order
                 continue
+            yield from _namespaces(each)
             try:
                 verdict = replay.decided(each)
             except NotRecorded as error:
@@ -64,3 +81,17 @@ def judged(folders: Iterable[str], policies: PolicySet, since: datetime) -> Iter
                 yield Judged(
                     found.policy, found.binding, kind, request.namespace, request.name, each.time, found.message
                 )
+
+
+def _namespaces(each: Recorded) -> Iterator[SeenNamespace]:
+    """The Namespaces of a review. Where labels may be redacted, they say nothing."""
+    if any("labels" in path or path.endswith(("metadata", "*")) for path in each.redact):
+        return
+    for lookup, answer in each.answers.items():
+        named = lookup[0] == "namespace" or lookup[:3] == ("get", "v1", "Namespace")
+        if named and isinstance(answer, Answer) and isinstance(answer.value, dict):
+            yield SeenNamespace(str(answer.value.get("metadata", {}).get("name")), labels_of(answer.value))
+    request = each.request
+    of_namespaces = (request.resource.group, request.resource.resource, request.subresource) == ("", "namespaces", "")
+    if of_namespaces and each.allowed and request.operation in (CREATE, UPDATE):
+        yield SeenNamespace(request.name, labels_of(request.object))

@@ -47,6 +47,13 @@ class Finding(Struct, frozen=True, rename="camel", kw_only=True):
     generated_name: bool = False
 
 
+class NamespaceLabels(Struct, frozen=True):
+    """A Namespace of an audited cluster."""
+
+    name: str
+    labels: dict[str, str] = {}
+
+
 class _Wrong(Struct, frozen=True):
     message: str
 
@@ -59,6 +66,7 @@ class Saved(Struct, frozen=True, rename="camel", kw_only=True):
     """A report. `errors`: what could not be read when it was written, so that it may not tell of everything.
 
     `known`: findings that a baseline covered. `exceptions_used`: on how many objects each exception covered something.
+    `namespaces`: those of the audited clusters.
     """
 
     command: str
@@ -68,6 +76,7 @@ class Saved(Struct, frozen=True, rename="camel", kw_only=True):
     known: list[Finding] = []
     rules: list[_Rule] = []
     exceptions_used: dict[str, int] = {}
+    namespaces: list[NamespaceLabels] = []
 
     @property
     def of_log(self) -> bool:

@@ -14,12 +14,15 @@ from webhook.policy.evaluation import Validator
 from webhook.policy.policyset import Binding, Policy, PolicySet
 from webhook.rollout.evidence import Evidence, Hit
 
-State = Literal["ready", "hit", "unknown", "done"]
+State = Literal["ready", "hit", "later", "unknown", "done"]
 
-STATES: Final[tuple[State, ...]] = ("ready", "hit", "unknown", "done")
+STATES: Final[tuple[State, ...]] = ("ready", "hit", "later", "unknown", "done")
 
 FRESH: Final = timedelta(days=1)
 """How old the newest event of the logs, and a report, may be."""
+
+REST: Final = "the rest"
+"""In place of a ring: the namespaces of no ring, and cluster-scoped objects."""
 
 _SHOWN: Final = 3
 
@@ -38,9 +41,22 @@ class Edit(Struct, frozen=True):
         return [*actions, self.action] if self.last else [self.action, *actions]
 
 
+class Addition(Struct, frozen=True):
+    """A binding for a ring: that of the step with the labels of the ring, and this name. `excludes`: it has to leave
+    cluster-scoped objects out."""
+
+    name: str
+    labels: tuple[tuple[str, str], ...]
+    excludes: bool
+
+
 class Step(Struct, frozen=True):
     """How a binding stands. ready: `edit` is proposed. hit: by `hits`, and `beyond` more of which nothing is kept.
-    unknown: `why` says what evidence is missing. done: it denies."""
+    later: another ring comes first. unknown: `why` says what evidence is missing. done: it denies.
+
+    `ring`: where the step is taken: the text of a ring, REST, or "" for all that the binding is about. `adds`: with the
+    step the ring gets a binding of its own, and this one stays as it is.
+    """
 
     binding: Binding
     state: State
@@ -48,6 +64,8 @@ class Step(Struct, frozen=True):
     edit: Edit | None = None
     hits: tuple[Hit, ...] = ()
     beyond: int = 0
+    ring: str = ""
+    adds: Addition | None = None
 
     @property
     def proposed(self) -> list[str]:
@@ -66,26 +84,25 @@ def next_edit(actions: Sequence[str]) -> Edit | None:
     return Edit("Deny", instead_of="Warn")
 
 
-def steps(
-    policies: PolicySet,
-    found: Evidence,
-    now: datetime,
-    days: int,
-    changed: Callable[[str], float | str | None],
-    logs: bool,
-) -> list[Step]:
-    """The step of each binding of a validating policy, by the names of policy and binding.
+def steps(policies: PolicySet, judging: Judging) -> list[Step]:
+    """The step of each binding of a validating policy, by the names of policy and binding."""
+    return [judging.step(policy, binding) for policy, binding in bound(policies)]
+
+
+def judging(
+    found: Evidence, now: datetime, days: int, changed: Callable[[str], float | str | None], logs: bool
+) -> Judging:
+    """What steps are judged by.
 
     days: how long nobody must have been hit. changed: since when a file is as it is, in seconds since the epoch; None
     if it is not committed; a text if that cannot be known. logs: whether audit logs were given.
     """
-    lacking = _lacking(found, now, days, logs)
-    made = [
-        _step(policy, binding, found, now, days, changed, lacking)
-        for policy in policies.validating
-        for binding in policy.bindings
-    ]
-    return sorted(made, key=lambda each: (each.binding.policy, each.binding.name))
+    return Judging(found, now, days, changed, _lacking(found, now, days, logs))
+
+
+def bound(policies: PolicySet) -> list[tuple[Policy[Validator], Binding]]:
+    """The bindings of validating policies, by the names of policy and binding."""
+    return [(policy, binding) for policy in policies.validating for binding in policy.bindings]
 
 
 def _lacking(found: Evidence, now: datetime, days: int, logs: bool) -> list[str]:
@@ -110,51 +127,67 @@ def _lacking(found: Evidence, now: datetime, days: int, logs: bool) -> list[str]
     return said
 
 
-def _step(
-    policy: Policy[Validator],
-    binding: Binding,
-    found: Evidence,
-    now: datetime,
-    days: int,
-    changed: Callable[[str], float | str | None],
-    lacking: Sequence[str],
-) -> Step:
-    edit = next_edit(binding.actions)
-    if edit is None:
-        return Step(binding, "done", "denies")
-    key = (policy.name, binding.name)
-    hits = tuple(sorted(found.hits.get(key, ()), key=lambda hit: (hit.owner, hit.namespace, hit.kind, hit.name)))
-    beyond = found.beyond.get(key, 0)
-    if edit.action == "Audit":  # harms nobody, and without it there is no evidence
-        why = "what it says under Warn is in no log; under Audit too it is"
-        return Step(binding, "ready", why, edit, hits, beyond)
-    if hits or beyond:
-        return Step(binding, "hit", _whom(hits, beyond), None, hits, beyond)
-    missing = [*lacking, *_young((binding.file, policy.file), now, days, changed)]
-    if found.audited is not None and policy.name not in found.audited:
-        missing.append("the audit did not judge by this policy")
-    if missing:
-        return Step(binding, "unknown", "; ".join(missing))
-    unjudged = counted(found.unjudged, "request") if found.unjudged else ""
-    but = f"; {unjudged} passed unjudged, as a webhook did not answer" if unjudged else ""
-    return Step(binding, "ready", f"nobody was hit in {counted(days, 'day')}{but}", edit)
+class Judging(Struct, frozen=True):
+    """What steps are judged by; see `judging`. `lacking`: what is missing for all bindings."""
+
+    found: Evidence
+    now: datetime
+    days: int
+    changed: Callable[[str], float | str | None]
+    lacking: Sequence[str]
+
+    def hits(self, binding: Binding) -> tuple[Hit, ...]:
+        """What the binding hits, by owner and name."""
+        hits = self.found.hits.get((binding.policy, binding.name), ())
+        return tuple(sorted(hits, key=lambda hit: (hit.owner, hit.namespace, hit.kind, hit.name)))
+
+    def beyond(self, binding: Binding) -> int:
+        """How many more hits there are of which nothing is kept."""
+        return self.found.beyond.get((binding.policy, binding.name), 0)
+
+    def step(self, policy: Policy[Validator], binding: Binding) -> Step:
+        """The step of a binding, in all that it is about."""
+        edit = next_edit(binding.actions)
+        if edit is None:
+            return Step(binding, "done", "denies")
+        hits, beyond = self.hits(binding), self.beyond(binding)
+        if edit.action == "Audit":  # harms nobody, and without it there is no evidence
+            why = "what it says under Warn is in no log; under Audit too it is"
+            return Step(binding, "ready", why, edit, hits, beyond)
+        if hits or beyond:
+            return Step(binding, "hit", whom(hits, beyond), None, hits, beyond)
+        if missing := self.missing(policy, binding):
+            return Step(binding, "unknown", "; ".join(missing))
+        return Step(binding, "ready", self.nobody(), edit)
+
+    def missing(self, policy: Policy[Validator], binding: Binding) -> list[str]:
+        """What evidence is missing for a step of the binding."""
+        missing = [*self.lacking, *self.young((binding.file, policy.file))]
+        if self.found.audited is not None and policy.name not in self.found.audited:
+            missing.append("the audit did not judge by this policy")
+        return missing
+
+    def nobody(self, but: str = "") -> str:
+        """Why a step is ready."""
+        unjudged = counted(self.found.unjudged, "request") if self.found.unjudged else ""
+        passed = f"; {unjudged} passed unjudged, as a webhook did not answer" if unjudged else ""
+        return f"nobody {but}was hit in {counted(self.days, 'day')}{passed}"
+
+    def young(self, files: Iterable[str]) -> list[str]:
+        """What is wrong with the age of files, as of a binding and its policy: evidence is about them as they are."""
+        said = []
+        for file in dict.fromkeys(files):
+            since = self.changed(file)
+            if since is None:
+                said.append(f"{file} is not committed")
+            elif isinstance(since, str):
+                said.append(since)
+            elif (age := self.now - datetime.fromtimestamp(since, UTC)) < timedelta(days=self.days):
+                said.append(f"{file} was changed {counted(max(age.days, 0), 'day')} ago")
+        return said
 
 
-def _young(files: Iterable[str], now: datetime, days: int, changed: Callable[[str], float | str | None]) -> list[str]:
-    """What is wrong with the age of the binding and of its policy: evidence is about them as they are."""
-    said = []
-    for file in dict.fromkeys(files):
-        since = changed(file)
-        if since is None:
-            said.append(f"{file} is not committed")
-        elif isinstance(since, str):
-            said.append(since)
-        elif (age := now - datetime.fromtimestamp(since, UTC)) < timedelta(days=days):
-            said.append(f"{file} was changed {counted(max(age.days, 0), 'day')} ago")
-    return said
-
-
-def _whom(hits: Sequence[Hit], beyond: int) -> str:
+def whom(hits: Sequence[Hit], beyond: int) -> str:
     """How many objects are hit, and whose they are, the owners of most first."""
     owners: dict[str, int] = {}
     for hit in hits:

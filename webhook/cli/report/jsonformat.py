@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+import msgspec
 import orjson
 
 from webhook.cli.report.model import LEVELS, Case, Diff, Exempted, Finding, Fix, Level, Place, Report, Rule
@@ -75,6 +76,8 @@ def fields(report: Report) -> Iterator[tuple[str, Any]]:
         from webhook.cli.report import scoreviews  # where it is asked for
 
         yield "scores", scoreviews.value(report.scores)
+    if report.namespaces:
+        yield "namespaces", (msgspec.to_builtins(each) for each in report.namespaces)
     if report.history:
         from webhook.cli.report import history
 

@@ -267,6 +267,14 @@ class Past(Struct, frozen=True, kw_only=True):
     complete: bool = True
 
 
+class Namespace(Struct, frozen=True):
+    """A Namespace of an audited cluster, with its labels."""
+
+    cluster: str
+    name: str
+    labels: Mapping[str, str]
+
+
 class Report(Struct, frozen=True, kw_only=True):
     """All that a run came to. The order is that of the inputs, and the same in every run.
 
@@ -280,7 +288,7 @@ class Report(Struct, frozen=True, kw_only=True):
     left out on demand, `hidden_denied` and `hidden_failing` those among them that deny, and that fail the run.
     `exceptions_used`: on how many objects each exception covered something. `at`: of an audit of objects, when it
     ended, such as "2026-11-29T20:00:04Z"; else "". `history`: the last audits, the oldest first, this one at the end;
-    empty if they are not kept.
+    empty if they are not kept. `namespaces`: the Namespaces of the audited clusters.
     `elsewhere`: of files of another revision than the work tree's, the name in this report, `REVISION:PATH` -> the path
     from the current folder, for formats whose readers look for the file there. `advice`: a line of the text, for
     people, on what to do next. `verbose`, `shows_diffs`,
@@ -307,6 +315,7 @@ class Report(Struct, frozen=True, kw_only=True):
     hidden_failing: int = 0
     exceptions_used: Mapping[str, int] = {}
     at: str = ""
+    namespaces: Sequence[Namespace] = ()
     history: Sequence[Past] = ()
     elsewhere: Mapping[str, str] = {}
     advice: str = ""

@@ -51,6 +51,14 @@ def rollout(
             help="Reviews that serve --record has written, decided by today's tree; may be repeated.",
         ),
     ] = None,
+    ring: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--ring",
+            metavar="LABELS",
+            help="Take each step first in namespaces with these labels, such as env=dev; may be repeated, in order.",
+        ),
+    ] = None,
     days: Annotated[
         int, typer.Option("--days", metavar="N", help="How long nobody must have been hit, by logs of each day.")
     ] = 14,
@@ -68,16 +76,23 @@ def rollout(
     """Propose the next step of each binding: from Audit to Warn, from Warn to Deny.
 
     A step is ready if nothing that is there and no request of the last days broke the policy, the evidence covers the
-    whole time, and the policy and its binding have not changed in it. What is hit is listed with its owner.
+    whole time, and the policy and its binding have not changed in it. What is hit is listed with its owner. By ring, a
+    step is a binding of its own for the namespaces of the ring.
 
     Exit code: **0**, **2** the run itself failed, and nothing is written: a bad policy, a bad option, a bad report.
     """
 
     def run() -> int:
+        from webhook.rollout.rings import parse_all
+
         if bundles := [each for each in trees(policies) if is_bundle(each)]:
             raise NotGiven(f"--policies: {bundles[0]}: a bundle has no files to change; name the folder it is made of")
         if not 1 <= days <= _MOST_DAYS:
             raise NotGiven(f"--days: expected a number from 1 to {_MOST_DAYS}, got {days}")
+        try:
+            in_order = parse_all(ring or ())
+        except ValueError as error:
+            raise NotGiven(f"--ring: {error}") from None
         tree = running.tree(policies, version, policy_imports, Bundles())
         if unknown := sorted({*(policy or ())} - tree.names):
             raise NotGiven(f"--policy: the policy tree has no policy {unknown[0]!r}")
@@ -87,7 +102,7 @@ def rollout(
         from webhook.cli.rollout import stepstext
         from webhook.cli.streams import put
         from webhook.recordings.reading import NoRecording
-        from webhook.rollout import evidence, steps
+        from webhook.rollout import evidence, ringsteps, steps
         from webhook.rollout.recorded import judged
 
         since = now - timedelta(days=days)
@@ -95,13 +110,15 @@ def rollout(
             found = evidence.evidence(reports, log or (), since, judged(recording or (), tree, since))
         except NoRecording as error:
             raise NotGiven(f"--recording: {error}") from None
+        found.namespaces.written(tree.objects)
         for problem in (*found.problems, *found.unread):
             _say(str(problem))
-        every = steps.steps(tree, found, now, days, steps.history(), bool(log))
+        judging = steps.judging(found, now, days, steps.history(), bool(log))
+        every = ringsteps.ring_steps(tree, judging, in_order) if in_order else steps.steps(tree, judging)
         shown = [each for each in every if not policy or each.binding.policy in policy]
         written = stepstext.as_json if output is Format.JSON else stepstext.as_text
         text = "" if patch is None else _patched(shown)
-        if not put(written(shown)):
+        if not put(written(shown, by_ring=bool(in_order))):
             return FAILED
         return PASSED if patch is None else _written(text, patch)
 

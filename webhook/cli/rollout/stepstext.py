@@ -14,14 +14,16 @@ from webhook.rollout.steps import STATES, Step
 from webhook.visible import visible
 
 _HEAD: Final = ("STATE", "NOW", "NEXT", "BINDING", "POLICY", "WHY")
+_BY_RING: Final = ("STATE", "NOW", "NEXT", "RING", "BINDING", "POLICY", "WHY")
 _SHOWN: Final = 10
 """Hits of a binding that the table lists; JSON has all of them."""
 
 
-def as_text(found: Sequence[Step]) -> Iterator[str]:
-    """One line for each binding, below it what it hits, and a line that counts all."""
+def as_text(found: Sequence[Step], *, by_ring: bool = False) -> Iterator[str]:
+    """One line for each binding, below it what it hits, and a line that counts all. by_ring: one for each ring."""
     if found:
-        lines = aligned([_HEAD, *map(_row, found)])
+        rows = [_row(each, by_ring=by_ring) for each in found]
+        lines = aligned([_BY_RING if by_ring else _HEAD, *rows])
         for line, step in zip(lines, (None, *found), strict=True):
             yield f"{line}\n"
             if step is not None:
@@ -30,14 +32,18 @@ def as_text(found: Sequence[Step]) -> Iterator[str]:
                     yield f"    and {len(step.hits) + step.beyond - _SHOWN:,} more\n"
     counts = Counter(each.state for each in found)
     said = ", ".join(f"{counts[state]:,} {state}" for state in STATES if counts[state])
-    yield f"{counted(len(found), 'binding')}{f': {said}' if said else ''}\n"
+    bindings = counted(len({(each.binding.policy, each.binding.name) for each in found}), "binding")
+    steps = f", {counted(len(found), 'step')}" if by_ring else ""
+    yield f"{bindings}{steps}{f': {said}' if said else ''}\n"
 
 
-def _row(each: Step) -> tuple[str, ...]:
+def _row(each: Step, *, by_ring: bool) -> tuple[str, ...]:
     after = ", ".join(each.proposed) if each.edit is not None else "-"
     binding = each.binding
-    now = ", ".join(binding.actions)
-    return each.state, now, after, visible(binding.name), visible(binding.policy), visible(each.why)
+    ring = (visible(each.ring) or "-",) if by_ring else ()
+    name = f"{binding.name} + {each.adds.name}" if each.adds is not None else binding.name
+    said = (visible(name), visible(binding.policy), visible(each.why))
+    return (each.state, ", ".join(binding.actions), after, *ring, *said)
 
 
 def _hit(hit: Hit) -> str:
@@ -46,19 +52,21 @@ def _hit(hit: Hit) -> str:
     return f"{visible(hit.owner) or '-'}: {visible(hit.kind)} {visible(name)}: {times}: {visible(hit.message)}"
 
 
-def as_json(found: Sequence[Step]) -> Iterator[str]:
+def as_json(found: Sequence[Step], *, by_ring: bool = False) -> Iterator[str]:
     """The same as one object: `bindings`, and in `summary` how many there are, and in each state."""
     counts = Counter(each.state for each in found)
-    summary = {"bindings": len(found)}
+    summary = {"bindings": len({(each.binding.policy, each.binding.name) for each in found})}
     summary |= {str(state): counts[state] for state in STATES}
-    yield dumped({"bindings": [_value(each) for each in found], "summary": summary}) + "\n"
+    yield dumped({"bindings": [_value(each, by_ring=by_ring) for each in found], "summary": summary}) + "\n"
 
 
-def _value(each: Step) -> dict[str, Any]:
+def _value(each: Step, *, by_ring: bool) -> dict[str, Any]:
     binding = each.binding
+    of_ring = {"ring": each.ring or None, "adds": each.adds.name if each.adds is not None else None}
     return {
         "binding": binding.name,
         "policy": binding.policy,
+        **(of_ring if by_ring else {}),
         "file": binding.file,
         "line": binding.line,
         "state": each.state,
