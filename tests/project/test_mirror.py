@@ -135,7 +135,6 @@ convert/kyverno/context: convert/test_whole
 convert/kyverno/images: convert/kyverno/test_documented
 convert/kyverno/jmesfunctions: convert/kyverno/test_expressions
 convert/kyverno/match: convert/test_whole
-convert/kyverno/mutation: convert/test_whole
 convert/kyverno/patterns: convert/test_whole
 convert/kyverno/podcontrols: convert/kyverno/test_podsecurity
 convert/kyverno/podviews: convert/kyverno/test_podsecurity

@@ -129,9 +129,9 @@ class PolicySet:
     """
 
     __slots__ = (
+        "_asked",
         "_kept",
         "_mutating",
-        "_sharing",
         "_subsets",
         "_validating",
         "notes",
@@ -163,7 +163,7 @@ class PolicySet:
         self.target = target
         self._kept: dict[_Kind, _Candidates] = {}
         self._subsets: dict[FailurePolicy, PolicySet] = {}
-        self._sharing = False
+        self._asked: dict[str, Policy[Validator]] = {}
 
     @property
     def validating(self) -> tuple[Policy[Validator], ...]:
@@ -279,29 +279,31 @@ class PolicySet:
             kind = (*kind, request.request_resource, request.request_subresource)  # converted
         kept = self._kept.get(kind)
         if kept is None:
-            if not self._sharing:
-                self._share()
             key, sent = RequestKey.of(request), RequestKey.sent(request)
             kept = _Candidates(_narrow(self._validating, key, sent), _narrow(self._mutating, key, sent))
+            self._share(candidate.policy for candidate in kept.validating)
             if sum(map(len, (*key, *sent))) <= 2 * _KEPT_LENGTH:
                 if len(self._kept) >= _KEPT_KINDS:
                     self._kept.clear()
                 self._kept[kind] = kept
         return kept
 
-    def _share(self) -> None:
-        """Tell the policies which values they have in common on one request. A policy that is evaluated more than once
-        on it, for several bindings or params, has them in common with itself."""
+    def _share(self, candidates: Iterable[Policy[Validator]]) -> None:
+        """Tell the policies that were candidates so far which values they have in common on one request. A policy that
+        is evaluated more than once on it, for several bindings or params, has them in common with itself. The others
+        are not asked: they may not be compiled yet."""
+        known = len(self._asked)
+        self._asked |= {policy.name: policy for policy in candidates}
+        if len(self._asked) == known:
+            return
         times: Counter[bytes] = Counter()
-        bound = [policy for policy in self._validating if policy.bindings]
-        for policy in bound:
+        for policy in self._asked.values():
             evaluations = sum(2 if each.param_ref and each.param_ref.selector else 1 for each in policy.bindings)
             for _, key in policy.evaluator.sharable:
                 times[key] += evaluations
         repeated = frozenset(key for key, count in times.items() if count > 1)
-        for policy in bound:
+        for policy in self._asked.values():
             policy.evaluator.share(repeated)
-        self._sharing = True
 
 
 def _without_cluster(policy: Policy[Evaluator_co]) -> Policy[Evaluator_co]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from tests.policy.trees import namespace, request
 from tests.timing import HANGING
 from tests.unmeasured import unmeasured
 from webhook.policy.cel import validating
@@ -116,3 +117,14 @@ def test_kinds_that_the_tree_defines_may_make_faults(compiled: list[str]) -> Non
     assert compiled == []
     load_tree(tree(file, TreeFile("crd.yaml", DEFINITION.encode())))
     assert compiled == ["replica-bounds"]
+
+
+def test_what_no_request_matches_is_not_compiled(compiled: list[str]) -> None:
+    """Policies tell each other what they have in common; those that nothing was asked of are left out of that."""
+    policies = load(LIBRARY)
+    asked = request(namespace("shop"), resource="v1/namespaces", kind="Namespace")
+    candidates = {each.policy.name for each in policies.validators_for(asked)}
+    assert "pod-security-labels" in compiled
+    assert set(compiled) <= candidates
+    policies.validators_for(request())
+    assert "pod-security-baseline" in set(compiled) - candidates

@@ -17,7 +17,7 @@ _SOURCES: Final = {
 CONFIG_MAP: Final = {"apiVersion": "v1", "kind": "ConfigMap"}
 NEWER: Final = "(object == null ? oldObject : object)"
 """request.object for Kyverno, where a rule is about deletion too: then it is the old one."""
-_OLDER: Final = "(oldObject == null ? dyn({}) : oldObject)"
+OLDER: Final = "(oldObject == null ? dyn({}) : oldObject)"
 
 
 def pod_of(subject: str) -> str:
@@ -41,7 +41,7 @@ class Context:
     whether it applies to deletion. ignores: whether errors of the rule let a request pass. param_ref: of the binding.
     """
 
-    def __init__(self, outcome: Outcome, *, root: str = "object", old: str = _OLDER, deletes: bool = False) -> None:
+    def __init__(self, outcome: Outcome, *, root: str = "object", old: str = OLDER, deletes: bool = False) -> None:
         self.root, self.deletes, self.ignores = root, deletes, False
         self.translator = Translator({}, NEWER if deletes and root == "object" else root, old)
         self.translator.names["images"] = Missing("the variable images in a rule that is not about Pods alone")

@@ -14,6 +14,9 @@ from msgspec import Struct
 from webhook.cel import CompileError, types
 from webhook.convert import celtext, compiled, standard
 from webhook.convert.kyverno import celkinds, match, podcontrols
+from webhook.convert.kyverno.conditions import conditions as conditions_of
+from webhook.convert.kyverno.context import NEWER, OLDER
+from webhook.convert.kyverno.expressions import Translator
 from webhook.convert.kyverno.podcontrols import Exclusion
 from webhook.convert.model import JSONObject, Outcome, Unsupported, listing, mapping, texts
 from webhook.paths import Path
@@ -58,9 +61,10 @@ def exempted(outcome: Outcome) -> list[Exempted]:
 
 
 def _matched(spec: dict[str, object], outcome: Outcome) -> list[Exempted]:
-    if unknown := sorted(spec.keys() - {"background", "match", "exceptions", "podSecurity"}):
+    if unknown := sorted(spec.keys() - {"background", "match", "exceptions", "podSecurity", "conditions"}):
         raise Unsupported(f"{unknown[0]} of an exception", ("spec", unknown[0]))
     condition = match.condition_of(spec.get("match"), ("spec", "match"))
+    condition = celtext.conjunction([condition, _met(spec.get("conditions"), ("spec", "conditions"))])
     place: Path = ("spec", "podSecurity")
     listed = listing(spec.get("podSecurity"), "podSecurity", place)
     controls = tuple(podcontrols.exclusions(listed, place, outcome.differs))
@@ -77,6 +81,14 @@ def _matched(spec: dict[str, object], outcome: Outcome) -> list[Exempted]:
     if not found:
         raise Unsupported("an exception that names no policy", ("spec",))
     return found
+
+
+def _met(given: object, at: Path) -> str:
+    """Whether the conditions of an exception are met. One about a variable that is missing is not."""
+    translator = Translator({}, NEWER, OLDER)
+    translator.demanded = []
+    met = conditions_of(given, translator, at)
+    return celtext.conjunction([*translator.demanded, met])
 
 
 def _in_cel(spec: dict[str, object], outcome: Outcome) -> list[Exempted]:

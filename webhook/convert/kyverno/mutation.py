@@ -7,16 +7,19 @@ Rules".
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from webhook.convert import celtext, jsonpatches
 from webhook.convert.kyverno import conditions, variables
 from webhook.convert.kyverno.context import Context
-from webhook.convert.kyverno.expressions import Scalar
+from webhook.convert.kyverno.expressions import Lists, Scalar, Stream, Translator
 from webhook.convert.kyverno.patterns import Patterns, anchor
+from webhook.convert.kyverno.validation import listed as listed_in
 from webhook.convert.model import JSONObject, Unsupported, listing, mapping
 from webhook.convert.standard import Rule
 from webhook.documents import syntax
+from webhook.lazypatterns import lazily
 from webhook.paths import Path
 
 MAPS: Final = frozenset(
@@ -28,6 +31,11 @@ KEYS: Final = {
     "hostAliases": "ip", "topologySpreadConstraints": "topologyKey",
 }  # fmt: skip
 """Lists that are merged by a key -> the key. A Service's ports have another: those of containers are meant."""
+_EACH: Final = frozenset(
+    {"list", "preconditions", "patchStrategicMerge", "patchesJson6902", "context", "elementScope", "order"}
+)
+_INDEX: Final = lazily(r"\{\{ *elementIndex0? *\}\}")
+_PLAIN_LIST: Final = lazily(r"request\.object\.(?P<path>[A-Za-z0-9_]+(?:\.[A-Za-z0-9_]+)*)(?:\[\])?")
 _DEEPEST: Final = 20
 _MOST: Final = 100  # operations of a JSON patch
 
@@ -46,10 +54,13 @@ def mutate(given: JSONObject, rule: Rule, context: Context, at: Path) -> None:
     for index, each in enumerate(listing(given.get("foreach"), "foreach", (*at, "foreach"))):
         entry = mapping(each, "a foreach", (*at, "foreach", index))
         place = (*at, "foreach", index)
-        if unknown := sorted(
-            entry.keys() - {"list", "preconditions", "patchStrategicMerge", "context", "elementScope"}
-        ):
+        if unknown := sorted(entry.keys() - _EACH):
             raise Unsupported(f"mutate.foreach.{unknown[0]}", (*place, unknown[0]))
+        if "patchesJson6902" in entry:
+            if "patchStrategicMerge" in entry:
+                raise Unsupported("a foreach with patchStrategicMerge and patchesJson6902", place)
+            _each_json6902(entry, rule, context, place)
+            continue
         context.read(entry.get("context"), (*place, "context"))
         patch = mapping(entry.get("patchStrategicMerge"), "patchStrategicMerge", place)
         _Merge(rule, context, entry, place).patch(patch, (*place, "patchStrategicMerge"))
@@ -243,6 +254,12 @@ class _Merge:
 
 
 def _json6902(given: Any, rule: Rule, context: Context, at: Path) -> None:
+    expression = jsonpatches.expression(_operations(given, at), _writer(context, at), at)
+    rule.mutations.append({"patchType": "JSONPatch", "jsonPatch": {"expression": expression}})
+
+
+def _operations(given: Any, at: Path) -> list[JSONObject]:
+    """The operations of patchesJson6902, a text of YAML. Raises Unsupported."""
     if not isinstance(given, str):
         raise Unsupported("patchesJson6902 that is no text", at)
     try:
@@ -252,11 +269,91 @@ def _json6902(given: Any, rule: Rule, context: Context, at: Path) -> None:
     operations = roots[0].value if len(roots) == 1 else None
     if not isinstance(operations, list) or not operations or len(operations) > _MOST:
         raise Unsupported(f"patchesJson6902 that is no list of 1 to {_MOST} operations", at)
+    return [mapping(each, "an operation", at) for each in operations]
+
+
+def _writer(context: Context, at: Path) -> Callable[[Any], str]:
+    """What makes an expression of the value of an operation."""
 
     def write(value: Any) -> str:
         if isinstance(value, dict | list) and variables.has_variables(value):
             raise Unsupported("patchesJson6902 with variables within a list or a map", at)
         return context.translator.scalar(variables.value(value, context.translator)).cel
 
-    expression = jsonpatches.expression([mapping(each, "an operation", at) for each in operations], write, at)
-    rule.mutations.append({"patchType": "JSONPatch", "jsonPatch": {"expression": expression}})
+    return write
+
+
+def _each_json6902(entry: JSONObject, rule: Rule, context: Context, at: Path) -> None:
+    """A foreach with patchesJson6902: the operations of each element, in the order of the list or against it."""
+    place: Path = (*at, "patchesJson6902")
+    operations = [_indexed(each) for each in _operations(entry["patchesJson6902"], place)]
+    descending = _descending(entry, operations, context, at)
+    if len(operations) > 1:
+        _apart(entry, operations, place)
+    translator = context.translator
+    name = f"foreach{sum(each.startswith('foreach') for each, _ in rule.variables) + 1}"
+    listed = f"variables.{name}"
+    number, element = translator.fresh(), translator.fresh()
+    index = f"size({listed}) - 1 - {number}" if descending else number
+    outer = dict(translator.names)
+    rule.variables.append((name, _list(listed_in(entry, context, at), translator)))
+    translator.names |= {
+        "element": Scalar(f"{listed}[{index}]" if descending else element),
+        "elementIndex": Scalar(f"({index})" if descending else index, type="int"),
+    }
+    try:
+        context.read(entry.get("context"), (*at, "context"))
+        when = conditions.conditions(entry.get("preconditions"), translator, (*at, "preconditions"))
+        written = jsonpatches.written(operations, _writer(context, place), place, index)
+    finally:
+        translator.names = outer
+    terms = [
+        f"{listed}.transformList({number}, {element}, {celtext.conjunction([when, each.condition])}, {each.cel})"
+        for each in written
+    ]
+    rule.mutations.append({"patchType": "JSONPatch", "jsonPatch": {"expression": " +\n".join(terms)}})
+
+
+def _list(value: Stream | Lists, translator: Translator) -> str:
+    """The list that a foreach goes through."""
+    if isinstance(value, Lists):
+        return translator.elements(value)
+    whole = value.body == Scalar(value.variable) and value.condition == "true"
+    return value.base if whole else translator.materialized(value).cel
+
+
+def _indexed(operation: JSONObject) -> JSONObject:
+    """The operation, with the index in its paths spelt in one way."""
+    return operation | {
+        key: _INDEX.sub(jsonpatches.INDEX, operation[key])
+        for key in ("path", "from")
+        if isinstance(operation.get(key), str)
+    }
+
+
+def _descending(entry: JSONObject, operations: list[JSONObject], context: Context, at: Path) -> bool:
+    order = entry.get("order") or "Ascending"
+    if order not in ("Ascending", "Descending"):
+        raise Unsupported(f"the order {str(order)[:40]!r}: expected Ascending or Descending", (*at, "order"))
+    removes = any(
+        each.get("op") in ("remove", "move")
+        and str(each.get("path" if each["op"] == "remove" else "from")).endswith(jsonpatches.INDEX)
+        for each in operations
+    )
+    if removes and order == "Ascending":
+        text = "elements are removed from the last one to the first; Kyverno's indexes would shift in ascending order"
+        context.differs(at, text)
+    return removes or order == "Descending"
+
+
+def _apart(entry: JSONObject, operations: list[JSONObject], at: Path) -> None:
+    """Raises Unsupported unless all operations stay within their element: then those of all elements may be made
+    one operation after the other."""
+    plain = _PLAIN_LIST.fullmatch(str(entry.get("list")).strip())
+    prefix = (*plain["path"].split("."), jsonpatches.INDEX) if plain else ()
+    for each in operations:
+        for key in ("path", "from"):
+            steps = jsonpatches.steps(str(each[key])) if key in each else None
+            if steps and (not prefix or steps[: len(prefix)] != prefix or len(steps) == len(prefix)):
+                text = "a foreach with several operations, of which one changes other things than its element"
+                raise Unsupported(f"{text}: {each[key]}", at)
