@@ -56,6 +56,10 @@ def config(name: str, namespace: str = "shop", **labels: str) -> Object:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
 
 
+def namespace(name: str, **labels: str) -> Object:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
 def repository(folder: Path) -> Path:
     """A repository whose bindings are a month old, with an audit of today and a log of each day that find nothing."""
     made = folder / "repository"

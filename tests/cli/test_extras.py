@@ -88,3 +88,9 @@ def test_what_asks_a_cluster_names_its_extra(arguments: tuple[str, ...]) -> None
     assert run.returncode == 2, run.stdout
     assert "the client of clusters is not installed: pip install 'gatewright[cluster]'" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_what_reads_metrics_names_its_extra() -> None:
+    run = gatewright("rollout", "--policies", POLICIES, "--metrics", "README.md", without={"prometheus-client"})
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "--metrics needs prometheus_client, which is not installed: pip install 'gatewright[server]'" in run.stderr

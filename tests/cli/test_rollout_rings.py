@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.audit.clusters import Object, policy
-from tests.cli.rollouts import DAYS, EVIDENCE, NOW, audited, commit, config, logged
+from tests.audit.clusters import policy
+from tests.cli.rollouts import DAYS, EVIDENCE, NOW, audited, commit, config, logged, namespace
 from tests.cli.running import gatewright
 from tests.project import scratch
 from tests.recordings import making
@@ -50,10 +50,6 @@ spec:
       resources: ['*/*']
       scope: Cluster
 """
-
-
-def namespace(name: str, **labels: str) -> Object:
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 
 NAMESPACES = (

@@ -75,7 +75,7 @@ rollout/standing: cli/test_exceptions
 cli/rollout/standingtext: cli/test_exceptions
 rollout/steps: cli/test_rollout
 rollout/ringsteps: cli/test_rollout_rings
-rollout/namespaces: cli/test_rollout_rings
+rollout/scraped: cli/test_rollout_metrics
 cli/rollout/stepstext: cli/test_rollout
 cli/options: cli/test_check
 cli/report/celvalues: cli/test_explain

@@ -137,12 +137,17 @@ class _OfBinding:
             without = sum(not hit.of_namespace for hit in hits)
             said = f"; {without:,} of them cluster-scoped" if without else ""
             return Step(binding, "hit", f"{whom(hits, 0)}{said}", None, tuple(hits), ring=where)
+        counted_only = self._judging.counted_only(binding)
+        if counted_only and adds is None and where != REST:
+            return Step(binding, "hit", counted_only, ring=where)
         after = level(edit.applied(binding.actions))  # type: ignore[arg-type]
         if why := self._waits_for(earlier, after):
             return Step(binding, "later", why, ring=where)
         missing = [*self._judging.missing(self._policy, binding), *missing]
         if unknown:
             missing.append(_unknown(unknown))
+        if counted_only:
+            missing.append(f"{counted_only}; nobody knows in which namespaces")
         if self._beyond:
             missing.append(f"nothing is kept of requests on {counted(self._beyond, 'more object')}")
         if missing:

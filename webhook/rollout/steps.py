@@ -13,6 +13,7 @@ from webhook.counts import counted
 from webhook.policy.evaluation import Validator
 from webhook.policy.policyset import Binding, Policy, PolicySet
 from webhook.rollout.evidence import Evidence, Hit
+from webhook.rollout.scraped import Counted, Scraped
 
 State = Literal["ready", "hit", "later", "unknown", "done"]
 
@@ -90,14 +91,19 @@ def steps(policies: PolicySet, judging: Judging) -> list[Step]:
 
 
 def judging(
-    found: Evidence, now: datetime, days: int, changed: Callable[[str], float | str | None], logs: bool
+    found: Evidence,
+    now: datetime,
+    days: int,
+    changed: Callable[[str], float | str | None],
+    logs: bool,
+    metrics: Scraped | None = None,
 ) -> Judging:
     """What steps are judged by.
 
     days: how long nobody must have been hit. changed: since when a file is as it is, in seconds since the epoch; None
     if it is not committed; a text if that cannot be known. logs: whether audit logs were given.
     """
-    return Judging(found, now, days, changed, _lacking(found, now, days, logs))
+    return Judging(found, now, days, changed, _lacking(found, now, days, logs), metrics)
 
 
 def bound(policies: PolicySet) -> list[tuple[Policy[Validator], Binding]]:
@@ -128,13 +134,15 @@ def _lacking(found: Evidence, now: datetime, days: int, logs: bool) -> list[str]
 
 
 class Judging(Struct, frozen=True):
-    """What steps are judged by; see `judging`. `lacking`: what is missing for all bindings."""
+    """What steps are judged by; see `judging`. `lacking`: what is missing for all bindings. `metrics`: None if no
+    scrapes were given."""
 
     found: Evidence
     now: datetime
     days: int
     changed: Callable[[str], float | str | None]
     lacking: Sequence[str]
+    metrics: Scraped | None = None
 
     def hits(self, binding: Binding) -> tuple[Hit, ...]:
         """What the binding hits, by owner and name."""
@@ -156,6 +164,8 @@ class Judging(Struct, frozen=True):
             return Step(binding, "ready", why, edit, hits, beyond)
         if hits or beyond:
             return Step(binding, "hit", whom(hits, beyond), None, hits, beyond)
+        if said := self.counted_only(binding):
+            return Step(binding, "hit", said)
         if missing := self.missing(policy, binding):
             return Step(binding, "unknown", "; ".join(missing))
         return Step(binding, "ready", self.nobody(), edit)
@@ -167,11 +177,31 @@ class Judging(Struct, frozen=True):
             missing.append("the audit did not judge by this policy")
         return missing
 
+    def counted(self, binding: Binding) -> Counted | None:
+        """What the metrics have counted of the binding; None without metrics."""
+        return None if self.metrics is None else self.metrics.counted.get((binding.policy, binding.name), Counted())
+
+    def counted_only(self, binding: Binding) -> str:
+        """What the metrics say that neither logs nor recordings know anything of; "" if there is nothing."""
+        found = self.counted(binding)
+        if found is None or not found.findings:
+            return ""
+        if self.beyond(binding) or any(hit.requests for hit in self.hits(binding)):
+            return ""
+        results = ", ".join(f"{number:,} {result}" for result, number in sorted(found.results.items()))
+        first = f"{self.now - timedelta(days=self.days):%Y-%m-%d %H:%M} UTC"
+        older = f"; some may be older than {first}, of which there is no scrape" if found.older else ""
+        return f"the metrics count findings that are in no log: {results}{older}"
+
     def nobody(self, but: str = "") -> str:
         """Why a step is ready."""
         unjudged = counted(self.found.unjudged, "request") if self.found.unjudged else ""
         passed = f"; {unjudged} passed unjudged, as a webhook did not answer" if unjudged else ""
-        return f"nobody {but}was hit in {counted(self.days, 'day')}{passed}"
+        metrics = ""
+        if self.metrics is not None:
+            covered = min(self.metrics.covered / timedelta(days=1), self.days)
+            metrics = f"; metrics of {_processes(self.metrics.processes)} cover {covered:.1f} of them"
+        return f"nobody {but}was hit in {counted(self.days, 'day')}{passed}{metrics}"
 
     def young(self, files: Iterable[str]) -> list[str]:
         """What is wrong with the age of files, as of a binding and its policy: evidence is about them as they are."""
@@ -185,6 +215,10 @@ class Judging(Struct, frozen=True):
             elif (age := self.now - datetime.fromtimestamp(since, UTC)) < timedelta(days=self.days):
                 said.append(f"{file} was changed {counted(max(age.days, 0), 'day')} ago")
         return said
+
+
+def _processes(number: int) -> str:
+    return f"{number:,} process{'es' if number != 1 else ''}"
 
 
 def whom(hits: Sequence[Hit], beyond: int) -> str:

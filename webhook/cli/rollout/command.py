@@ -51,6 +51,12 @@ def rollout(
             help="Reviews that serve --record has written, decided by today's tree; may be repeated.",
         ),
     ] = None,
+    metrics: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metrics", metavar="FILE", help="What /metrics of a server has answered, at some time; may be repeated."
+        ),
+    ] = None,
     ring: Annotated[
         list[str] | None,
         typer.Option(
@@ -104,21 +110,30 @@ def rollout(
         from webhook.recordings.reading import NoRecording
         from webhook.rollout import evidence, ringsteps, steps
         from webhook.rollout.recorded import judged
+        from webhook.rollout.scraped import ScrapeError, scraped
 
         since = now - timedelta(days=days)
         try:
             found = evidence.evidence(reports, log or (), since, judged(recording or (), tree, since))
         except NoRecording as error:
             raise NotGiven(f"--recording: {error}") from None
+        try:
+            counted = scraped(metrics, since, now) if metrics else None
+        except ScrapeError as error:
+            raise NotGiven(f"--metrics {error}") from None
         found.namespaces.written(tree.objects)
         for problem in (*found.problems, *found.unread):
             _say(str(problem))
-        judging = steps.judging(found, now, days, steps.history(), bool(log))
+        judging = steps.judging(found, now, days, steps.history(), bool(log), counted)
         every = ringsteps.ring_steps(tree, judging, in_order) if in_order else steps.steps(tree, judging)
         shown = [each for each in every if not policy or each.binding.policy in policy]
-        written = stepstext.as_json if output is Format.JSON else stepstext.as_text
         text = "" if patch is None else _patched(shown)
-        if not put(written(shown, by_ring=bool(in_order))):
+        by_ring = bool(in_order)
+        if output is Format.JSON:
+            written = stepstext.as_json(shown, by_ring=by_ring, metrics=counted)
+        else:
+            written = stepstext.as_text(shown, by_ring=by_ring)
+        if not put(written):
             return FAILED
         return PASSED if patch is None else _written(text, patch)
 

@@ -10,6 +10,7 @@ from webhook.cli.report.jsonformat import dumped
 from webhook.cli.report.plain import aligned
 from webhook.counts import counted
 from webhook.rollout.evidence import Hit
+from webhook.rollout.scraped import Scraped
 from webhook.rollout.steps import STATES, Step
 from webhook.visible import visible
 
@@ -52,16 +53,26 @@ def _hit(hit: Hit) -> str:
     return f"{visible(hit.owner) or '-'}: {visible(hit.kind)} {visible(name)}: {times}: {visible(hit.message)}"
 
 
-def as_json(found: Sequence[Step], *, by_ring: bool = False) -> Iterator[str]:
-    """The same as one object: `bindings`, and in `summary` how many there are, and in each state."""
+def as_json(found: Sequence[Step], *, by_ring: bool = False, metrics: Scraped | None = None) -> Iterator[str]:
+    """The same as one object: `bindings`, and in `summary` how many there are, and in each state. metrics: what they
+    have counted of each binding stands there too, and how much of the time they cover.
+    """
     counts = Counter(each.state for each in found)
     summary = {"bindings": len({(each.binding.policy, each.binding.name) for each in found})}
     summary |= {str(state): counts[state] for state in STATES}
-    yield dumped({"bindings": [_value(each, by_ring=by_ring) for each in found], "summary": summary}) + "\n"
+    of = {}
+    if metrics is not None:
+        covered = round(metrics.covered.total_seconds() / 86400, 2)
+        of = {"metrics": {"processes": metrics.processes, "daysCovered": covered}}
+    yield (
+        dumped({"bindings": [_value(each, metrics, by_ring=by_ring) for each in found], "summary": summary, **of})
+        + "\n"
+    )
 
 
-def _value(each: Step, *, by_ring: bool) -> dict[str, Any]:
+def _value(each: Step, metrics: Scraped | None, *, by_ring: bool) -> dict[str, Any]:
     binding = each.binding
+    counted = metrics.counted.get((binding.policy, binding.name)) if metrics is not None else None
     of_ring = {"ring": each.ring or None, "adds": each.adds.name if each.adds is not None else None}
     return {
         "binding": binding.name,
@@ -75,6 +86,7 @@ def _value(each: Step, *, by_ring: bool) -> dict[str, Any]:
         "why": each.why,
         "hits": [_hit_value(hit) for hit in each.hits],
         "hitsNotKept": each.beyond,
+        **({} if metrics is None else {"counted": counted.results if counted is not None else {}}),
     }
 
 
