@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from msgspec.structs import replace
@@ -106,8 +106,8 @@ def test_every_case_of_the_shipped_policies_is_explained_as_it_is_decided() -> N
     compared: list[Evaluation] = []
     policies = PolicySet(
         [
-            replace(policy, held=Compared(policy.evaluator, compared))
-            if isinstance(policy.evaluator, CELValidator)
+            policy.evaluated_by(lambda validator: Compared(cast("CELValidator", validator), compared))
+            if policy.language == "cel"
             else policy
             for policy in loaded.validating
         ],
