@@ -13,9 +13,9 @@ from typing import Any, Final
 from webhook.convert import celtext, jsonpatches
 from webhook.convert.kyverno import conditions, variables
 from webhook.convert.kyverno.context import Context
-from webhook.convert.kyverno.expressions import Lists, Scalar, Stream, Translator
+from webhook.convert.kyverno.expressions import Scalar
 from webhook.convert.kyverno.patterns import Patterns, anchor
-from webhook.convert.kyverno.validation import listed as listed_in
+from webhook.convert.kyverno.validation import elements, listed
 from webhook.convert.model import JSONObject, Unsupported, listing, mapping
 from webhook.convert.standard import Rule
 from webhook.documents import syntax
@@ -292,13 +292,13 @@ def _each_json6902(entry: JSONObject, rule: Rule, context: Context, at: Path) ->
         _apart(entry, operations, place)
     translator = context.translator
     name = f"foreach{sum(each.startswith('foreach') for each, _ in rule.variables) + 1}"
-    listed = f"variables.{name}"
+    all_of = f"variables.{name}"
     number, element = translator.fresh(), translator.fresh()
-    index = f"size({listed}) - 1 - {number}" if descending else number
+    index = f"size({all_of}) - 1 - {number}" if descending else number
     outer = dict(translator.names)
-    rule.variables.append((name, _list(listed_in(entry, context, at), translator)))
+    rule.variables.append((name, elements(listed(entry, context, at), translator)))
     translator.names |= {
-        "element": Scalar(f"{listed}[{index}]" if descending else element),
+        "element": Scalar(f"{all_of}[{index}]" if descending else element),
         "elementIndex": Scalar(f"({index})" if descending else index, type="int"),
     }
     try:
@@ -308,18 +308,10 @@ def _each_json6902(entry: JSONObject, rule: Rule, context: Context, at: Path) ->
     finally:
         translator.names = outer
     terms = [
-        f"{listed}.transformList({number}, {element}, {celtext.conjunction([when, each.condition])}, {each.cel})"
+        f"{all_of}.transformList({number}, {element}, {celtext.conjunction([when, each.condition])}, {each.cel})"
         for each in written
     ]
     rule.mutations.append({"patchType": "JSONPatch", "jsonPatch": {"expression": " +\n".join(terms)}})
-
-
-def _list(value: Stream | Lists, translator: Translator) -> str:
-    """The list that a foreach goes through."""
-    if isinstance(value, Lists):
-        return translator.elements(value)
-    whole = value.body == Scalar(value.variable) and value.condition == "true"
-    return value.base if whole else translator.materialized(value).cel
 
 
 def _indexed(operation: JSONObject) -> JSONObject:

@@ -11,11 +11,12 @@ from webhook.convert import celtext
 from webhook.convert.kyverno import conditions, jmespath, variables
 from webhook.convert.kyverno.context import Context
 from webhook.convert.kyverno.exempting import Exempted
-from webhook.convert.kyverno.expressions import Lists, Scalar, Stream, Value, as_list
+from webhook.convert.kyverno.expressions import Lists, Scalar, Stream, Translator, Value, as_list
 from webhook.convert.kyverno.patterns import Pattern, Patterns
 from webhook.convert.kyverno.podsecurity import pod_security
 from webhook.convert.model import JSONObject, Unfinished, Unsupported, listing, mapping
 from webhook.convert.standard import Rule
+from webhook.lazypatterns import lazily
 from webhook.paths import Path
 
 _ADVICE: Final = {
@@ -23,6 +24,7 @@ _ADVICE: Final = {
     "assert": "validate.assert: assertion trees",
 }
 _DEEPEST: Final = 4  # levels of foreach
+_WORD: Final = lazily(r"[A-Za-z0-9_]+")
 _KNOWN: Final = frozenset(
     {
         "message", "failureAction", "failureActionOverrides", "allowExistingViolations", "pattern", "anyPattern",
@@ -131,9 +133,12 @@ def _foreach(given: JSONObject, context: Context, at: Path, depth: int) -> str:
         raise Unsupported(f"foreach.{unknown[0]}", (*at, unknown[0]))
     value = listed(given, context, at)
     outer = dict(context.translator.names)
+    number = context.translator.fresh()
 
     def test(element: Scalar) -> str:
-        context.translator.names = outer | {"element": element}
+        index = Scalar(number, type="int")
+        own = {"element": element, "elementIndex": index, f"element{depth}": element, f"elementIndex{depth}": index}
+        context.translator.names = outer | own
         try:
             context.read(given.get("context"), (*at, "context"))
             when = conditions.conditions(given.get("preconditions"), context.translator, (*at, "preconditions"))
@@ -147,7 +152,19 @@ def _foreach(given: JSONObject, context: Context, at: Path, depth: int) -> str:
         finally:
             context.translator.names = outer
 
-    return context.translator.quantified(value, test, every=True)
+    made = context.translator.quantified(value, test, every=True)
+    if number not in _WORD.findall(made):
+        return made
+    variable = context.translator.fresh()
+    return f"{elements(value, context.translator)}.all({number}, {variable}, {test(Scalar(variable))})"
+
+
+def elements(value: Stream | Lists, translator: Translator) -> str:
+    """The list that a foreach goes through, with the indexes that its elements have for it."""
+    if isinstance(value, Lists):
+        return translator.elements(value)
+    whole = value.body == Scalar(value.variable) and value.condition == "true"
+    return value.base if whole else translator.materialized(value).cel
 
 
 def listed(given: JSONObject, context: Context, at: Path) -> Stream | Lists:
