@@ -14,7 +14,6 @@ from tests.cli.running import gatewright
 from tests.cluster.apiserver import playing
 from tests.project import scratch
 
-NOW = datetime.now(UTC)
 DAYS = 3
 BINDINGS = """\
 # Who decides on these: the platform team.
@@ -51,6 +50,11 @@ items:
 POLICY = policy("tiny", "object.metadata.name.size() < 4").partition("\n---\n")[0] + "\n"
 
 
+def now() -> datetime:
+    """Asked for by each test: it may run an hour after it was imported, and after midnight."""
+    return datetime.now(UTC)
+
+
 def config(name: str, namespace: str = "shop", **labels: str) -> Object:
     metadata = {"name": name, "namespace": namespace, "labels": labels}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
@@ -67,7 +71,7 @@ def repository(folder: Path) -> Path:
     (made / "policies" / "policy.yaml").write_text(POLICY)
     (made / "policies" / "the bindings.yaml").write_text(BINDINGS)
     scratch.git(made, "init", "--quiet")
-    commit(made, NOW - timedelta(days=30))
+    commit(made, now() - timedelta(days=30))
     audited(made, config("web"))
     logged(made)
     return made
@@ -103,7 +107,7 @@ def logged(folder: Path, *notes: tuple[int, str] | tuple[int, str, str], left_ou
 
 
 def received(day: int) -> str:
-    return (NOW - timedelta(days=day, minutes=5)).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
+    return (now() - timedelta(days=day, minutes=5)).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
 
 
 EVIDENCE = ("--audit", "audit.json", "--log", "audit.log.gz", "--days", str(DAYS))

@@ -18,12 +18,12 @@ from tests.cli.rollouts import (
     BINDINGS,
     DAYS,
     EVIDENCE,
-    NOW,
     POLICY,
     audited,
     commit,
     config,
     logged,
+    now,
     received,
     repository,
     rollout,
@@ -67,7 +67,7 @@ def test_a_step_is_ready_where_nobody_was_hit_and_git_takes_it(here: Path) -> No
 def test_without_a_line_feed_at_the_end_and_with_those_of_windows(here: Path) -> None:
     file = here / "policies" / "the bindings.yaml"
     file.write_bytes(BINDINGS.replace("\n", "\r\n").rstrip().encode())
-    commit(here, NOW - timedelta(days=20))
+    commit(here, now() - timedelta(days=20))
     rollout(here, "--patch", "steps.patch")
     scratch.git(here, "apply", "steps.patch")
     changed = BINDINGS.replace("[Audit]", "[Warn, Audit]").replace('"Warn"', '"Deny"')
@@ -170,7 +170,7 @@ def test_a_recording_that_is_not_whole_is_no_evidence(here: Path) -> None:
     bindings = here / "policies" / "the bindings.yaml"
     selected = "spec:\n  policyName: tiny\n  matchResources: {namespaceSelector: {matchLabels: {env: prod}}}\n"
     bindings.write_text(bindings.read_text().replace("spec:\n  policyName: tiny\n", selected, 1))
-    commit(here, NOW - timedelta(days=30))
+    commit(here, now() - timedelta(days=30))
     why = rollout(here, evidence=RECORDED)["audited"]["why"]
     assert why.startswith("1 recorded review could not be decided: a policy looks up ")
     assert why.endswith(", which is not recorded")
@@ -184,10 +184,12 @@ def test_a_recording_that_is_not_whole_is_no_evidence(here: Path) -> None:
 def test_hits_that_are_not_kept_count(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     logged(here, (1, "warned"), (1, "audited"))
     monkeypatch.setattr("webhook.rollout.evidence.MOST", 1)
-    found = evidence([], [str(here / "audit.log.gz")], NOW - timedelta(days=DAYS))
+    found = evidence([], [str(here / "audit.log.gz")], now() - timedelta(days=DAYS))
     assert (list(found.hits), list(found.beyond)) == ([("tiny", "warned")], [("tiny", "audited")])
     policies = load(here / "policies")
-    made = {each.binding.name: each for each in steps(policies, judging(found, NOW, DAYS, lambda file: 0.0, logs=True))}
+    made = {
+        each.binding.name: each for each in steps(policies, judging(found, now(), DAYS, lambda file: 0.0, logs=True))
+    }
     assert (made["audited"].state, made["audited"].edit) == ("hit", None)
     assert made["audited"].why == "requests of 1 other that are not kept"
 
@@ -199,9 +201,9 @@ def test_an_old_log_and_events_without_a_time_are_no_evidence(here: Path) -> Non
     timeless = json.dumps(event(requestReceivedTimestamp="yesterday")) + "\n"
     (here / "audit.log.gz").write_bytes(gzip.compress((content + timeless).encode()))
     assert rollout(here)["audited"]["why"] == "not all of the audit log could be read"
-    found = Evidence(audited={"tiny"}, days={f"{(NOW - timedelta(days=day)):%Y-%m-%d}" for day in range(1, DAYS + 1)})
-    found.last = (NOW - timedelta(hours=25)).strftime("%Y-%m-%dT%H:%M:%S.0Z")
-    made = steps(load(here / "policies"), judging(found, NOW, DAYS, lambda file: 0.0, logs=True))
+    found = Evidence(audited={"tiny"}, days={f"{(now() - timedelta(days=day)):%Y-%m-%d}" for day in range(1, DAYS + 1)})
+    found.last = (now() - timedelta(hours=25)).strftime("%Y-%m-%dT%H:%M:%S.0Z")
+    made = steps(load(here / "policies"), judging(found, now(), DAYS, lambda file: 0.0, logs=True))
     assert [each.state for each in made if "ends at" in each.why] == ["unknown", "unknown"]
 
 
@@ -216,7 +218,7 @@ def test_no_step_without_evidence_of_the_whole_time(here: Path) -> None:
     assert rollout(here, evidence=only_log)["audited"]["why"] == "no report of an audit (--audit)"
     logged(here, left_out=(2,))
     found = rollout(here, "--patch", "steps.patch")
-    day = (NOW - timedelta(days=2, minutes=5)).date()
+    day = (now() - timedelta(days=2, minutes=5)).date()
     assert found["audited"]["why"] == f"the audit log has nothing of {day}"
     assert states(found) == {"audited": "unknown", "warned": "unknown", "unheard": "ready", "enforced": "done"}
     assert found["unheard"]["proposed"] == ["Warn", "Audit"]  # so that there will be evidence
@@ -228,7 +230,7 @@ def test_no_step_without_evidence_of_the_whole_time(here: Path) -> None:
 def test_evidence_is_about_the_policy_as_it_is(here: Path) -> None:
     (here / "policies" / "policy.yaml").write_text(POLICY.replace("< 4", "< 3"))
     assert rollout(here)["audited"]["why"] == "policies/policy.yaml is not committed"
-    commit(here, NOW - timedelta(days=1))
+    commit(here, now() - timedelta(days=1))
     assert rollout(here)["audited"]["why"] == "policies/policy.yaml was changed 1 day ago"
     os.rename(here / ".git", here / "no.git")  # noqa: PTH104  # shorter
     assert "is not in a git repository" in rollout(here)["audited"]["why"]
@@ -263,14 +265,14 @@ def test_wrong_options_and_reports(here: Path) -> None:
         (here / name).write_text(json.dumps({**report, **changed}))
         assert said in wrong(here, "--audit", name)
     assert "--recording: nowhere: no such folder or file" in wrong(here, *EVIDENCE, "--recording", "nowhere")
-    os.utime(here / "audit.json", (NOW.timestamp() - 3 * 86400,) * 2)
+    os.utime(here / "audit.json", (now().timestamp() - 3 * 86400,) * 2)
     assert "what is there now needs a new one" in wrong(here, *EVIDENCE)
 
 
 def test_what_cannot_be_written_is_said_and_nothing_is(here: Path) -> None:
     shared = BINDINGS.replace("\n    - Warn\n", " &now [Warn]\n").replace('["Deny"]', "*now")
     (here / "policies" / "the bindings.yaml").write_text(shared)
-    commit(here, NOW - timedelta(days=20))
+    commit(here, now() - timedelta(days=20))
     said = wrong(here, *EVIDENCE, "--patch", "steps.patch")
     assert "the bindings.yaml:28: expected validationActions as a list in the text of the binding itself" in said
     assert not (here / "steps.patch").exists()

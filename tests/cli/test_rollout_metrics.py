@@ -13,12 +13,12 @@ from tests.cli.rollouts import (
     BINDINGS,
     DAYS,
     EVIDENCE,
-    NOW,
     audited,
     commit,
     config,
     logged,
     namespace,
+    now,
     repository,
     rollout,
     states,
@@ -40,14 +40,14 @@ def here(tmp_path: Path) -> Path:
 
 def process(folder: Path, days: float, *bodies: bytes) -> Process:
     """A process that started so many days ago, and has answered reviews."""
-    made = Process(load(folder / "policies"), NOW - timedelta(days=days))
+    made = Process(load(folder / "policies"), now() - timedelta(days=days))
     made.decide(bodies)
     return made
 
 
 def test_what_the_metrics_count_and_no_log_has_is_a_hit(here: Path) -> None:
     one = process(here, 2, SHORT, LONG, LONG)
-    one.scraped(here / "one.prom", NOW)
+    one.scraped(here / "one.prom", now())
     found = rollout(here, "--metrics", "one.prom")
     assert states(found) == {"audited": "hit", "warned": "hit", "unheard": "ready", "enforced": "done"}
     assert found["audited"]["why"] == "the metrics count findings that are in no log: 2 audit"
@@ -59,8 +59,8 @@ def test_what_the_metrics_count_and_no_log_has_is_a_hit(here: Path) -> None:
 
 
 def test_metrics_that_count_nothing_do_not_speak_for_a_step(here: Path) -> None:
-    process(here, 2, SHORT).scraped(here / "one.prom", NOW - timedelta(hours=12))
-    process(here, 1).scraped(here / "two.prom", NOW)
+    process(here, 2, SHORT).scraped(here / "one.prom", now() - timedelta(hours=12))
+    process(here, 1).scraped(here / "two.prom", now())
     found = rollout(here, "--metrics", "one.prom", "--metrics", "two.prom")
     said = "nobody was hit in 3 days; metrics of 2 processes cover 2.0 of them"
     assert (found["audited"]["state"], found["audited"]["why"]) == ("ready", said)
@@ -70,14 +70,14 @@ def test_metrics_that_count_nothing_do_not_speak_for_a_step(here: Path) -> None:
 
 def test_what_was_counted_before_the_time_is_over(here: Path) -> None:
     one = process(here, DAYS + 2, LONG)
-    one.scraped(here / "first.prom", NOW - DAY * (DAYS + 1))
-    one.scraped(here / "last.prom", NOW)
+    one.scraped(here / "first.prom", now() - DAY * (DAYS + 1))
+    one.scraped(here / "last.prom", now())
     found = rollout(here, "--metrics", "first.prom", "--metrics", "last.prom")
     assert found["audited"]["why"] == "nobody was hit in 3 days; metrics of 1 process cover 3.0 of them"
     why = rollout(here, "--metrics", "last.prom")["audited"]["why"]
     assert why.startswith("the metrics count findings that are in no log: 1 audit; some may be older than ")
     one.decide([LONG])
-    one.scraped(here / "last.prom", NOW)
+    one.scraped(here / "last.prom", now())
     found = rollout(here, "--metrics", "first.prom", "--metrics", "last.prom")
     assert found["audited"]["counted"] == {"audit": 1}
     assert "older" not in found["audited"]["why"]
@@ -85,13 +85,13 @@ def test_what_was_counted_before_the_time_is_over(here: Path) -> None:
 
 def test_a_restart_is_not_read_as_zero_hits(here: Path) -> None:
     """Neither where the new process says when it started, nor where it says that it is the old one."""
-    process(here, 10, LONG, LONG, LONG).scraped(here / "old.prom", NOW - DAY * (DAYS + 1))
-    process(here, 1, LONG).scraped(here / "new.prom", NOW)
+    process(here, 10, LONG, LONG, LONG).scraped(here / "old.prom", now() - DAY * (DAYS + 1))
+    process(here, 1, LONG).scraped(here / "new.prom", now())
     files = ("--metrics", "old.prom", "--metrics", "new.prom")
     assert rollout(here, *files)["audited"]["counted"] == {"audit": 1}
-    process(here, 10, LONG).scraped(here / "new.prom", NOW)
+    process(here, 10, LONG).scraped(here / "new.prom", now())
     assert rollout(here, *files)["audited"]["counted"] == {"audit": 1}
-    process(here, 10, LONG, LONG).scraped(here / "between.prom", NOW - DAY)
+    process(here, 10, LONG, LONG).scraped(here / "between.prom", now() - DAY)
     assert rollout(here, *files, "--metrics", "between.prom")["audited"]["counted"] == {"audit": 3}
 
 
@@ -101,7 +101,7 @@ def test_what_a_prometheus_has_of_several_servers(here: Path) -> None:
     for instance, bodies in (("a", [LONG]), ("b", [LONG, LONG])):
         one = process(here, 20, *bodies)
         for days in (DAYS + 1, 0):
-            at = int((NOW - DAY * days).timestamp() * 1000)
+            at = int((now() - DAY * days).timestamp() * 1000)
             for line in one.text().splitlines():
                 if line.startswith(("process_start_time", "gatewright_policies ", "gatewright_policy_findings_total")):
                     name, _, value = line.rpartition(" ")
@@ -118,16 +118,16 @@ def test_what_a_prometheus_has_of_several_servers(here: Path) -> None:
 
 def test_in_the_format_of_openmetrics_and_from_stdin(here: Path) -> None:
     one = process(here, 2, LONG)
-    one.scraped(here / "one.prom", NOW, openmetrics=True)
+    one.scraped(here / "one.prom", now(), openmetrics=True)
     assert rollout(here, "--metrics", "one.prom")["audited"]["counted"] == {"audit": 1}
     done = gatewright("rollout", *EVIDENCE, "-o", "json", "--metrics", "-", cwd=here, stdin=one.text())
     assert json.loads(done.stdout)["bindings"][0]["counted"] == {"audit": 1}
 
 
 def test_by_ring_nobody_knows_in_which_namespaces(here: Path) -> None:
-    process(here, 2, LONG).scraped(here / "one.prom", NOW)
+    process(here, 2, LONG).scraped(here / "one.prom", now())
     (here / "policies" / "the bindings.yaml").write_text(BINDINGS.partition("---\n")[0])
-    commit(here, NOW - DAY * 20)
+    commit(here, now() - DAY * 20)
     audited(here, *(namespace(name, env=name) for name in ("dev", "prod")))
 
     def said(*rings: str) -> dict[str, tuple[str, str]]:
@@ -143,7 +143,7 @@ def test_by_ring_nobody_knows_in_which_namespaces(here: Path) -> None:
     }
     of_dev = f"{BINDINGS.partition('---')[0]}  matchResources: {{namespaceSelector: {{matchLabels: {{env: dev}}}}}}\n"
     (here / "policies" / "the bindings.yaml").write_text(of_dev)
-    commit(here, NOW - DAY * 19)
+    commit(here, now() - DAY * 19)
     assert said("env=dev", "env=prod") == {"env=dev": ("hit", counted)}  # all of it is in the ring
 
 

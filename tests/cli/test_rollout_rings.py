@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.audit.clusters import policy
-from tests.cli.rollouts import DAYS, EVIDENCE, NOW, audited, commit, config, logged, namespace
+from tests.cli.rollouts import DAYS, EVIDENCE, audited, commit, config, logged, namespace, now
 from tests.cli.running import gatewright
 from tests.project import scratch
 from tests.recordings import making
@@ -67,7 +67,7 @@ def here(tmp_path: Path) -> Path:
     (folder / "policies" / "policy.yaml").write_text(text + "\n")
     (folder / "policies" / "binding.yaml").write_text(BINDING)
     scratch.git(folder, "init", "--quiet")
-    commit(folder, NOW - timedelta(days=30))
+    commit(folder, now() - timedelta(days=30))
     audited(folder, *NAMESPACES, config("web", "d1"))
     logged(folder)
     return folder
@@ -123,7 +123,7 @@ def test_ring_by_ring_to_deny(here: Path) -> None:
         if waves[-1]:
             scratch.git(here, "apply", "steps.patch")
             (here / "steps.patch").unlink()
-            commit(here, NOW - timedelta(days=28 - 4 * wave))
+            commit(here, now() - timedelta(days=28 - 4 * wave))
             audited(here, *NAMESPACES, config("web", "d1"))
     assert waves == [
         {"env=dev": "Warn"},
@@ -141,7 +141,7 @@ def test_ring_by_ring_to_deny(here: Path) -> None:
 
 def test_a_ring_that_took_the_step_of_late_holds_the_next_one_up(here: Path) -> None:
     (here / "policies" / "dev.yaml").write_text(OF_DEV.removeprefix("---\n"))
-    commit(here, NOW - timedelta(days=1, hours=1))
+    commit(here, now() - timedelta(days=1, hours=1))
     found = rollout(here)
     file = "policies/dev.yaml"
     assert states(found) == {"env=dev": "unknown", "env=staging": "later", "env=prod": "later", "the rest": "later"}
@@ -252,7 +252,7 @@ def test_a_binding_that_cannot_be_added_is_said(here: Path) -> None:
     file = here / "policies" / "binding.yaml"
     file.rename(here / "policies" / "binding.json")
     (here / "policies" / "binding.json").write_text(json.dumps(yaml.safe_load(BINDING)))
-    commit(here, NOW - timedelta(days=20))
+    commit(here, now() - timedelta(days=20))
     done = gatewright("rollout", *EVIDENCE, *RINGS, "--patch", "steps.patch", cwd=here)
     assert done.returncode == 2
     assert "binding.json:1: a file of JSON has one document; move the binding to a file of YAML" in done.stderr

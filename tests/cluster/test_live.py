@@ -14,6 +14,7 @@ from tests.server.running import wait_for
 from tests.timing import within
 from webhook.access import Access, AccessDecision, AccessUnknown
 from webhook.cluster import connection
+from webhook.cluster.cache import State
 from webhook.cluster.connection import ConfigurationError
 from webhook.cluster.live import MAX_QUESTIONS, LiveView, describe
 from webhook.cluster.lookups import NAMESPACES, Lookups, Target
@@ -117,6 +118,18 @@ def test_a_kind_of_kubernetes_that_this_cluster_does_not_serve_is_unknown() -> N
                 secrets.list("v1", "Secret", "shop")
         finally:
             secrets.stop()
+
+
+def test_it_is_not_ready_before_it_knows_the_kinds() -> None:
+    """A cache changes its state a moment before the view has heard of it."""
+    view = LiveView(Lookups.of([MANY]))
+    (cache,) = view.caches
+    cache.state = State.NOT_SERVED
+    assert view.waits_for() == "waiting for the cluster's v1/Secret in shop"
+    assert view.kinds.for_kind("v1", "Secret") is not None
+    cache.changed(cache)
+    assert view.waits_for() is None
+    assert view.kinds.for_kind("v1", "Secret") is None
 
 
 def test_access_is_asked_about_once_a_review() -> None:

@@ -58,6 +58,7 @@ class LiveView:
         )
         """One for each target, in the order of `lookups.targets`."""
         self._added = tuple(cache for cache in self.caches if cache.target not in kept)
+        self._unknown = set(self._added)  # what discovery says of them is not in `_kinds` yet
         self._by_kind: dict[tuple[str, str], tuple[Cache, ...]] = {}
         for cache in self.caches:
             kind = cache.target[:2]
@@ -125,7 +126,7 @@ class LiveView:
 
     def waits_for(self) -> str | None:
         """The targets that are not cached yet, with reasons, as a message for readiness; None if all are."""
-        waiting = [cache for cache in self.caches if cache.state is State.WAITING]
+        waiting = [cache for cache in self.caches if cache.state is State.WAITING or cache in self._unknown]
         if not waiting:
             return None
         targets = (f"{cache.target} ({cache.problem})" if cache.problem else str(cache.target) for cache in waiting)
@@ -205,6 +206,8 @@ class LiveView:
     def _changed(self, cache: Cache) -> None:
         with self._lock:
             self._kinds = self._known()
+        if cache.state is not State.WAITING:
+            self._unknown.discard(cache)
         self._notify(cache)
 
     def _known(self) -> Kinds:

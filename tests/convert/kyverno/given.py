@@ -23,8 +23,13 @@ def whole(given: dict[str, Any], kind: str) -> dict[str, Any]:
     if "pod" in given:
         pod = {"containers": CONTAINERS, **given["pod"]}
         template = {"metadata": {"labels": {"a": "b"}}, "spec": pod}
-        labelled = {"selector": {"matchLabels": {"a": "b"}}, "template": template}
-        made["spec"] = {**made.get("spec", {}), **(pod if made["kind"] == "Pod" else labelled)}
+        spec: dict[str, Any] = {"selector": {"matchLabels": {"a": "b"}}, "template": template}
+        if made["kind"] == "Pod":
+            spec = pod
+        elif made["kind"] == "CronJob":
+            job = {"template": {**template, "spec": {"restartPolicy": "Never", **pod}}}
+            spec = {"schedule": "@daily", "jobTemplate": {"spec": job}}
+        made["spec"] = {**made.get("spec", {}), **spec}
     return made
 
 

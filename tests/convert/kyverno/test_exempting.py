@@ -75,7 +75,7 @@ apiVersion: kyverno.io/v2
 kind: PolicyException
 metadata: {name: e, namespace: delta}
 spec:
-  exceptions: [{policyName: p, ruleNames: [label]}]
+  exceptions: [{policyName: p, ruleNames: [label, autogen-label]}]
   match: {any: [{resources: {kinds: [Pod, Deployment], names: ["tool*"]}}]}
   conditions: %s
 """
@@ -121,3 +121,29 @@ def test_conditions_that_cannot_be_converted_except_nothing(conditions: str, sai
     policy, exception = outcomes(tmp_path, CONDITIONS % conditions)
     assert (policy.status, exception.status) == ("whole", "not")
     assert exception.refused[0].message == f"{said}; the policy applies without the exception"
+
+
+@pytest.mark.parametrize(
+    ("rules", "excepted"),
+    [
+        ("[label]", {"Pod"}),
+        ("[autogen-label]", {"Deployment", "StatefulSet"}),
+        ("[autogen-cronjob-label]", {"CronJob"}),
+        ("[label, autogen-cronjob-label]", {"Pod", "CronJob"}),
+        ("['autogen-*']", {"Deployment", "StatefulSet", "CronJob"}),
+        ("['*label']", {"Pod", "Deployment", "StatefulSet", "CronJob"}),
+        ("[]", {"Pod", "Deployment", "StatefulSet", "CronJob"}),
+    ],
+)
+def test_pods_and_their_controllers_are_named_apart(rules: str, excepted: set[str], tmp_path: Path) -> None:
+    given = CONDITIONS % "{}"
+    given = given.replace("[label, autogen-label]", rules).replace("kinds: [Pod, Deployment]", "kinds: ['*']")
+    policy, exception = outcomes(tmp_path, given)
+    assert exception.status == "whole"
+    cases = []
+    for kind in ("Pod", "Deployment", "StatefulSet", "CronJob"):
+        judged = {"kind": kind, "metadata": {"name": "tool-1"}, "pod": {"hostIPC": True}}
+        cases.append(expected(judged, "pass-or-skip" if kind in excepted else "fail", policy, "Pod"))
+    running.run(cases, NEWEST)
+    assert [f"{each.name}: {each.reason}" for each in policy.tests if not each.passed] == []
+    assert len(policy.tests) == len(cases)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import fnmatch
 from typing import Any, Final
 
 from webhook.convert import celtext, rules, standard
-from webhook.convert.kyverno import conditions, match, operations, podsecurity
+from webhook.convert.kyverno import conditions, exempting, match, operations, podsecurity
 from webhook.convert.kyverno.context import CONFIG_MAP, PODS, Context, pod_of
 from webhook.convert.kyverno.exempting import Exempted
 from webhook.convert.kyverno.expressions import Images
@@ -166,7 +165,7 @@ class _Policy:
         validated = mapping(given.get("validate"), "validate", (*at, "validate"))
         if "podSecurity" in validated:
             podsecurity.about_pods(matched.kinds, (*at, "match"))
-        exempted = [each for each in self._exceptions if _excepts(each, given["name"])]
+        exempted = list(exempting.from_rule(self._exceptions, given["name"], matched.controllers))
         for exception in exempted:
             if not exception.controls:
                 rule.conditions.append(
@@ -303,8 +302,3 @@ def _controllers(value: JSONObject) -> list[str]:
     if not isinstance(stated, str):
         return list(rules.POD_MAKERS)
     return [each.strip() for each in stated.split(",") if each.strip() in rules.POD_MAKERS]
-
-
-def _excepts(exception: Exempted, rule: str) -> bool:
-    """Whether an exception from a policy names the rule."""
-    return not exception.rules or any(fnmatch.fnmatchcase(rule, each) for each in exception.rules)

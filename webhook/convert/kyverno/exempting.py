@@ -6,10 +6,12 @@ evaluates it.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import Final
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from webhook.cel import CompileError, types
 from webhook.convert import celtext, compiled, standard
@@ -131,6 +133,29 @@ def conditions(exceptions: list[Exempted], policy: Outcome) -> list[tuple[str, s
         for each in exceptions
         if each.about(policy) and not each.rules
     ]
+
+
+def from_rule(exceptions: Iterable[Exempted], rule: str, controllers: Collection[str]) -> Iterator[Exempted]:
+    """What exceptions take out of a rule. controllers: the kinds that Kyverno derives rules for from it, with names of
+    their own, so that an exception is about the Pods, about their controllers, or about both, as it names them."""
+    for each in exceptions:
+        if not each.rules or (not controllers and _names(each, rule)):
+            yield each
+        elif controllers:
+            derived = [
+                ("", ["Pod"]),
+                ("autogen-", sorted({*controllers} - {"CronJob"})),
+                ("autogen-cronjob-", ["CronJob"]),
+            ]
+            kinds = [kind for prefix, them in derived if _names(each, f"{prefix}{rule}") for kind in them]
+            if kinds:
+                about = f"request.kind.kind in {celtext.literal(kinds)}"
+                is_all = {*kinds} >= {"Pod", *controllers}
+                yield each if is_all else replace(each, condition=celtext.conjunction([about, each.condition]))
+
+
+def _names(exception: Exempted, rule: str) -> bool:
+    return any(fnmatchcase(rule, each) for each in exception.rules)
 
 
 def absent_rules(exception: Exempted, policy: JSONObject) -> list[str]:
