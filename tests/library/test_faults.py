@@ -1,0 +1,50 @@
+"""The table of faultless files has those without a fault, from the version on that has all they use."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import yaml
+
+from tests.library import libraries
+from tests.policy import trees
+from webhook.library import faults
+from webhook.policy.load.faultless import digest
+from webhook.policy.load.loading import load_tree
+from webhook.policy.load.treefiles import read_tree
+
+TESTS = "apiVersion: gatewright.dev/v1\nkind: PolicyTest\nmetadata: {name: t}\ncases: []\n"
+
+
+def rewritten(file: Path, old: str, new: str) -> str:
+    """The digest of the file with another text."""
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+    return digest(file.read_bytes())
+
+
+def test_it_names_the_version_from_which_a_file_is_faultless(tmp_path: Path) -> None:
+    library = libraries.small(tmp_path)
+    plain = digest((library / "pinned-images" / "policy.yaml").read_bytes())
+    false = "expression: 'false'"
+    optional = rewritten(library / "known-images" / "policy.yaml", false, "expression: object.?metadata.hasValue()")
+    wrong = rewritten(library / "no-tokens" / "policy.yaml", false, "expression: objekt.metadata.name == ''")
+    (library / "known-images" / "tests.yaml").write_text(TESTS)
+    (library / "known-images" / "more.yaml").write_text(f"{TESTS}---\nkind: ConfigMap\n")
+    found = json.loads(faults.table(library))
+    assert found == {plain: "1.26", optional: "1.28", digest(TESTS.encode()): "1.26"}
+    assert wrong not in found
+
+
+def test_a_file_with_a_warning_is_not_faultless(tmp_path: Path) -> None:
+    library = libraries.small(tmp_path)
+    file = library / "pinned-images" / "policy.yaml"
+    policy = yaml.safe_load(file.read_text())
+    policy["spec"]["matchConstraints"]["resourceRules"] = [trees.PODS]
+    policy["spec"]["validations"] = [{"expression": "object.spec.nodeNam == ''"}]
+    file.write_text(yaml.safe_dump(policy))
+    (warning,) = load_tree(read_tree(file)).warnings
+    assert "nodeNam" in warning.message
+    assert digest(file.read_bytes()) not in json.loads(faults.table(library))
