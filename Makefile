@@ -20,20 +20,21 @@ $(READY): requirements-dev.lock pyproject.toml | $(BIN)/python
 run: $(READY)  ## serve the shipped policies on 127.0.0.1:8443 (TLS, development certificate) and :8080
 	$(BIN)/gatewright serve --policies policies
 
-PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
+ALL_CORES := --numprocesses=auto --dist=worksteal
+PYTEST := $(BIN)/python -m pytest $(ALL_CORES)
 
 test: $(READY)  ## all tests but tests/e2e, in one process more than there are cores
 	$(PYTEST)
 
 coverage: $(READY)  ## make test, and what it ran of the code; fails below the floors in tests/floor.py
-	$(PYTEST) --cov --cov-report=
+	$(BIN)/python -m tests.again $(ALL_CORES) --cov --cov-report=
 	$(BIN)/python -m tests.floor
 
 test-all: $(READY)  ## the tests on every other Python from 3.11 that pyenv or the PATH has
 	bash tests/every_python.sh
 
 e2e: e2e-assets  ## the tests against a real etcd and kube-apiserver, on loopback, four modules at a time
-	$(BIN)/python -m pytest --numprocesses=4 --dist=loadfile -o faulthandler_timeout=1800 tests/e2e
+	$(BIN)/python -m tests.again --numprocesses=4 --dist=loadfile -o faulthandler_timeout=1800 tests/e2e
 
 e2e-assets: $(READY)  ## build etcd, kube-apiserver and kubectl with Go, unless KUBEBUILDER_ASSETS has them: five minutes
 	$(BIN)/python -m tests.e2e.assets

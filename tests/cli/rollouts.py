@@ -92,18 +92,21 @@ def audited(folder: Path, *objects: Object, options: tuple[str, ...] = ()) -> No
     (folder / "audit.json").write_text(done.stdout)
 
 
-def logged(folder: Path, *notes: tuple[int, str] | tuple[int, str, str], left_out: tuple[int, ...] = ()) -> None:
+def logged(folder: Path, *notes: tuple[int, str] | tuple[int, str, str], left_out: tuple[int, ...] = ()) -> list[str]:
     """A log of today and of as many days before; in a request so many days ago a binding said that it would deny, in
-    the namespace shop or in another one."""
+    the namespace shop or in another one. The times of these requests, as the log has them."""
     lines = [event(requestReceivedTimestamp=received(day)) for day in range(DAYS + 1) if day not in left_out]
+    times = []
     for day, binding, *namespace in notes:
+        times.append(received(day))
         failure = [{**FAILURE, "policy": "tiny", "binding": binding, "message": "too long"}]
         annotations = {"validation.policy.admission.k8s.io/validation_failure": json.dumps(failure)}
-        noted = event(annotations, requestReceivedTimestamp=received(day))
+        noted = event(annotations, requestReceivedTimestamp=times[-1])
         noted["objectRef"]["namespace"] = namespace[0] if namespace else "shop"
         lines.append(noted)
     text = "".join(json.dumps(each) + "\n" for each in lines)
     (folder / "audit.log.gz").write_bytes(gzip.compress(text.encode()))
+    return times
 
 
 def received(day: int) -> str:
