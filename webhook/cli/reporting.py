@@ -140,13 +140,14 @@ def finish(report: Report, how: Reporting, fails: Callable[[Finding], bool], *, 
     """
     from webhook.cli.report import text
     from webhook.cli.report.model import fingerprinted
-    from webhook.cli.report.writing import TEXT, says_all, write
+    from webhook.cli.report.writing import TEXT, fingerprints, says_all, write
 
-    report = replace(
-        report, findings=list(fingerprinted(report.findings)), suppressed=list(fingerprinted(report.suppressed))
-    )
-    recorded = True
-    if how.baseline is not None or how.write:
+    recorded, compares = True, how.baseline is not None or bool(how.write)
+    if compares or fingerprints(how.targets):
+        report = replace(
+            report, findings=list(fingerprinted(report.findings)), suppressed=list(fingerprinted(report.suppressed))
+        )
+    if compares:
         report, recorded = _compared(report, how, aborted=aborted)
     failed = any(map(fails, report.findings)) or (report.scores is not None and report.scores.failed)
     if how.only:

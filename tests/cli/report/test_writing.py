@@ -4,9 +4,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from webhook.cli.report.model import Finding, Place, Report
-from webhook.cli.report.writing import FORMATS, Target, says_all, targets, write
+from webhook.cli.report.model import Finding, Place, Report, fingerprinted
+from webhook.cli.report.writing import FORMATS, Target, fingerprints, pieces, says_all, targets, write
 
 REPORT = Report(command="lint", findings=[Finding(rule="r", level="error", message="wrong", place=Place("a.yaml", 1))])
 
@@ -32,6 +33,13 @@ def test_what_cannot_be_written(named: list[str], message: str) -> None:
     with pytest.raises(ValueError) as caught:
         targets(named)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_fingerprints_are_made_for_formats_that_show_them(name: str) -> None:
+    wanted = [replace(REPORT, findings=list(fingerprinted(REPORT.findings))), REPORT]
+    one, other = ("".join(pieces(each, name)) for each in wanted)
+    assert fingerprints([Target("text"), Target(name, "f")]) == (one != other)
 
 
 def test_stderr_stays_empty_where_stdout_says_all() -> None:

@@ -35,6 +35,29 @@ class Judged(Struct, frozen=True):
     used: frozenset[str] = frozenset()
 
 
+class _About(Struct, frozen=True):
+    """What all findings on an object have in common: see Finding."""
+
+    owner: str
+    pod_labels: Mapping[str, str]
+    generated: bool
+
+
+class _Abouts:
+    """What is common to the findings on the last object, as they follow each other: it is kept once, not for each."""
+
+    def __init__(self) -> None:
+        self._of: tuple[Document, str] | None = None
+        self._about = _About("", {}, False)
+
+    def of(self, document: Document, namespace: str, owners: Owners) -> _About:
+        if self._of is None or self._of[0] is not document or self._of[1] != namespace:
+            value = document.value
+            self._about = _About(owners.of(value, namespace), podlabels.of_workload(value), _is_generated(value))
+            self._of = (document, namespace)
+        return self._about
+
+
 class Checked(Struct, frozen=True):
     """Makes findings of verdicts.
 
@@ -46,6 +69,7 @@ class Checked(Struct, frozen=True):
     owners: Owners = Owners()
     verbose: bool = False
     sources: Sources = field(default_factory=Sources)
+    abouts: _Abouts = field(default_factory=_Abouts)
 
     def judged(self, verdict: Verdict, diffs: bool = False) -> Judged:
         """The verdict on a document. diffs: with what mutation changes."""
@@ -64,7 +88,7 @@ class Checked(Struct, frozen=True):
 
     def finding(self, located: Located, document: Document, exception: PolicyException | None = None) -> Finding:
         """One finding. exception: what covers it."""
-        found = located.finding
+        found, about = located.finding, self.abouts.of(document, located.identity.namespace, self.owners)
         end = located.excerpt.end if located.excerpt is not None else None
         # Of a long line, the excerpt is a part; its columns are others.
         length = end - located.excerpt.column if end is not None and located.excerpt is not None else None
@@ -87,7 +111,7 @@ class Checked(Struct, frozen=True):
             excerpt=located.excerpt,
             path="" if located.path is None else render(located.path),
             object=located.identity,
-            owner=self.owners.of(document.value, located.identity.namespace),
+            owner=about.owner,
             operation=located.operation,
             kind=found.kind,
             policy=found.policy,
@@ -101,8 +125,8 @@ class Checked(Struct, frozen=True):
             traceback=traceback,
             explained=located if located.explained is not None else None,
             validation=_validation(found),
-            pod_labels=podlabels.of_workload(document.value) if found.policy else {},
-            generated=_is_generated(document.value),
+            pod_labels=about.pod_labels if found.policy else {},
+            generated=about.generated,
         )
 
     def places(self, document: Document, path: Path) -> tuple[Place, Place | None]:

@@ -370,7 +370,7 @@ def fingerprinted(findings: Iterable[Finding]) -> Iterator[Finding]:
     what it quotes and its numbers; so neither moving lines or files nor a new image tag makes a finding a new one. Of a
     finding that is about no object, the file is part of it. Equal findings are told apart by counting.
     """
-    seen: Counter[str] = Counter()
+    seen: Counter[bytes] = Counter()
     for each in findings:
         about = each.object
         where = (
@@ -380,10 +380,11 @@ def fingerprinted(findings: Iterable[Finding]) -> Iterator[Finding]:
         if each.cluster:
             where.append(each.cluster)
         parts = [each.rule, each.kind, each.binding, each.level, each.change, *where, each.anchor or each.path, words]
-        base = "\0".join(parts)
-        seen[base] += 1
-        text = f"{base}\0{seen[base]}".encode(errors="backslashreplace")
-        yield replace(each, fingerprint=hashlib.sha256(text).hexdigest()[:32])
+        base = hashlib.sha256("\0".join(parts).encode(errors="backslashreplace"))
+        key = base.digest()  # a hundred thousand of these are kept, and not of the texts
+        seen[key] += 1
+        base.update(f"\0{seen[key]}".encode())
+        yield replace(each, fingerprint=base.hexdigest()[:32])
 
 
 def anchored(path: Sequence[str | int], value: Any) -> str:

@@ -39,6 +39,10 @@ _SELF_CONTAINED: Final = frozenset({"json", "yaml"})
 """Formats that say everything, so that nothing is said on stderr besides."""
 
 
+_WITHOUT_FINGERPRINTS: Final = frozenset({"text", "junit", "github", "markdown", "html", "checkstyle"})
+"""Formats that show no fingerprints, so that none are made for them."""
+
+
 class Target(Struct, frozen=True):
     """A format, and the file that it is written to; "" for stdout."""
 
@@ -73,6 +77,11 @@ def targets(named: Sequence[str]) -> tuple[Target, ...]:
 def says_all(wanted: Sequence[Target]) -> bool:
     """Whether what is written to stdout holds the problems and notes too, so that stderr stays empty."""
     return any(each.format in _SELF_CONTAINED for each in wanted if not each.file)
+
+
+def fingerprints(wanted: Sequence[Target]) -> bool:
+    """Whether some format shows the fingerprints of findings."""
+    return any(each.format not in _WITHOUT_FINGERPRINTS for each in wanted)
 
 
 def write(report: Report, wanted: Sequence[Target], look: Look = PLAIN) -> bool:
