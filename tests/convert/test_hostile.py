@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tests.amounts import amount
-from tests.convert.converted import SOURCES, only, outcomes
+from tests.convert.converted import SOURCES, only
 from webhook.convert import converting, sources, whole
 from webhook.documents.document import Document
 from webhook.versions import NEWEST
@@ -157,10 +157,3 @@ def test_whatever_is_wrong_in_a_policy_is_named(tmp_path: Path) -> None:
             (outcome,) = found.outcomes
             said = outcome.refused or outcome.unfinished or outcome.policies or outcome.absorbed
             assert said, yaml.safe_dump(value)
-
-
-def test_one_policy_of_two_with_a_name_is_converted(tmp_path: Path) -> None:
-    rule = HEAD + RULE + "pattern: {metadata: {labels: {a: b}}}\n"
-    first, second = outcomes(tmp_path, f"{rule}---\n{rule}")
-    assert first.status == "whole"
-    assert [each.message for each in second.refused] == ["a second policy that becomes p: convert it on its own"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import itertools
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct, field
@@ -86,6 +87,7 @@ def convert(documents: Iterable[Document], target: Version) -> Conversion:
         ),
         **dict.fromkeys(mutators.KINDS, lambda each: mutators.convert(each, kinds)),
     }
+    names: set[tuple[str, str]] = set()
     for each in outcomes:
         if each.refused or each.kind in ("PolicyException", "ConstraintTemplate"):
             continue
@@ -95,7 +97,7 @@ def convert(documents: Iterable[Document], target: Version) -> Conversion:
         if maker is None:
             each.refuse(("kind",), f"the kind {each.kind}")
             continue
-        _made(each, maker)
+        _made_apart(each, maker, names)
         compiled.keep_what_compiles(each, target)
     templates.finish(read, outcomes)
     for each, own in taken_out:
@@ -135,10 +137,7 @@ def _made(outcome: Outcome, maker: Callable[[Outcome], None]) -> None:
     try:
         maker(outcome)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError, Unsupported) as error:
-        for made in (outcome.policies, outcome.bindings, outcome.params, outcome.unfinished):
-            made.clear()
-        outcome.python, outcome.absorbed = "", False
-        outcome.rules.clear()
+        outcome.clear()
         if isinstance(error, Unsupported):
             outcome.refuse(error.path, str(error))
             return
@@ -175,17 +174,48 @@ def _sorted_out(document: Document, found: Conversion) -> Outcome | None:
 
 
 def _named(outcomes: list[Outcome]) -> None:
-    """Give each policy a folder of its own. A second policy of the same name gets a number."""
+    """Give each policy a folder of its own, whose name is that of what it becomes, too.
+
+    Kyverno has policies of one name in several namespaces, and both engines have them in several kinds; here all are
+    cluster-scoped and of one kind. The second of a name has its namespace in its name, or its kind, or a number.
+    """
     taken: set[str] = set()
+    seen: set[tuple[str, str, str, str]] = set()
     for each in outcomes:
-        wanted = standard.name_of(each.name or each.kind)
         if each.kind in ("PolicyException", "ConstraintTemplate"):
             continue
-        folder, number = wanted, 1
-        while folder in taken:
-            number += 1
-            folder = standard.name_of(f"{wanted[:58]}-{number}")
-        if number > 1 and not each.refused:
-            each.refuse(("metadata", "name"), f"a second policy that becomes {wanted}: convert it on its own")
-        taken.add(folder)
-        each.folder = folder
+        group = each.document.value["apiVersion"].rpartition("/")[0]
+        identity = (group, each.kind, each.namespace, each.name)
+        if each.name and identity in seen and not each.refused:
+            each.refuse(
+                ("metadata", "name"), f"the {each.kind} {each.name} is there a second time: leave one of them out"
+            )
+        seen.add(identity)
+        each.folder = _free(standard.name_of(each.name or each.kind), (each.namespace, each.kind), taken)
+        taken.add(each.folder)
+
+
+def _free(wanted: str, suffixes: Sequence[str], taken: Container[str]) -> str:
+    """The name that is wanted, or with one of the suffixes, or a number, so that it is not taken."""
+    numbers = map(str, itertools.count(2))
+    names = (standard.suffixed(wanted, each) for each in itertools.chain(suffixes, numbers))
+    return next(each for each in itertools.chain([wanted], names) if each not in taken)
+
+
+def _made_apart(outcome: Outcome, maker: Callable[[Outcome], None], taken: set[tuple[str, str]]) -> None:
+    """Convert one policy, under another name if an object that it becomes has the name of an earlier one: the rule `b`
+    of the policy `a` becomes `a-b`, and so may the policy `a-b`."""
+    wanted = outcome.folder
+    _made(outcome, maker)
+    for number in itertools.count(2):
+        objects = {(each["kind"], each["metadata"]["name"]) for each in (*outcome.policies, *outcome.bindings)}
+        if taken.isdisjoint(objects):
+            break
+        outcome.differences.clear()
+        outcome.refused.clear()
+        outcome.clear()
+        outcome.folder = standard.suffixed(wanted, str(number))
+        _made(outcome, maker)
+    taken |= objects
+    if outcome.policies and outcome.folder != standard.name_of(outcome.name):
+        outcome.differs(("metadata", "name"), f"it becomes {outcome.folder}, as there is another policy of its name")

@@ -42,9 +42,9 @@ class Note(Struct, frozen=True):
 class Outcome(Struct):
     """A foreign policy and what it became.
 
-    folder: the name of its folder in the tree. rules: the name of a rule -> the names of the policies made of it; ""
-    for all of a policy without rules. cases: the name of a policy made -> cases of its PolicyTest. python: the text of
-    policy.py.
+    folder: the name of its folder in the tree, with which the names of what it becomes begin. rules: the name of a
+    rule -> the names of the policies made of it; "" for all of a policy without rules. cases: the name of a policy
+    made -> cases of its PolicyTest. python: the text of policy.py.
     """
 
     kind: str
@@ -79,6 +79,20 @@ class Outcome(Struct):
     def made(self) -> list[str]:
         """The names of all policies made of it, in order."""
         return list(dict.fromkeys(name for names in self.rules.values() for name in names))
+
+    @property
+    def namespace(self) -> str:
+        """Its namespace; "" if it says none."""
+        metadata = self.document.value.get("metadata")
+        namespace = metadata.get("namespace") if isinstance(metadata, dict) else None
+        return namespace if isinstance(namespace, str) else ""
+
+    def clear(self) -> None:
+        """Forget what it has become; notes stay."""
+        for made in (self.policies, self.bindings, self.params, self.unfinished):
+            made.clear()
+        self.python, self.absorbed = "", False
+        self.rules.clear()
 
     def differs(self, path: Path, message: str) -> None:
         """Note a difference, once."""

@@ -50,6 +50,12 @@ def name_of(*parts: str) -> str:
     return name[:_LONGEST].rstrip("-") or "policy"
 
 
+def suffixed(name: str, suffix: str) -> str:
+    """A name with a suffix, which is cut off after the name."""
+    suffix = name_of(suffix)[: _LONGEST // 2].rstrip("-")
+    return f"{name[: _LONGEST - 1 - len(suffix)].rstrip('-')}-{suffix}"
+
+
 def policy(rule: Rule) -> JSONObject:
     """The policy of a rule. Conditions that matchConditions cannot hold become the variable `applies`."""
     mutating = bool(rule.mutations)

@@ -102,6 +102,11 @@ def _replace(new: Path, place: Path) -> None:
             (place / name).unlink()
 
 
+def earlier(folder: Path) -> Path | None:
+    """The first file of a folder that an earlier conversion wrote; None if there is none."""
+    return next((folder / name for name in FILES if (folder / name).is_file() and _ours(folder / name)), None)
+
+
 def _ours(file: Path) -> bool:
     """Whether a conversion wrote a file."""
     return "gatewright convert" in file.read_text(encoding="utf-8", errors="replace")[:400]

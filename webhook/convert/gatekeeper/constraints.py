@@ -48,7 +48,7 @@ def _convert(outcome: Outcome, spec: JSONObject, template: Template, kinds: Kind
     source = template.source or {}
     if unknown := sorted(source.keys() - _SOURCE):
         raise Unsupported(f"source.{unknown[0]} of the template")
-    rule = Rule(standard.name_of(outcome.name))
+    rule = Rule(outcome.folder)
     rule.annotations = standard.described(template.outcome.document.value.get("metadata", {}).get("annotations"))
     rule.failure_policy = "Ignore" if source.get("failurePolicy") == "Ignore" else "Fail"
     operations = template.operations or ("CREATE", "UPDATE")

@@ -27,7 +27,7 @@ def convert(outcome: Outcome, kinds: Kinds) -> None:
         spec = mapping(outcome.document.value.get("spec"), "spec", ("spec",))
         if unknown := sorted(spec.keys() - {"applyTo", "match", "location", "parameters"}):
             raise Unsupported(f"spec.{unknown[0]}", ("spec", unknown[0]))
-        rule = Rule(standard.name_of(outcome.name), reinvocation="IfNeeded")
+        rule = Rule(outcome.folder, reinvocation="IfNeeded")
         _applies_to(spec, rule, outcome, kinds)
         match(spec.get("match"), rule, outcome, kinds, _OPERATIONS, ("spec", "match"))
         location = spec.get("location")

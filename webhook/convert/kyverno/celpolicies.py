@@ -48,7 +48,7 @@ def _convert(outcome: Outcome, value: JSONObject, exceptions: list[Exempted]) ->
         if spec.get(name):
             raise Unsupported(f"spec.{name}: data of images", ("spec", name))
     _evaluated(mapping(spec.get("evaluation"), "evaluation", ("spec", "evaluation")))
-    rule = Rule(standard.name_of(outcome.name), annotations=standard.described(value["metadata"].get("annotations")))
+    rule = Rule(outcome.folder, annotations=standard.described(value["metadata"].get("annotations")))
     rule.failure_policy = "Ignore" if spec.get("failurePolicy") == "Ignore" else "Fail"
     constraints = mapping(spec.get("matchConstraints"), "matchConstraints", ("spec", "matchConstraints"))
     if unknown := sorted(constraints.keys() - _MATCH):

@@ -86,9 +86,9 @@ class _Policy:
             self._outcome.python = standard.python(self._unwritten)
 
     def _rule(self, given: JSONObject, spec: JSONObject, at: Path, *, alone: bool) -> None:
-        name = standard.name_of(self._outcome.name, "" if alone else given["name"])
+        name = standard.name_of(self._outcome.folder, "" if alone else given["name"])
         if name in self._outcome.made:
-            name = standard.name_of(self._outcome.name, given["name"], str(at[-1]))
+            name = standard.name_of(self._outcome.folder, given["name"], str(at[-1]))
         rule = Rule(name, annotations=standard.described(self._value.get("metadata", {}).get("annotations")))
         rule.failure_policy = _failure_policy(spec)
         try:
