@@ -40,7 +40,7 @@ COMPOSED = {
     "webhook/cel/check/suggestions.py: '\\\\s*\\\\.\\\\s*'.join(map(re.escape, before)) + '\\\\s*$'",
     "webhook/cel/check/suggestions.py: f'\\\\.\\\\s*(?:\\\\?\\\\s*)?({re.escape(name)})(?!\\\\w)'",
     "webhook/lazypatterns.py: *self._written",
-    "webhook/offline/verdicts.py: f'\\\\b{re.escape(path)}\\\\.(?=spec\\\\b|metadata\\\\b)'",
+    "webhook/offline/deduplicating.py: f'\\\\b{re.escape(path)}\\\\.(?=spec\\\\b|metadata\\\\b)'",
 }
 TABLES = {
     "_ELEMENTS": (gotimes, 3, "match"),

@@ -76,7 +76,7 @@ def test_what_is_found_is_told_of_workloads(here: tuple[Path, Server]) -> None:
         )
         in done.stdout
     )
-    assert "note: 1 finding on objects of controllers told once, of their workloads" in done.stderr
+    assert "note: 1 finding on objects of controllers reported once, with their workloads" in done.stderr
     assert "note: judged as created by nobody in particular" in done.stderr
 
 

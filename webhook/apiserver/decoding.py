@@ -140,7 +140,7 @@ def _order(path: Path) -> list[tuple[bytes, int]]:
 
 def _mismatch(value: Any, go: str, place: Place | None) -> str:
     """The text of json.UnmarshalTypeError. value: what was found, or a text that says it."""
-    what = gotext.what(value) if not isinstance(value, _Told) else value.text
+    what = gotext.what(value) if not isinstance(value, _Described) else value.text
     names: list[str] = []
     struct = ""
     at = place
@@ -156,7 +156,9 @@ def _mismatch(value: Any, go: str, place: Place | None) -> str:
     return f"json: cannot unmarshal {what} into Go struct field {struct}.{'.'.join(names)} of type {go}"
 
 
-class _Told(NamedTuple):
+class _Described(NamedTuple):
+    """The words of a message for a value, in place of the value."""
+
     text: str
 
 
@@ -382,7 +384,7 @@ def _scalar(go: GoType) -> Decoder:
             text = gotext.number(value)
             if text.lstrip("-").isdigit() and low <= int(text) <= high:
                 return int(text)
-            value = _Told(f"number {text}")
+            value = _Described(f"number {text}")
         found.mistyped(value, go.go, place)
         return None
 
@@ -437,7 +439,7 @@ def _int_or_string(value: Any, place: Place | None, found: _Found) -> Any:
         text = gotext.number(value)
         if text.lstrip("-").isdigit() and gotext.INT32[0] <= int(text) <= gotext.INT32[1]:
             return int(text)
-        value = _Told(f"number {text}")
+        value = _Described(f"number {text}")
     found.unreadable(_mismatch(value, "int32", place), place, fatal=True)
     return None
 
@@ -461,7 +463,7 @@ def _octets(value: list[Any], place: Place | None, found: _Found) -> str | None:
     for index, each in enumerate(value):
         text = gotext.number(each) if each.__class__ in (int, float) else ""
         if each is not None and not (text.isdigit() and int(text) < 256):
-            found.mistyped(_Told(f"number {text}") if text else each, "uint8", (place, index, None))
+            found.mistyped(_Described(f"number {text}") if text else each, "uint8", (place, index, None))
             return None
         data.append(int(text or 0))
     return gotext.encoded(bytes(data))

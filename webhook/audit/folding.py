@@ -1,4 +1,4 @@
-"""What is found on the objects of a controller is told once, of its workload."""
+"""Reports what is found on the objects of a controller once, with their workload."""
 
 from __future__ import annotations
 
@@ -19,53 +19,53 @@ _NAMED: Final = 3  # objects of a workload that are named
 _TEMPLATE: Final = lazily(r"\bspec\.(?:jobTemplate\.spec\.)?template\.(?=spec\b|metadata\b)")
 
 
-class Told(Struct):
-    """On which objects of its workload a finding was found: the first of them, and the number of all."""
+class Occurrences(Struct):
+    """The objects of a workload on which a finding was found: the names of the first ones, and the number of all."""
 
-    members: list[str]
+    names: list[str]
     number: int = 0
 
     def aside(self) -> str:
-        """A line that says so; "" if it was found on the workload itself alone."""
+        """The line that names them; "" if the finding is on the workload itself alone."""
         if not self.number:
             return ""
-        more = f" and {self.number - len(self.members):,} more" if self.number > len(self.members) else ""
-        return f"found on {', '.join(self.members)}{more}"
+        more = f" and {self.number - len(self.names):,} more" if self.number > len(self.names) else ""
+        return f"found on {', '.join(self.names)}{more}"
 
 
 class Folding:
-    """Tells findings that say something new of a workload from those that do not. It keeps a key for each that does.
+    """Reports each finding on a workload and on its objects once. It keeps a key for each that it has reported.
 
-    `folded`: the findings that said nothing new.
+    `folded`: the number of findings that were reported already.
     """
 
     def __init__(self) -> None:
         self.folded = 0
-        self._told: dict[tuple[object, ...], Told] = {}
+        self._occurrences: dict[tuple[object, ...], Occurrences] = {}
 
     def new(
         self, findings: Iterable[Located], workload: Identity, member: Identity | None
-    ) -> Iterator[tuple[Located, Told]]:
-        """Those findings on one object that say something new.
+    ) -> Iterator[tuple[Located, Occurrences]]:
+        """The findings on one object that were not reported yet.
 
-        workload: the object itself if it has no controller. member: the object, if it has one. What is found on the
-        workload itself is new: come to it before its members.
+        workload: the object itself if it has no controller. member: the object, if it has one. Findings on the workload
+        itself are always new, so pass it before its members.
         """
         seen: Counter[tuple[object, ...]] = Counter()
         for located in findings:
             same = _key(located, workload, member)
             seen[same] += 1
             key = (*same, seen[same])
-            told = self._told.get(key)
-            if told is None or member is None:
-                told = self._told[key] = Told([])
-                yield located, told
+            found = self._occurrences.get(key)
+            if found is None or member is None:
+                found = self._occurrences[key] = Occurrences([])
+                yield located, found
             else:
                 self.folded += 1
             if member is not None:
-                told.number += 1
-                if len(told.members) < _NAMED:
-                    told.members.append(f"{member.kind} {member.name}")
+                found.number += 1
+                if len(found.names) < _NAMED:
+                    found.names.append(f"{member.kind} {member.name}")
 
 
 def _key(located: Located, workload: Identity, member: Identity | None) -> tuple[object, ...]:

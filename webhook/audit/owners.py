@@ -1,4 +1,4 @@
-"""Whose controller an object is of: the workload to which what is found on it is told."""
+"""The workload of an object: the topmost of its controllers, with which findings on the object are reported."""
 
 from __future__ import annotations
 

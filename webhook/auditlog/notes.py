@@ -115,7 +115,7 @@ def _annotated(annotations: Mapping[str, str]) -> Iterator[Note]:
 
 
 def _denials(status: Mapping[str, Any], annotations: Mapping[str, str]) -> Iterator[Note]:
-    """The denials of a response that a policy refused; those that an annotation has, too, are told once."""
+    """The denials of a response that a policy refused; those that an annotation repeats are reported once."""
     code = status.get("code")
     if not isinstance(code, int) or code < 400:
         return

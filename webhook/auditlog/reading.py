@@ -1,6 +1,7 @@
 """The files of an audit log: one event a line, as JSON, plain or compressed with gzip.
 
-Lines that are torn, because the server was killed or the file is still written, are counted and told; the rest is read.
+Lines that are torn, because the server was killed or the file is still written, are counted and reported; the rest is
+read.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ MAX_LINE: Final = 16 << 20
 """Bytes of a line: an event holds at most the request and the response, of 3 MiB each, and both may be escaped."""
 
 SHOWN: Final = 5
-"""The torn lines of a file that are told one by one."""
+"""The torn lines of a file that are named one by one."""
 
 _GZIP: Final = b"\x1f\x8b"
 

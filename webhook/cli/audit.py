@@ -161,8 +161,8 @@ def audit(
     """Judge the objects of live clusters by the policies, each as if it were created now. The cluster is only read,
     unless `--write-reports` says otherwise.
 
-    What is found on Pods and other objects of a controller is told once, of its workload. With `--log`, what policies
-    said of requests is read from the API server's audit log. Exit code: **0** nothing would be denied (warnings do not
+    Findings on Pods and other objects of a controller are reported once, with its workload. With `--log`, findings are
+    read from the API server's audit log. Exit code: **0** nothing would be denied (warnings do not
     count, unless `--fail-on` says so), **1** something would, or a score fails its `--gate`, **2** the run itself
     failed: a bad policy, a bad option, a kind that cannot be listed (the rest is judged all the same).
     """
@@ -325,7 +325,8 @@ def _audit(asked: _Asked, how: Reporting) -> int:
     except SnapshotError as error:
         return refuse(NotGiven(str(error)), asked.color)
     if found.folded:
-        notes.append(f"{counted(found.folded, 'finding')} on objects of controllers told once, of their workloads")
+        folded = counted(found.folded, "finding")
+        notes.append(f"{folded} on objects of controllers reported once, with their workloads")
     if found.history:
         notes.append(f"{counted(found.history, 'ReplicaSet')} of former templates left out")
     if not run.user.username:

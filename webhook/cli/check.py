@@ -95,7 +95,7 @@ def check(
     operation: Annotated[
         Operation | None,
         typer.Option(
-            help="CREATE unless told otherwise. UPDATE: the same objects were there before. DELETE: they are removed.",
+            help="The default is CREATE. UPDATE: the same objects were there before. DELETE: they are removed.",
             case_sensitive=False,
         ),
     ] = None,

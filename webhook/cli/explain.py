@@ -89,7 +89,7 @@ def explain(
     operation: Annotated[
         Operation | None,
         typer.Option(
-            help="CREATE unless told otherwise. UPDATE: the same objects were there before. DELETE: they are removed.",
+            help="The default is CREATE. UPDATE: the same objects were there before. DELETE: they are removed.",
             case_sensitive=False,
         ),
     ] = None,
@@ -335,13 +335,13 @@ def _reported(
         fail_with(problems, show.color)
         width = columns(sys.stdout) or PIPED_WIDTH
         look = Look(show.style, width, show.full, ascii=not draws(sys.stdout))
-        written = put(head + "\n".join(explaintext.report(_told(each), look) for each in reports))
+        written = put(head + "\n".join(explaintext.report(_without_unmatched(each), look) for each in reports))
     if not written or problems:
         return FAILED
     return 1 if any(report.denied for report in reports) else 0
 
 
-def _told(report: Any) -> Any:
+def _without_unmatched(report: Any) -> Any:
     """The report without the requests of a document that the policy leaves out, where it is about another of them."""
     about = {id(each.planned.document) for each in report.requests if each.matched}
     kept = [each for each in report.requests if each.matched or each.refused or id(each.planned.document) not in about]

@@ -133,8 +133,8 @@ def _parse_piece(text: str, first_line: int, stream: str, file: str, found: Pars
                 found.unread.append(Unread(Problem(stream, line, 1, message), text, grammar=False))
                 return
             if not problem.read_to:
-                told = _problem(problem, text, first_line, stream, file)
-                found.unread.append(Unread(told, text, problem.grammar))
+                unread = _problem(problem, text, first_line, stream, file)
+                found.unread.append(Unread(unread, text, problem.grammar))
                 return
             # What stands before is read by itself, as kubectl does.
             text, rest = text[: problem.read_to], text[problem.read_to :]

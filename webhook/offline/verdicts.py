@@ -5,7 +5,6 @@ Locations come from the engine's record: each finding has the evaluation that ga
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,12 +14,13 @@ from msgspec.structs import replace
 from webhook.admission.decision import SCHEMA, Finding
 from webhook.admission.engine import decide
 from webhook.admission.redaction import Redaction, SecretsSeen
+from webhook.offline.deduplicating import Deduplication
 from webhook.offline.explaining import ExplainedPolicy, Explanations, shown_message
 from webhook.offline.lines import shown_line
 from webhook.offline.mutated import Mutated
 from webhook.offline.places import Elements, place_of
 from webhook.offline.requests import Identity, PlannedRequest, by_document, pods_after
-from webhook.paths import ROOT, Path, render
+from webhook.paths import ROOT, Path
 
 if TYPE_CHECKING:
     from webhook.admission.record import Observer, Record
@@ -92,7 +92,7 @@ class Verdict(Struct, frozen=True):
     """The verdict on one document: its findings in the order of the file, and the changes that mutation makes.
 
     `excepted`: the findings that exceptions cover, each with its exception. They are not in `findings`. `used`: the
-    names of all exceptions that cover something, those of what is told once of a workload and its Pod too.
+    names of all exceptions that cover something, those of duplicates on a workload and its Pod too.
     """
 
     document: Document
@@ -141,7 +141,7 @@ def verdicts(
 
 def verdict_of(first: PlannedRequest, decisions: Iterable[Decided]) -> Verdict:
     """The verdict on a document, of those on its requests. first: its first request."""
-    findings, excepted = _Once(), _Once()
+    findings, excepted = Deduplication(), Deduplication()
     changes: list[Change] = []
     exceptions: dict[int, PolicyException] = {}  # by id() of the excepted finding
     for each in decisions:
@@ -172,8 +172,9 @@ def decided(
     workload that the API server refuses has none.
 
     recording: see webhook.admission.record. record: makes the record of each request. explain: see `verdicts`.
-    completions: of an earlier walk over the same requests, and for a later one. locating: False leaves out what
-    policies say and where; only whether they deny is told. watching: the observer of all requests, without `record`.
+    completions: of an earlier walk over the same requests, and for a later one. locating: False leaves the
+    messages and places out; only whether policies deny is reported. watching: the observer of all requests, without
+    `record`.
     """
     ahead = list(group)
     while ahead:
@@ -390,99 +391,3 @@ def _decided(finding: Finding) -> tuple[Path, ...]:
         return traced.witnesses() if traced is not None else ()
     conditions = trace.below("spec", "matchConditions")
     return tuple(path for each in conditions if each.error for path in each.witnesses())
-
-
-# --------------------------------------------------------------------------------------------------- deduplication
-
-
-class _Once:
-    """Deduplicates the findings on a document. A finding on a workload and the same one on its Pod count once."""
-
-    def __init__(self) -> None:
-        self._findings: list[Located] = []
-        self._params: list[list[Any]] = []  # for each finding, the param objects of its duplicates
-        self._same: dict[tuple[object, ...], list[int]] = {}  # binding, place and message -> findings that read so
-        self._of: dict[tuple[object, ...], list[int]] = {}  # binding, and whether of a Pod -> findings
-
-    def add(self, located: Located) -> None:
-        """Add a finding. Of two duplicates, the one with the more precise place is kept."""
-        param = param_of(located.finding)
-        binding = _binding_of(located)
-        same = self._same.setdefault((*binding, located.of_template, located.message, located.path), [])
-        others = self._of.get((*binding, not located.of_template), ())
-        for index in sorted([*same[:1], *others]):
-            earlier, params = self._findings[index], self._params[index]
-            if located.of_template != earlier.of_template and not (
-                any(param is each for each in params) and is_of_both(located, earlier)
-            ):
-                continue
-            params.append(param)
-            if (_is_placed(located), len(located.path or ())) > (_is_placed(earlier), len(earlier.path or ())):
-                self._findings[index] = located
-            return
-        same.append(len(self._findings))
-        self._of.setdefault((*binding, located.of_template), []).append(len(self._findings))
-        self._findings.append(located)
-        self._params.append([param])
-
-    def in_order(self) -> tuple[Located, ...]:
-        """The findings, in the order of the file."""
-        return tuple(sorted(self._findings, key=lambda located: (located.line, located.column)))
-
-
-def _is_of_one_binding(one: Located, other: Located) -> bool:
-    """Whether two findings have the same policy, binding and action."""
-    return _binding_of(one) == _binding_of(other)
-
-
-def _binding_of(located: Located) -> tuple[str, str, str, str]:
-    finding = located.finding
-    return finding.policy, finding.binding, finding.action, finding.kind
-
-
-def is_of_both(later: Located, earlier: Located) -> bool:
-    """Whether a finding on the Pod of a workload repeats one on the workload, with the same param object."""
-    one, other = later.finding, earlier.finding
-    if later.of_template == earlier.of_template or not _is_of_one_binding(later, earlier) or one.error != other.error:
-        return False
-    if _is_placed(later) and _is_placed(earlier):
-        if later.path == earlier.path:
-            return True
-        if not _within(later.path or (), earlier.path or ()):
-            return False
-    moved = later.moved or earlier.moved
-    if _of_pod(later.message, moved) == _of_pod(earlier.message, moved):
-        return True
-    if one.expression is not None or other.expression is not None:
-        return one.expression == other.expression
-    # Python policies and exceeded budgets have no expression: the index decides, unless both have a place.
-    return not (_is_placed(later) and _is_placed(earlier)) and one.index == other.index
-
-
-def _is_placed(located: Located) -> bool:
-    """Whether the finding has a place inside the object. Its kind and apiVersion do not count."""
-    return located.known and located.path not in (("kind",), ("apiVersion",))
-
-
-def param_of(finding: Finding) -> Any:
-    """The param object of the evaluation that gave a finding; None without one."""
-    return finding.evaluated.param if finding.evaluated is not None else None
-
-
-def _within(one: Path, other: Path) -> bool:
-    """Whether one of two places is within the other."""
-    shorter = min(len(one), len(other))
-    return one[:shorter] == other[:shorter]
-
-
-def _of_pod(message: str, moved: tuple[tuple[Path, Path], ...]) -> str:
-    """The message with the paths of the workload in it as those of its Pod: spec.template.spec.x is spec.x."""
-    for inside, outside in sorted(moved, key=lambda pair: -len(pair[1])):
-        if not outside:
-            continue
-        path, pod = render(outside), render(inside)
-        if inside:
-            message = message.replace(path, pod)
-        else:
-            message = re.sub(rf"\b{re.escape(path)}\.(?=spec\b|metadata\b)", "", message)
-    return message

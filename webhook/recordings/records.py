@@ -55,7 +55,7 @@ class Seen(Struct, frozen=True, array_like=True):
 
 
 class Writing(Struct, frozen=True):
-    """What the process is told at its start.
+    """The orders that the process gets at its start.
 
     rotate: bytes of a file after which the next is begun. limit: bytes of all files in the folder. redact: paths of
     fields. kubernetes: the version of the cluster.

@@ -487,7 +487,7 @@ def _suspicious(text: bytes) -> bool:
 
 
 def _without_credentials(text: str, note: Callable[[str], None]) -> str:
-    """The text with everything replaced that looks like a credential. note: is told of each."""
+    """The text with everything replaced that looks like a credential. note: called with each."""
     if len(text) < _ELSEWHERE:
         return text
 

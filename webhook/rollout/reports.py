@@ -63,7 +63,7 @@ class _Rule(Struct, frozen=True):
 
 
 class Saved(Struct, frozen=True, rename="camel", kw_only=True):
-    """A report. `errors`: what could not be read when it was written, so that it may not tell of everything.
+    """A report. `errors`: what could not be read when it was written, so that it may be incomplete.
 
     `known`: findings that a baseline covered. `exceptions_used`: on how many objects each exception covered something.
     `namespaces`: those of the audited clusters.
@@ -80,7 +80,7 @@ class Saved(Struct, frozen=True, rename="camel", kw_only=True):
 
     @property
     def of_log(self) -> bool:
-        """Whether it tells of requests in audit logs, and not of objects that there are."""
+        """Whether it is about requests in audit logs, not about objects in a cluster."""
         return "events" in self.summary
 
     @property
@@ -90,7 +90,7 @@ class Saved(Struct, frozen=True, rename="camel", kw_only=True):
 
     @property
     def left_out(self) -> str:
-        """What was found, or would have been, and is not told, as words; "" if it tells of everything."""
+        """What the report leaves out, as words; "" if it is complete."""
         if self.summary.get("hidden"):
             return "findings that --only hides"
         if self.summary.get("shards"):

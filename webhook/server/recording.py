@@ -124,7 +124,7 @@ class Recorder(Feeding):
         return Lookups(view) if self._share >= 1.0 or random() < self._share else None  # noqa: S311
 
     def started(self) -> None:
-        """The new process is to be told everything again."""
+        """Send the new process everything again."""
         self._numbers.clear()
         self._lists.clear()
         self._plain.clear()

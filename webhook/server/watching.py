@@ -45,7 +45,7 @@ class CannotRecord(Exception):
 
 
 def writing_of(settings: Settings) -> Writing | None:
-    """What the process is told, as the settings say; None if nothing is recorded. Makes the folder.
+    """The orders to the process that writes, from the settings; None if nothing is recorded. Makes the folder.
 
     Raises CannotRecord.
     """

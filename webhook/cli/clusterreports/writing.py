@@ -34,7 +34,7 @@ TIMEOUT: Final = 30.0
 
 _PATIENCE: Final = 10  # seconds that are waited in all for a server that is busy (429), as it is after new definitions
 _PAGE: Final = 20  # reports of up to 1 MiB each
-_SHOWN: Final = 5  # failures that are told one by one
+_SHOWN: Final = 5  # failures that are named one by one
 _PREFIX: Final = "gatewright.dev/"
 
 Key = tuple[str, str]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from webhook.audit.folding import Folding, Told
+from webhook.audit.folding import Folding, Occurrences
 from webhook.cli.report.checked import Checked
 from webhook.cli.report.model import Finding, Place
 from webhook.offline import podlabels
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 class Audited:
     """Makes findings of verdicts on stored objects, and keeps them. cluster: its name. user: who creates the objects.
 
-    `folded`: the findings on objects of controllers that were told of their workloads already. `used`: of how many
-    objects each exception covered something.
+    `folded`: the number of findings on objects of controllers that were reported with their workloads already. `used`:
+    on how many objects each exception covered something.
     """
 
     def __init__(self, checked: Checked, cluster: str, user: User) -> None:
@@ -32,8 +32,8 @@ class Audited:
         self._place = Place(cluster)
         self._by = (f"judged as created by {named(user)}",) if user.username else ()
         self._folding, self._excepted = Folding(), Folding()
-        self._findings: list[tuple[Finding, Told]] = []
-        self._suppressed: list[tuple[Finding, Told]] = []
+        self._findings: list[tuple[Finding, Occurrences]] = []
+        self._suppressed: list[tuple[Finding, Occurrences]] = []
         self.used: Counter[str] = Counter()
 
     @property
@@ -63,12 +63,12 @@ class Audited:
                 pod_labels=labels if labels is not None else finding.pod_labels,
             )
 
-        for located, told in self._folding.new(verdict.findings, of, member):
-            self._findings.append((made(self._checked.finding(located, document)), told))
+        for located, on in self._folding.new(verdict.findings, of, member):
+            self._findings.append((made(self._checked.finding(located, document)), on))
         exceptions = {id(located): exception for located, exception in verdict.excepted}
-        for located, told in self._excepted.new((located for located, _ in verdict.excepted), of, member):
+        for located, on in self._excepted.new((located for located, _ in verdict.excepted), of, member):
             found = self._checked.finding(located, document, exceptions[id(located)])
-            self._suppressed.append((made(found), told))
+            self._suppressed.append((made(found), on))
 
     def findings(self) -> Iterator[Finding]:
         """What counts, by namespace and object, those without a namespace first."""
@@ -78,9 +78,9 @@ class Audited:
         """What exceptions cover, in the same order."""
         return self._in_order(self._suppressed)
 
-    def _in_order(self, found: list[tuple[Finding, Told]]) -> Iterator[Finding]:
-        for finding, told in sorted(found, key=lambda pair: _order(pair[0])):
-            aside = told.aside()
+    def _in_order(self, found: list[tuple[Finding, Occurrences]]) -> Iterator[Finding]:
+        for finding, on in sorted(found, key=lambda pair: _order(pair[0])):
+            aside = on.aside()
             asides = (*finding.asides, *((aside,) if aside else ()), *self._by)
             yield replace(finding, asides=asides) if asides else finding
 

@@ -14,9 +14,10 @@ from webhook.cli.report.explaintree import Look, tree_of
 from webhook.cli.report.naming import object_name
 from webhook.cli.report.style import BOLD, CYAN, DIFF, DIM, ERROR, LEVEL, PASSED
 from webhook.offline.background import Background
+from webhook.offline.deduplicating import is_of_both, param_of
 from webhook.offline.explaining import Explained, ExplainedPolicy, param_name
 from webhook.offline.policyexplained import BindingExplained, RequestExplained
-from webhook.offline.verdicts import Located, is_of_both, param_of
+from webhook.offline.verdicts import Located
 from webhook.paths import Path, render
 from webhook.policy.exceptions import PolicyException
 from webhook.policy.policyset import Policy
@@ -62,11 +63,11 @@ class _Text:
 
     def lines(self) -> Iterator[str]:
         yield from self.head()
-        told: dict[int, list[Located]] = {}  # by id() of the document: what was said of its requests
+        shown: dict[int, list[Located]] = {}  # by id() of the document: the findings on its requests
         # What the policy is not about comes last: somebody was refused, and looks for that.
         for request in sorted(self.found.requests, key=lambda each: not (each.matched or each.refused)):
             yield ""
-            said = told.setdefault(id(request.planned.document), [])
+            said = shown.setdefault(id(request.planned.document), [])
             yield from self.request(request, said)
             said += request.findings
         if not self.found.requests and self.found.compared:
@@ -74,7 +75,7 @@ class _Text:
             yield f"no object differs {visible(self.found.compared)}"
 
     def head(self) -> Iterator[str]:
-        """What is said of the policy."""
+        """The lines on the policy itself."""
         policy = self.found.policy
         language = "Python" if policy.language == "python" else "CEL"
         yield self.paint(BOLD, visible(policy.name))
@@ -90,7 +91,7 @@ class _Text:
             )
 
     def request(self, request: RequestExplained, said: Sequence[Located]) -> Iterator[str]:
-        """What is said of a request. said: the findings on the workload whose Pod it is of, which are not repeated."""
+        """The lines on a request. said: the findings on the workload that the Pod is of, which are not repeated."""
         mark, verdict, style = self.verdict(request)
         planned = request.planned
         what = f"{_SENT.get(planned.request.operation, '')}{object_name(planned.identity)}"
@@ -112,19 +113,19 @@ class _Text:
         if request.unmatched is not None:
             yield from self.wrapped(visible(request.unmatched), "  ")
             return
-        told = _Told(self.found.background)
+        shown = _Shown(self.found.background)
         if repeated:
-            told.repeated = repeated
+            shown.repeated = repeated
             workload = object_name(planned.identity)
             yield self.paint(DIM, f"  for what is said of {workload} above ({len(repeated)}), and:")
         if self.found.policy.language == "cel":
             for bound in request.bindings:
-                yield from self.binding(request, bound, told)
+                yield from self.binding(request, bound, shown)
         for located in request.findings:  # of Python; of CEL what no expression says: params that are not there
-            if told.is_new(located):
+            if shown.is_new(located):
                 yield from self.finding(located)
         for located, exception in request.excepted:  # of Python, and mutations that were left out
-            if told.is_new(located):
+            if shown.is_new(located):
                 yield from self.exempted(located, exception)
         for change in request.changes:
             yield from (f"  {self.paint(DIFF.get(row[:1], ''), row)}" for row in unified(change))
@@ -181,7 +182,7 @@ class _Text:
 
     # ----------------------------------------------------------------------------------------------- by expression
 
-    def binding(self, request: RequestExplained, bound: BindingExplained, told: _Told) -> Iterator[str]:
+    def binding(self, request: RequestExplained, bound: BindingExplained, shown: _Shown) -> Iterator[str]:
         actions = ", ".join(bound.binding.actions)
         name = f"binding {visible(bound.binding.name)}" + (f" ({actions})" if actions else "")
         if bound.unmatched:
@@ -189,12 +190,12 @@ class _Text:
             return
         for evaluated in bound.evaluated:
             param = visible(param_name(evaluated.param))
-            if told.is_known(evaluated.param):
+            if shown.is_known(evaluated.param):
                 yield self.paint(DIM, f"  the same under {name}")
                 for located in self.of_binding(request, bound):
-                    told.is_new(located)
+                    shown.is_new(located)
                 continue
-            yield from self.evaluated(request, evaluated, told)
+            yield from self.evaluated(request, evaluated, shown)
             if self.look.full or all(each.holds for each in evaluated.validations):
                 yield ""
             yield from self.wrapped(name + (f", params {param}" if param else ""), "  ", DIM)
@@ -202,7 +203,7 @@ class _Text:
     def of_binding(self, request: RequestExplained, bound: BindingExplained) -> list[Located]:
         return [located for located in request.findings if located.finding.binding == bound.binding.name]
 
-    def evaluated(self, request: RequestExplained, evaluated: ExplainedPolicy, told: _Told) -> Iterator[str]:
+    def evaluated(self, request: RequestExplained, evaluated: ExplainedPolicy, shown: _Shown) -> Iterator[str]:
         if not evaluated.matched:
             for condition in evaluated.conditions:
                 if not condition.holds:
@@ -211,13 +212,13 @@ class _Text:
         failed = [each for each in evaluated.validations if not each.holds]
         for each in failed:
             of = [found for found in request.findings if evaluated.is_behind(found.finding, each)]
-            if of and all(id(located) in told.repeated for located in of):
+            if of and all(id(located) in shown.repeated for located in of):
                 continue
             for located in of:
-                if told.is_new(located):
+                if shown.is_new(located):
                     yield from self.finding(located)
             for located, exception in request.excepted:
-                if evaluated.is_behind(located.finding, each) and told.is_new(located):
+                if evaluated.is_behind(located.finding, each) and shown.is_new(located):
                     yield from self.exempted(located, exception)
                     of.append(located)
             yield from self.tree(each, request, evaluated, of[0] if of else None)
@@ -263,14 +264,14 @@ def _repeats(later: Located, earlier: Located) -> bool:
     return param_of(later.finding) is param_of(earlier.finding) and is_of_both(later, earlier)
 
 
-class _Told:
-    """What was said of a request already: of the findings, and under which params the policy was shown."""
+class _Shown:
+    """What of a request has been shown: its findings, and the params under which the policy was shown."""
 
     def __init__(self, background: Background | None) -> None:
         self._background = background
         self._findings: list[Located] = []
         self._params: list[Any] = []
-        self.repeated: set[int] = set()  # ids of findings that were said of the workload
+        self.repeated: set[int] = set()  # ids of findings that were shown with the workload
 
     def is_known(self, param: Any) -> bool:
         """Whether the policy was shown for a param; it counts as shown from now on."""

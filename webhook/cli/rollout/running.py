@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def code(run: Callable[[], int]) -> int:
-    """The exit code of a run. What is not given as expected is told on stderr."""
+    """The exit code of a run. What is wrong with the options is printed on stderr."""
     try:
         return run()
     except NotGiven as error:

@@ -138,7 +138,7 @@ class Exclusion(Struct, frozen=True):
 def exclusions(given: Sequence[Any], at: Path, differs: Callable[[Path, str], None]) -> list[Exclusion]:
     """The entries of `exclude`, or of `podSecurity` in an exception. Raises Unsupported for what Kyverno refuses too.
 
-    differs: told of what is left as strict as it was, with the place.
+    differs: called with what stays as strict as it was, and its place.
     """
     if len(given) > _MOST:
         raise Unsupported(f"more than {_MOST} entries of exclude", at)

@@ -41,7 +41,7 @@ def _of(
     conditions = {path: outcome for path, outcome in outcomes.items() if path[1] == "matchConditions"}
     if any(not outcome.true and not outcome.fails for outcome in conditions.values()):
         return  # the policy does not run then
-    told: set[Null] = set()
+    reported: set[Null] = set()
     programs = dict(policy.evaluator.programs())
     places = _places(policy, programs)
     runs = not any(outcome.never for outcome in conditions.values())
@@ -51,9 +51,9 @@ def _of(
         if path[1] == "variables" or not _evaluated(path, outcomes):
             continue
         for null in sorted(outcome.nulls, key=lambda each: (str(each.expression), each.offset)):
-            if null.variable != variable or null in told:
+            if null.variable != variable or null in reported:
                 continue
-            told.add(null)
+            reported.add(null)
             at = places.get(null.expression)
             if at is not None:
                 message = (

@@ -157,7 +157,7 @@ def _of_modules(name: str, modules: frozenset[str]) -> str | None:
 def _state(subject: Subject, module: Module, names: Mapping[str, str]) -> Iterator[Alarm]:
     kept = _mutable(module.tree, names)
     functions = [node for node in ast.walk(module.tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    told: set[tuple[int, int]] = set()
+    reported: set[tuple[int, int]] = set()
     for function in functions:
         for decorator in function.decorator_list:
             target = decorator.func if isinstance(decorator, ast.Call) else decorator
@@ -170,12 +170,12 @@ def _state(subject: Subject, module: Module, names: Mapping[str, str]) -> Iterat
             at = (getattr(node, "lineno", 0), getattr(node, "col_offset", 0))
             name = _changed(node)
             if isinstance(node, ast.Global):
-                if at not in told:
-                    told.add(at)
+                if at not in reported:
+                    reported.add(at)
                     message = f"{', '.join(node.names)} stays for later requests, and each process has its own"
                     yield subject.in_module(STATE, module, node, message)
-            elif name is not None and at not in told and ((name in kept and name not in own) or name in defaults):
-                told.add(at)
+            elif name is not None and at not in reported and ((name in kept and name not in own) or name in defaults):
+                reported.add(at)
                 message = f"{name} is changed, and stays so for later requests; each process has its own"
                 yield subject.in_module(STATE, module, node, message)
 

@@ -30,10 +30,10 @@ _PHASES: Final[dict[str, Phase]] = {
 
 def check(subject: Subject) -> Iterator[Alarm]:
     tested = {lookup(document.value, ("policy",)) for document in subject.tests}
-    told: set[str] = set()
+    reported: set[str] = set()
     for policy in subject.policies.policies:
-        if policy.name not in tested and policy.name not in told:
-            told.add(policy.name)
+        if policy.name not in tested and policy.name not in reported:
+            reported.add(policy.name)
             message = f"'{policy.name}' has no tests: no PolicyTest in the tree names it"
             yield subject.of_policy(UNTESTED, policy, ("metadata", "name"), message)
         if not policy.description.strip():

@@ -22,7 +22,7 @@ _COMMIT = 1  # the type of an object in a pack
 
 def commit_of(folder: Path, files: Mapping[str, bytes], wanted: Callable[[str], bool]) -> str | None:
     """The commit, 40 hexadecimal digits, whose files below `folder` with a `wanted` name are `files`; None if there is
-    none, or it cannot be told.
+    none, or git does not say.
 
     files: relative path -> content. Never raises.
     """
