@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from webhook.cel import Activation, EvaluationError, Program
-from webhook.lint.outcomes import Known, Outcome, Outcomes
+from webhook.lint.abstractvalues import Outcome
+from webhook.lint.outcomes import Known, Outcomes
 from webhook.policy.cel.declared import base_environment
 from webhook.policy.request import CONNECT, CREATE, DELETE, OPERATIONS, UPDATE
 

@@ -7,73 +7,33 @@ that some request gives; it may have values that no request gives.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
-
-from msgspec import Struct
 
 from webhook.cel import Program
 from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, StructLiteral
 from webhook.cel.tree.declared import Shape
 from webhook.cel.tree.macros import recognise
+from webhook.lint.abstractvalues import (
+    ANYTHING,
+    NOTHING,
+    UNKNOWN,
+    Null,
+    Outcome,
+    combined,
+    compared,
+    constant,
+    decided,
+    either,
+    has_value,
+    may_let,
+    narrowed,
+    negated,
+    simple,
+)
 from webhook.lint.constraints import MIRRORED, Comparison, Operator, alike, contradict
 from webhook.paths import Path
 from webhook.policy.request import CONNECT, CREATE, DELETE
-
-
-class _Unknown:
-    """The constant of an outcome that has none."""
-
-
-UNKNOWN: Final = _Unknown()
-
-
-class _Nothing:
-    """The constant for an optional without a value."""
-
-
-_NOTHING: Final = _Nothing()
-
-
-class Null(NamedTuple):
-    """A read of a variable that is null: `object` or `oldObject`, the expression's name, and the offset in its source.
-
-    The expression is named by its path in the policy, or as a variable.
-    """
-
-    variable: str
-    expression: str | Path
-    offset: int
-
-
-class Outcome(Struct, frozen=True):
-    """The values that an expression may have: true, false, others. constant: the only one, if there is one.
-
-    nulls: the errors because something is null. fails: whether there may be an error of any kind. filled: it is text
-    that is not empty. present: it is not null.
-    """
-
-    true: bool = True
-    false: bool = True
-    other: bool = True
-    constant: Any = UNKNOWN
-    nulls: frozenset[Null] = frozenset()
-    fails: bool = True
-    filled: bool = False
-    present: bool = False
-
-    @property
-    def always(self) -> bool:
-        """Whether it is true whenever it can be evaluated."""
-        return self.true and not self.false and not self.other
-
-    @property
-    def never(self) -> bool:
-        """Whether it is not true for any request."""
-        return not self.true
-
-
-ANYTHING: Final = Outcome()
 
 
 class Known(NamedTuple):
@@ -118,7 +78,7 @@ class Outcomes:
     def _outcome(self, node: Expr, local: Mapping[str, Outcome]) -> Outcome:
         match node:
             case Const(value=value):
-                return _constant(value)
+                return constant(value)
             case Ident(name=name):
                 return local[name] if name in local else self._named(name)
             case Select():
@@ -131,10 +91,10 @@ class Outcomes:
                 return self._settle(node, self._fold(node, local), marked)
             case ListLiteral(elements=elements):
                 parts = [self._outcome(each, local) for each in elements]
-                return _value(parts, present=True)
+                return combined(parts, present=True)
             case MapLiteral(entries=entries):
                 parts = [self._outcome(part, local) for entry in entries for part in (entry.key, entry.value)]
-                return _value(parts, present=True)
+                return combined(parts, present=True)
         raise TypeError(type(node).__name__)
 
     def _settle(self, node: Expr, outcome: Outcome, marked: int) -> Outcome:
@@ -158,7 +118,7 @@ class Outcomes:
         if self._known.operation:
             null = {DELETE: ("object",), CREATE: ("oldObject",), CONNECT: ("oldObject",)}
             if self._known.nulls and name in null.get(self._known.operation, ()):
-                return _constant(None)
+                return constant(None)
             if name in ("object", "oldObject"):
                 return Outcome(true=False, false=False, fails=False, present=True)
         return Outcome(fails=False)
@@ -167,16 +127,16 @@ class Outcomes:
         operand = node.operand
         if node.field == "operation" and isinstance(operand, Ident) and operand.name == "request" and not node.test:
             if self._known.operation and "request" not in local:
-                return _constant(self._known.operation)
+                return constant(self._known.operation)
             return Outcome(true=False, false=False, fails=False, present=True)
         of = self._outcome(operand, local)
         if of.constant is None:
             if node.test:
-                return _constant(False)
+                return constant(False)
             return self._null(operand, node.offset, of)
         if node.test:
             return Outcome(other=False, nulls=of.nulls, fails=of.fails)
-        return _typed(node, Outcome(nulls=of.nulls))
+        return narrowed(node, Outcome(nulls=of.nulls))
 
     def _null(self, operand: Expr, offset: int, of: Outcome) -> Outcome:
         """A read of null: an error, and no value."""
@@ -197,7 +157,7 @@ class Outcomes:
                 return self._joined(node, local)
             case "!_", (one,):
                 of = self._outcome(one, local)
-                return Outcome(true=of.false, false=of.true, other=False, constant=_negated(of.constant),
+                return Outcome(true=of.false, false=of.true, other=False, constant=negated(of.constant),
                                nulls=of.nulls, fails=of.fails)  # fmt: skip
             case "_?_:_", (condition, one, other):
                 return self._either(condition, one, other, local)
@@ -207,39 +167,39 @@ class Outcomes:
                 return self._within(node, left, right, local)
             case (("_?._" | "_[?_]"), (operand, _)):
                 of = self._outcome(operand, local)
-                if of.constant is None or of.constant is _NOTHING:
-                    return _constant(_NOTHING)
-                return _typed(node, Outcome(nulls=of.nulls, fails=of.fails))
+                if of.constant is None or of.constant is NOTHING:
+                    return constant(NOTHING)
+                return narrowed(node, Outcome(nulls=of.nulls, fails=of.fails))
             case "optional.none", ():
-                return _constant(_NOTHING)
+                return constant(NOTHING)
             case (("orValue" | "or"), (receiver, default)):
                 of, otherwise = self._outcome(receiver, local), self._outcome(default, local)
-                if of.constant is _NOTHING:
+                if of.constant is NOTHING:
                     return otherwise
-                return _either_of(_typed(node, of), otherwise)
+                return either(narrowed(node, of), otherwise)
             case "hasValue", (receiver,):
                 of = self._outcome(receiver, local)
-                if of.constant is _NOTHING:
-                    return _constant(False)
+                if of.constant is NOTHING:
+                    return constant(False)
                 return Outcome(other=False, nulls=of.nulls, fails=of.fails)
         parts = [self._outcome(each, local) for each in node.args]
         if node.function == "_[_]" and parts[0].constant is None:
             return self._null(node.args[0], node.offset, parts[0])
         if node.function == "_+_" and node.type.name == "string":
-            found = _value(parts, present=True)
+            found = combined(parts, present=True)
             texts = [part.constant for part in parts]
             if all(isinstance(text, str) for text in texts):
-                return _constant("".join(texts))
+                return constant("".join(texts))
             filled = any(part.filled for part in parts)
             return Outcome(true=False, false=False, nulls=found.nulls, fails=found.fails, filled=filled, present=True)
         if node.declared.shape is Shape.LENGTH:
             if isinstance(parts[0].constant, str):
-                return _constant(len(parts[0].constant))
+                return constant(len(parts[0].constant))
             if isinstance(node.args[0], ListLiteral) and not node.args[0].optional:
-                return _constant(len(node.args[0].elements))
+                return constant(len(node.args[0].elements))
         if node.function == "-_" and isinstance(parts[0].constant, int) and not isinstance(parts[0].constant, bool):
-            return _constant(-parts[0].constant)
-        return _typed(node, _value(parts))
+            return constant(-parts[0].constant)
+        return narrowed(node, combined(parts))
 
     def _joined(self, node: Call, local: Mapping[str, Outcome]) -> Outcome:
         """`&&` and `||`: a side that decides alone absorbs the errors of the other."""
@@ -247,16 +207,16 @@ class Outcomes:
         left, right = (self._outcome(each, local) for each in node.args)
         if conjunction:
             true, false = left.true and right.true, left.false or right.false
-            kept = [(left, _may_let(right, True)), (right, _may_let(left, True))]
+            kept = [(left, may_let(right, True)), (right, may_let(left, True))]
         else:
             true, false = left.true or right.true, left.false and right.false
-            kept = [(left, _may_let(right, False)), (right, _may_let(left, False))]
+            kept = [(left, may_let(right, False)), (right, may_let(left, False))]
         nulls = frozenset[Null]().union(*(side.nulls for side, reached in kept if reached))
         fails = any(side.fails for side, reached in kept if reached)
         terms = list(_terms(node, node.function))
         if true and false and self._contradict(terms, conjunction, local):
             true, false = (False, True) if conjunction else (True, False)
-        return Outcome(true=true, false=false, other=False, constant=_decided(true, false, fails),
+        return Outcome(true=true, false=false, other=False, constant=decided(true, false, fails),
                        nulls=nulls, fails=fails)  # fmt: skip
 
     def _contradict(self, terms: list[Expr], conjunction: bool, local: Mapping[str, Outcome]) -> bool:
@@ -314,7 +274,7 @@ class Outcomes:
         elif decides.never and not decides.false:
             found = Outcome(true=False, false=False, other=False)
         else:
-            found = _either_of(first, second)
+            found = either(first, second)
         return Outcome(
             true=found.true,
             false=found.false,
@@ -331,9 +291,9 @@ class Outcomes:
         nulls, fails = one.nulls | two.nulls, one.fails or two.fails
         result = self._relation(node, left, right, one, two, local)
         if result is None:
-            possible = _is_value(one) and _is_value(two)
+            possible = has_value(one) and has_value(two)
             return Outcome(true=possible, false=possible, other=False, nulls=nulls, fails=fails)
-        return Outcome(true=result, false=not result, other=False, constant=_decided(result, not result, fails),
+        return Outcome(true=result, false=not result, other=False, constant=decided(result, not result, fails),
                        nulls=nulls, fails=fails)  # fmt: skip
 
     def _relation(
@@ -341,10 +301,10 @@ class Outcomes:
     ) -> bool | None:
         """The result of a comparison that is the same for all requests; None if it is not known."""
         function = node.function
-        if not (_is_value(one) and _is_value(two)):
+        if not (has_value(one) and has_value(two)):
             return None
-        if _simple(one.constant) and _simple(two.constant):
-            return _of_constants(function, one.constant, two.constant)
+        if simple(one.constant) and simple(two.constant):
+            return compared(function, one.constant, two.constant)
         one_is_null = (one.constant is None and two.present) or (two.constant is None and one.present)
         if function in ("_==_", "_!=_") and one_is_null:
             return function == "_!=_"
@@ -367,12 +327,12 @@ class Outcomes:
         result: bool | None = None
         if values == ():
             result = False
-        elif values is not None and _simple(one.constant):
+        elif values is not None and simple(one.constant):
             result = alike(one.constant) in [alike(value) for value in values]
         if result is None:
-            possible = _is_value(one)
+            possible = has_value(one)
             return Outcome(true=possible, false=possible, other=False, nulls=nulls, fails=fails)
-        return Outcome(true=result, false=not result, other=False, constant=_decided(result, not result, fails),
+        return Outcome(true=result, false=not result, other=False, constant=decided(result, not result, fails),
                        nulls=nulls, fails=fails)  # fmt: skip
 
     def _fold(self, node: Comprehension, local: Mapping[str, Outcome]) -> Outcome:
@@ -390,7 +350,7 @@ class Outcomes:
         if fold.kind in ("all", "exists"):
             each = self._outcome(fold.value, inner)
             nulls, fails = over.nulls | each.nulls, over.fails or each.fails
-            if not _is_value(over):
+            if not has_value(over):
                 return Outcome(true=False, false=False, other=False, nulls=nulls)
             if fold.kind == "all":
                 true, false = each.true or not some, each.false and not empty
@@ -399,7 +359,7 @@ class Outcomes:
             return Outcome(true=true, false=false, other=False, nulls=nulls, fails=fails)
         parts = [over, self._outcome(node.init, local)]
         parts += [self._outcome(each, inner) for each in (node.condition, node.step, node.result)]
-        return _typed(node, _value(parts))
+        return narrowed(node, combined(parts))
 
     # Equal expressions have equal numbers
 
@@ -470,86 +430,3 @@ def _root(node: Expr) -> str:
     while isinstance(node, Call) and (node.function == "_[_]" or node.declared.shape is Shape.SAME):
         node = node.args[0]
     return node.name if isinstance(node, Ident) else ""
-
-
-def _constant(value: Any) -> Outcome:
-    boolean = isinstance(value, bool)
-    return Outcome(
-        true=value is True,
-        false=value is False,
-        other=not boolean,
-        constant=value,
-        fails=False,
-        filled=isinstance(value, str) and value != "",
-        present=value is not None,
-    )
-
-
-def _value(parts: Iterable[Outcome], *, present: bool = False) -> Outcome:
-    """The outcome of what is made of all of these."""
-    parts = list(parts)
-    nulls = frozenset[Null]().union(*(part.nulls for part in parts))
-    if not all(map(_is_value, parts)):
-        return Outcome(true=False, false=False, other=False, nulls=nulls)
-    fails = any(part.fails for part in parts)
-    if present:
-        return Outcome(true=False, false=False, nulls=nulls, fails=fails, present=True)
-    return Outcome(nulls=nulls)
-
-
-def _typed(node: Expr, of: Outcome) -> Outcome:
-    """The outcome without its constant, narrowed by the type of the expression."""
-    if not _is_value(of):
-        return of
-    if node.type.name == "bool":
-        return Outcome(other=False, nulls=of.nulls, fails=of.fails)
-    if node.type.name != "dyn" and not node.type.name.startswith("optional"):
-        return Outcome(true=False, false=False, nulls=of.nulls, fails=of.fails)
-    return Outcome(nulls=of.nulls, fails=of.fails)
-
-
-def _either_of(one: Outcome, two: Outcome) -> Outcome:
-    same = _simple(one.constant) and _simple(two.constant) and alike(one.constant) == alike(two.constant)
-    return Outcome(
-        true=one.true or two.true,
-        false=one.false or two.false,
-        other=one.other or two.other,
-        constant=one.constant if same else UNKNOWN,
-        nulls=one.nulls | two.nulls,
-        fails=one.fails or two.fails,
-        filled=one.filled and two.filled,
-        present=one.present and two.present,
-    )
-
-
-def _is_value(of: Outcome) -> bool:
-    """Whether there may be a value at all."""
-    return of.true or of.false or of.other
-
-
-def _may_let(side: Outcome, value: bool) -> bool:
-    """Whether a side may leave the decision to the other: it has this value, another one, or an error."""
-    has = side.true if value else side.false
-    return has or side.other or side.fails
-
-
-def _decided(true: bool, false: bool, fails: bool) -> Any:
-    return UNKNOWN if true == false or fails else true
-
-
-def _negated(constant: Any) -> Any:
-    return not constant if isinstance(constant, bool) else UNKNOWN
-
-
-def _simple(constant: Any) -> bool:
-    return constant is None or isinstance(constant, bool | int | float | str)
-
-
-def _of_constants(function: str, one: Any, two: Any) -> bool | None:
-    same = alike(one) == alike(two)
-    if function in ("_==_", "_!=_"):
-        return bool(same == (function == "_==_"))
-    if one is None or alike(one)[0] != alike(two)[0]:
-        return None
-    results: dict[str, bool] = {"_<_": one < two, "_<=_": one <= two, "_>_": one > two, "_>=_": one >= two}
-    return results[function]

@@ -7,8 +7,9 @@ from typing import Final, Literal
 
 from webhook.cel import Program
 from webhook.documents.reader import Document
+from webhook.lint.abstractvalues import Null, Outcome
 from webhook.lint.alarms import Alarm, Rule
-from webhook.lint.outcomes import Known, Null, Outcome
+from webhook.lint.outcomes import Known
 from webhook.lint.subject import AnyPolicy, Subject, operations_of, variables_of
 from webhook.paths import Path
 from webhook.policy.request import CREATE, DELETE
