@@ -6,8 +6,8 @@ computes in the same way, compares like with like. Replaced are, in the request,
 
 - `data` and `stringData` of Secrets, wherever they stand: of an object, an old object, a list, within other objects;
 - their annotation with the last applied configuration; in that of other objects, what would be replaced in them;
-- the token of a TokenReview and a TokenRequest, and every field that is named as a credential (CREDENTIALS);
-- in all texts what looks like a credential: `Bearer …`, JSON Web Tokens, private keys, passwords in URLs;
+- the token of a TokenReview and a TokenRequest, and every field that is named as a credential;
+- in all texts what looks like a credential (webhook.recordings.credentials);
 - the configured fields;
 - each of these values, of eight characters or more, in every other text of all these objects but their own names.
 
@@ -18,24 +18,20 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import orjson
 
 from webhook.admission.redaction import FIELDS, LAST_APPLIED, LIMIT, Redaction
-from webhook.recordings.fieldpaths import ANY, DEEP, FieldPath
-
-CREDENTIALS: Final = frozenset(
-    (
-        *("token", "accessToken", "refreshToken", "bearerToken", "idToken", "password", "passwd", "passphrase"),
-        *("clientSecret", "privateKey", "secretKey", "secretAccessKey", "apiKey"),
-        *("access_token", "refresh_token", "bearer_token", "id_token", "access-token", "refresh-token", "id-token"),
-        *("client_secret", "client-secret", "private_key", "secret_key", "secret_access_key", "api_key"),
-    )
+from webhook.recordings.credentials import (
+    CREDENTIALS,
+    fill,
+    is_about_credential,
+    may_hold_secrets,
+    without_credentials,
 )
-"""Names of fields that are redacted with all that is in them, in any object."""
+from webhook.recordings.fieldpaths import ANY, DEEP, FieldPath
 
 MAX_NAMED: Final = 64
 """The most fields of a review that are named as redacted."""
@@ -46,27 +42,11 @@ MAX_NAME: Final = 200
 MAX_COMPARED: Final = 300_000_000
 """The most characters that are compared to find the values elsewhere in a review. So many take some 0.3 s."""
 
-_WORD: Final = "REDACTED"
 _ELSEWHERE: Final = 8  # characters of a value that is looked for in other texts
 _SHORTEST: Final = 3  # characters of a line of a value that is masked in texts
 _EACH: Final = 64  # what a comparison costs besides its characters, in characters
 _MAX_TRIES: Final = 16 * MAX_NAMED  # fields whose names are made, the same ones among them
 
-# In the texts as orjson writes them, which has no escapes for letters. Without any of these, nothing has to be redacted
-# but configured fields: they are much faster to look for than every field is to visit.
-_SIGNS: Final = (
-    *(b"Secret", b"TokenRe", b"earer ", b"EARER ", b"eyJ", b"PRIVATE KEY", b"asic ", b"ASIC ", b"\\u"),
-    *(f'{name}":'.encode() for name in sorted(CREDENTIALS)),
-    *(f'{name}\\"'.encode() for name in sorted(CREDENTIALS)),
-)
-_URL: Final = re.compile(r"://[^\s/?#]{1,4096}@")  # a user, or a user and a password
-_TEXTS: Final = (
-    re.compile(r"(?<=[Bb]earer )[\w\-.~+/=]{8,}|(?<=BEARER )[\w\-.~+/=]{8,}"),
-    re.compile(r"(?<=[Bb]asic )[\w\-.~+/=]{8,}|(?<=BASIC )[\w\-.~+/=]{8,}"),
-    re.compile(r"(?<![\w\-])eyJ[\w\-]{8,}\.[\w\-]{4,}(?:\.[\w\-]*)?"),
-    re.compile(r"(?:(?<=PRIVATE KEY-----)|(?<=PRIVATE KEY BLOCK-----))(?:[^-]|-(?!----))+"),
-    _URL,
-)
 _TOKENS: Final = frozenset(("TokenReview", "TokenRequest"))
 _IDENTITY: Final = frozenset(("apiVersion", "kind", "name", "namespace", "generateName"))
 _Container = dict[str, Any] | list[Any]
@@ -121,7 +101,7 @@ class Redacting:
         token = request.get("subResource") == "token" or name == "tokenreviews"
         self._object = request.get("object")
         sure = self._of_secrets or token or self._redactor.of_objects or self._redactor.of_request
-        self._sure = bool(sure or self.values or _suspicious(text))
+        self._sure = bool(sure or self.values or may_hold_secrets(text))
         if not self._sure:
             return
         for field in ("object", "oldObject"):
@@ -134,7 +114,7 @@ class Redacting:
 
     def looked_up(self, value: Any, kind: str) -> Any:
         """An object that a policy looked up, redacted in place. kind: of what was looked up."""
-        if kind == "Secret" or self._redactor.of_objects or _suspicious(orjson.dumps(value)):
+        if kind == "Secret" or self._redactor.of_objects or may_hold_secrets(orjson.dumps(value)):
             self._tree(value, "", secret=kind == "Secret")
             self._elsewhere([value])
         return value
@@ -153,8 +133,8 @@ class Redacting:
         """The operations of a JSON patch of the request's object."""
         if not isinstance(operations, list):
             return operations
-        sure = self._sure or any(map(_of_credential, operations))
-        if not sure and not _suspicious(orjson.dumps(operations)):
+        sure = self._sure or any(map(is_about_credential, operations))
+        if not sure and not may_hold_secrets(orjson.dumps(operations)):
             return operations
         for operation in operations:
             if isinstance(operation, dict) and "value" in operation and isinstance(operation.get("path"), str):
@@ -190,7 +170,7 @@ class Redacting:
         if self._masks is None:
             masked = {str(index): value for index, value in enumerate(self.values)}
             self._masks = Redaction.of({"kind": "Secret", "stringData": masked}, limit=LIMIT) if masked else Redaction()
-        return self._masks.applied(_without_credentials(text, lambda found: None))
+        return self._masks.applied(without_credentials(text, lambda found: None))
 
     def texts(self, value: Any) -> Any:
         """The value with all texts in it as `text` gives them; keys too."""
@@ -265,7 +245,7 @@ class Redacting:
             if key in CREDENTIALS:
                 self._all(holder, key, (where, key))
             elif isinstance(member, str):
-                found = _without_credentials(member, self._note)
+                found = without_credentials(member, self._note)
                 if found != member:
                     self._name((where, key))
                     holder[key] = found
@@ -453,11 +433,6 @@ class Redacting:
         return text
 
 
-def fill(length: int) -> str:
-    """The text of so many characters that stands in place of another."""
-    return (_WORD * (length // len(_WORD) + 1))[:length]
-
-
 def _text_of(where: _Where) -> str:
     """The path of a field; of a long one the last MAX_NAME characters."""
     steps: list[str] = []
@@ -473,37 +448,6 @@ def _text_of(where: _Where) -> str:
         where = holder
     text = ".".join(reversed(steps))
     return text if len(text) <= MAX_NAME else "…" + text[1 - MAX_NAME :]
-
-
-def _of_credential(operation: Any) -> bool:
-    """Whether an operation of a JSON patch is about a field that is named as a credential, or about one in it."""
-    path = operation.get("path") if isinstance(operation, dict) else None
-    return isinstance(path, str) and not CREDENTIALS.isdisjoint(path.split("/"))
-
-
-def _suspicious(text: bytes) -> bool:
-    """Whether there may be something to redact in a value, as orjson writes it."""
-    return any(sign in text for sign in _SIGNS) or (b"@" in text and b"://" in text)
-
-
-def _without_credentials(text: str, note: Callable[[str], None]) -> str:
-    """The text with everything replaced that looks like a credential. note: called with each."""
-    if len(text) < _ELSEWHERE:
-        return text
-
-    def replaced(match: re.Match[str]) -> str:
-        if match.re is _URL:
-            user = match[0][len("://") : -1]
-            if ":" not in user:
-                return match[0]
-            note(user)
-            return f"://{fill(len(user))}@"
-        note(match[0])
-        return fill(len(match[0]))
-
-    for pattern in _TEXTS:
-        text = pattern.sub(replaced, text)
-    return text
 
 
 def _decoded(text: str) -> bytes | None:
