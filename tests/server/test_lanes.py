@@ -18,8 +18,9 @@ from webhook.policy.python.apart import frames
 from webhook.policy.python.declaring import Declaration
 from webhook.policy.request import User
 from webhook.server import lanes
-from webhook.server.lanes import Ended, Job, Lane, Processes
+from webhook.server.lanes import Ended, Job, Lane
 from webhook.server.logs import Log
+from webhook.server.policyprocesses import Processes
 
 CODE = """
 @validate(resources=["v1/pods"], reads=["v1/Service"])
@@ -257,24 +258,3 @@ def test_without_processes_a_run_is_an_error(
         assert found.message == "no process to run it in: Resource temporarily unavailable"
 
     running(work)
-
-
-def test_a_host_that_has_ended_is_replaced_and_said_before_the_loop_hears_of_it(tmp_path: Path) -> None:
-    async def run() -> None:
-        with (tmp_path / "log").open("wb") as output:
-            log = Log(output.fileno())
-            processes = Processes(log)
-            try:
-                processes.start(lambda: None)
-                host = processes._host
-                assert host is not None
-                host.kill()
-                host.wait()
-                processes.start(lambda: None)
-                assert processes._host is not host
-            finally:
-                processes.close()
-                assert log.flush()
-
-    asyncio.run(run())
-    assert (tmp_path / "log").read_text().count('"event":"process ended"') == 1

@@ -31,8 +31,9 @@ from webhook.policy.python.stopping import Stopped, Timer
 from webhook.policy.python.tame import untamed
 from webhook.policy.request import JSONObject
 from webhook.policy.reviewing import Review
-from webhook.server.lanes import Ended, Job, Lane, Processes
+from webhook.server.lanes import Ended, Job, Lane
 from webhook.server.logs import Log, cut
+from webhook.server.policyprocesses import Processes
 from webhook.visible import visible
 
 CUT_OFFS: Final = 3

@@ -1,4 +1,4 @@
-"""The lanes in which policies run apart, and the processes that they need, from the server's side.
+"""The lanes in which policies run apart, from the server's side.
 
 A lane has at most one process, and one run in it at a time. The loop of the server hears of its end, so other reviews
 are answered meanwhile. The result of most runs is there within a fraction of a millisecond, so the server waits that
@@ -9,17 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import select
-import socket
-import subprocess
-import sys
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-import orjson
 from msgspec import Struct, field
 
 from webhook.access import Access, AccessUnknown
@@ -28,26 +23,17 @@ from webhook.cluster.view import ClusterQuestion, ClusterView, NotCached, Unansw
 from webhook.policy.python.apart import frames
 from webhook.policy.python.declaring import Declaration, Source
 from webhook.policy.request import User
-from webhook.server.logs import Log
-
-MEMORY: Final = 128 << 20
-"""Bytes that a process may take beside what it starts with."""
+from webhook.server.policyprocesses import MEMORY, Process, Processes
 
 LOADING: Final = 5.0
 """Seconds that importing a policy's file may take."""
 
-SHOWING: Final = 0.1
-"""Seconds at most that the server waits for a process to write where it is: it answers nothing meanwhile."""
-
-_QUIET = 10  # milliseconds after which that is whole
 _STARTING = 15.0  # seconds more until the first answer of a new process, which Python has to start
 _LATE = 0.5  # seconds after the deadline, by when the kernel has ended the process
 _AT_ONCE = 2  # milliseconds to wait for a result before turning to other reviews
 _SHORT = 64 << 10  # bytes of an order that the socket takes at once
 _READ = 1 << 18
-_OUTPUT = 1 << 14  # bytes of a process's output that are kept
 _OLD_AGE = 100_000  # runs of a process, after which it is replaced: what leaks is gone then
-_KEPT_VARIABLES = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
 
 
 class Ended(Struct):
@@ -94,174 +80,6 @@ class Job(Struct, eq=False):
         return self.ended
 
 
-class _Process:
-    """A process of a lane, which runs policies."""
-
-    __slots__ = ("buffer", "connection", "loaded", "number", "output", "runs", "written")
-
-    def __init__(self, number: int, connection: socket.socket, output: int) -> None:
-        self.number = number
-        self.connection = connection
-        self.output = output
-        self.buffer = bytearray()
-        self.written = b""
-        self.loaded: dict[int, Source] = {}  # by identity
-        self.runs = 0
-
-    def frame(self) -> Any:
-        """The next frame that has come whole; None if there is none. Raises BadFrame."""
-        if len(self.buffer) < frames.HEAD:
-            return None
-        length = int.from_bytes(self.buffer[: frames.HEAD], "big")
-        if length > frames.MAX_FRAME:
-            raise frames.BadFrame("too long")
-        if len(self.buffer) < frames.HEAD + length:
-            return None
-        text = bytes(self.buffer[frames.HEAD : frames.HEAD + length])
-        del self.buffer[: frames.HEAD + length]
-        found = frames.read(text)
-        if not isinstance(found, dict):
-            raise frames.BadFrame("expected a mapping")
-        return found
-
-    def read_output(self) -> None:
-        with contextlib.suppress(OSError):
-            while more := os.read(self.output, _OUTPUT):
-                self.written = (self.written + more)[-_OUTPUT:]
-
-
-class Processes:
-    """The host, started when it is needed, and again if it ends. It forks the processes of the lanes."""
-
-    def __init__(self, log: Log) -> None:
-        self._log = log
-        self._loop = asyncio.get_running_loop()
-        self._host: subprocess.Popen[bytes] | None = None
-        self._control: socket.socket | None = None
-        self._number = 0
-        self._ended: dict[int, Callable[[], None]] = {}
-        self._open: set[_Process] = set()
-
-    def start(self, ended: Callable[[], None]) -> _Process:
-        """Start a process for a lane. Calls `ended` if the host says that it has ended. Raises OSError."""
-        new = self._control is None
-        control = self._control or self._start_host()
-        self._number += 1
-        ours, theirs = socket.socketpair()
-        reading, writing = os.pipe()
-        with theirs:
-            try:
-                order = orjson.dumps({"start": self._number, "memory": MEMORY})
-                socket.send_fds(control, [order], [theirs.fileno(), writing])
-            except OSError:
-                ours.close()
-                os.close(reading)
-                self._host_ended()
-                if new:
-                    raise
-                return self.start(ended)  # the host has ended, which the loop has not heard yet: by another one
-            finally:
-                os.close(writing)
-        ours.setblocking(False)
-        os.set_blocking(reading, False)
-        self._ended[self._number] = ended
-        process = _Process(self._number, ours, reading)
-        self._open.add(process)
-        return process
-
-    def end(self, process: _Process) -> None:
-        """End a process, whatever it does."""
-        self._open.discard(process)
-        self._loop.remove_reader(process.connection.fileno())
-        self._loop.remove_writer(process.connection.fileno())
-        process.connection.close()
-        os.close(process.output)
-        self._ended.pop(process.number, None)
-        if self._control is not None:
-            with contextlib.suppress(OSError):
-                self._control.send(orjson.dumps({"end": process.number}))
-
-    def shown(self, process: _Process) -> str:
-        """Where a process is, as it writes it to its output; "" if it does not within SHOWING."""
-        kept, process.written = process.written, b""
-        process.read_output()
-        kept, process.written = (kept + process.written)[-_OUTPUT:], b""
-        try:
-            if self._control is not None:
-                with contextlib.suppress(OSError):
-                    self._control.send(orjson.dumps({"show": process.number}))
-            until = time.monotonic() + SHOWING
-            poll = select.poll()
-            poll.register(process.output, select.POLLIN)
-            if poll.poll(SHOWING * 1000):
-                while time.monotonic() < until and poll.poll(_QUIET):
-                    process.read_output()
-            return process.written.decode("utf-8", "backslashreplace")
-        finally:
-            process.written = kept
-
-    def close(self) -> None:
-        """End the host, and with it all processes."""
-        for process in list(self._open):
-            self.end(process)
-        self._lose_host()
-
-    def _start_host(self) -> socket.socket:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        kept = {name: value for name, value in os.environ.items() if name in _KEPT_VARIABLES or _is_python(name)}
-        with theirs:
-            self._host = subprocess.Popen(  # noqa: S603
-                [sys.executable, "-P", "-m", "webhook.policy.python.apart.host", str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                env=kept,
-                start_new_session=True,  # Ctrl-C in the server's terminal is for the server
-            )
-        ours.setblocking(False)
-        self._control = ours
-        self._loop.add_reader(ours.fileno(), self._heard)
-        return ours
-
-    def _heard(self) -> None:
-        control = self._control
-        if control is None:
-            return
-        try:
-            packet = control.recv(4096)
-        except BlockingIOError:
-            return
-        except OSError:
-            packet = b""
-        if not packet:
-            self._host_ended()
-            return
-        ended = self._ended.pop(orjson.loads(packet)["ended"], None)
-        if ended is not None:
-            ended()
-
-    def _host_ended(self) -> None:
-        self._log.write("error", "process ended", {"process": "host of policies", "message": "starting another"})
-        self._lose_host()
-
-    def _lose_host(self) -> None:
-        if self._control is not None:
-            self._loop.remove_reader(self._control.fileno())
-            self._control.close()
-            self._control = None
-        if self._host is not None:
-            try:
-                self._host.wait(2)
-            except subprocess.TimeoutExpired:
-                self._host.kill()
-                self._host.wait()
-            self._host = None
-
-
-def _is_python(name: str) -> bool:
-    return name.startswith(("PYTHON", "COVERAGE_"))
-
-
 class Lane:
     """One process at most, and the runs that wait for it, which it takes policy by policy in turn.
 
@@ -273,7 +91,7 @@ class Lane:
         self._timeout = timeout
         self._heard_end = ended
         self._loop = asyncio.get_running_loop()
-        self._process: _Process | None = None
+        self._process: Process | None = None
         self._stale = False
         self._waiting: OrderedDict[int, deque[Job]] = OrderedDict()  # by the identity of the declaration
         self._to_load: deque[Source] = deque()
@@ -322,7 +140,7 @@ class Lane:
         waiting = sum(map(len, self._waiting.values()))
         return f"{what}; {waiting} runs wait\n{self._processes.shown(process)}"
 
-    def _wait(self, process: _Process) -> None:
+    def _wait(self, process: Process) -> None:
         """Wait a moment for the result of what runs."""
         poll = select.poll()
         poll.register(process.connection.fileno(), select.POLLIN)
@@ -387,8 +205,8 @@ class Lane:
                 return job
         return None
 
-    def _start(self) -> _Process:
-        process: _Process | None = None
+    def _start(self) -> Process:
+        process: Process | None = None
 
         def ended() -> None:
             if self._process is process and process is not None:
@@ -398,7 +216,7 @@ class Lane:
         self._loop.add_reader(process.connection.fileno(), self._readable)
         return process
 
-    def _send(self, process: _Process, order: bytes) -> None:
+    def _send(self, process: Process, order: bytes) -> None:
         self._unsent = memoryview(order)
         self._write()
         if self._unsent and self._process is process:
@@ -437,7 +255,7 @@ class Lane:
         except (frames.BadFrame, TypeError, ValueError, KeyError):
             self._cut_off(Ended(message="cut off: it sent something else than an answer", reason="answer"))
 
-    def _heard(self, process: _Process, frame: dict[str, Any]) -> None:
+    def _heard(self, process: Process, frame: dict[str, Any]) -> None:
         if "ask" in frame:
             if self._running is None:
                 raise frames.BadFrame("nothing runs")
@@ -471,7 +289,7 @@ class Lane:
             job.end(ended)
             self._heard_end(job, ended)
 
-    def _gone(self, process: _Process) -> None:
+    def _gone(self, process: Process) -> None:
         """The process has ended, or its connection is closed."""
         process.read_output()
         began = self._running.begun if self._running is not None else self._loading[1] if self._loading else 0.0
