@@ -22,7 +22,7 @@ from webhook.cluster.manifestsview import ManifestsView
 from webhook.policy.load.treefiles import read_tree
 from webhook.policy.policyset import PolicySet
 from webhook.schema import Kinds
-from webhook.server import process
+from webhook.server import starting
 from webhook.server.app import plain
 from webhook.server.asgi import ASGI
 from webhook.server.exchange import Client, Head
@@ -323,7 +323,7 @@ def test_no_review_waits_for_the_code_of_a_policy(tmp_path: Path) -> None:
     bound = yaml.safe_dump_all([trees.policy("bound"), trees.binding("bound"), trees.policy("unbound")])
     tmp_path.joinpath("policies.yaml").write_text(bound)
     log = Log(-1)
-    *_, started = process._load(Settings(policies=[str(tmp_path)]), log)
+    *_, started = starting.load(Settings(policies=[str(tmp_path)]), log)
     state = State(InForce(PolicySet(), ManifestsView([])))
     installer = Installer(state, Metrics(Kinds.builtin()), NEWEST, 60)
     reloaded = asyncio.run(installer.install(read_tree(tmp_path)))

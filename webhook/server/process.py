@@ -6,13 +6,11 @@ import asyncio
 import contextlib
 import faulthandler
 import gc
-import resource
 import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import uvloop
@@ -23,13 +21,11 @@ from prometheus_client import CollectorRegistry
 from webhook.cluster.connection import ConfigurationError
 from webhook.cluster.live import LiveView
 from webhook.cluster.manifestsview import ManifestsView
-from webhook.documents.reader import full_text
-from webhook.excerpts import columns
-from webhook.policy.load.loading import PolicyTreeError, load_tree
 from webhook.policy.load.treefiles import Stamp, Tree
 from webhook.policy.policyset import PolicySet
 from webhook.schema import Kinds
 from webhook.server import tls
+from webhook.server.announcing import announce
 from webhook.server.app import plain
 from webhook.server.asgi import ASGI
 from webhook.server.certificates import Certificates
@@ -39,42 +35,40 @@ from webhook.server.gathering import Gathering, Line
 from webhook.server.installing import Installer
 from webhook.server.isolation import Isolation, IsolationMetrics
 from webhook.server.listening import CannotListen, Server, bind, shown
-from webhook.server.livecluster import CacheMetrics, LiveCluster, prepare, unused
-from webhook.server.logs import ErrorOutput, Log, cut, route_library_records
+from webhook.server.livecluster import CacheMetrics, LiveCluster, prepare
+from webhook.server.logs import ErrorOutput, Log, route_library_records
 from webhook.server.memory import HELD_SHARE
 from webhook.server.metrics import Metrics
 from webhook.server.registered import Comparison
-from webhook.server.rehearsal import rehearse
 from webhook.server.reload import Reload, ReloadMetrics, on_request
 from webhook.server.reviews import Reviews
 from webhook.server.seen import Outbox, Seen
 from webhook.server.settings import Settings, flag
 from webhook.server.sources import Sources
-from webhook.server.state import InForce, State, counts
+from webhook.server.starting import (
+    PLAIN_CONNECTIONS,
+    StartError,
+    certificates_of,
+    load,
+    with_descriptors,
+)
+from webhook.server.state import InForce, State
 from webhook.server.together import Coordinator, Follower, Kept, Member
 from webhook.server.turns import TurnMetrics, Turns
 from webhook.server.watching import CannotRecord, CannotTrace, sampler_of, started, writing_of
 from webhook.server.workers import Parent, Role, Stop
 from webhook.versions import parse_version
-from webhook.visible import visible
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
-    from webhook.server.bundles import Bundles
     from webhook.server.page.running import Programs
     from webhook.server.page.serving import Page
 
 _PLAIN_MAX_BODY = 1 << 16  # bytes; no path of the plain port needs a body
 _HUNG = 20.0  # seconds of processor time that the event loop of a server without workers may be held up
-_PLAIN_CONNECTIONS = 64  # for probes, a few scrapers and people
-_OTHER_FILES = 64  # descriptors for everything but connections
 _PLAIN_HELD = 4 << 20  # bytes that these may hold
 _CLOSING = 2.0  # seconds at most from the last response to the end of a process
-
-
-class StartError(Exception):
-    """The server cannot start. The text says what is wrong and what to do."""
 
 
 def run(settings: Settings, programs: Programs) -> int:
@@ -115,11 +109,11 @@ def _prepare(settings: Settings, programs: Programs, log: Log, errors: ErrorOutp
         writing_of(settings)
     except (CannotTrace, CannotRecord) as error:
         raise StartError(str(error)) from None
-    sources, since, tree, policies = _load(settings, log)
+    sources, since, tree, policies = load(settings, log)
     kinds = Kinds.builtin().with_crds(policies.objects)
     metrics = Metrics(kinds, {"stdout": log, "stderr": errors})
     metrics.policies(policies)
-    certificates, authority = _certificates(settings, metrics, log)
+    certificates, authority = certificates_of(settings, metrics, log)
     try:
         cluster = prepare(settings, policies, log)
     except ConfigurationError as error:
@@ -138,7 +132,7 @@ def _prepare(settings: Settings, programs: Programs, log: Log, errors: ErrorOutp
         state = State(InForce(policies, cluster.view, cluster.view), development_ca=ca)
         metrics.registry.register(CacheMetrics(lambda: state.in_force.live))
     state.bundles = sources.in_force(tree)
-    settings = _with_descriptors(settings, log)
+    settings = with_descriptors(settings, log)
     try:
         sockets = bind(settings, "port"), bind(settings, "plain_port")
     except CannotListen as error:
@@ -148,94 +142,6 @@ def _prepare(settings: Settings, programs: Programs, log: Log, errors: ErrorOutp
         *(settings, programs, state, metrics, log, errors, certificates, authority, cluster, *sockets),
         *(addresses, sources, since),
     )
-
-
-def _load(settings: Settings, log: Log) -> tuple[Sources, Stamp, Tree, PolicySet]:
-    """The sources of the policies, their stamp before they were read, the tree that they make, and its policies."""
-    version = parse_version(settings.kubernetes_version)
-    bundles = _bundles(settings, log)
-    sources = Sources(settings.policies, settings.policy_imports, bundles)
-    for folder in settings.policies:
-        if not Path(folder).is_dir() and (bundles is None or folder not in bundles.names):
-            raise StartError(f"no policy folder at {folder}; set {flag('policies')}")
-    if bundles is not None and _begun(bundles):
-        tree = sources.read()
-        problems = tree.problems or asyncio.run(rehearse(tree, version, settings.reload_timeout))
-        if problems:
-            message = f"{problems[0]}; starting with the bundles that were in force last"
-            log.write("error", "bundles", {"refused": tree.revision, "message": cut(visible(message))})
-            bundles.fall_back()
-    since = sources.stamp()
-    tree = sources.read()
-    try:
-        policies = load_tree(tree, version)
-    except PolicyTreeError as error:
-        width = columns(sys.stderr)
-        text = "\n".join(full_text(problem, width) for problem in error.problems)
-        raise StartError(
-            f"{text}\nthe policies in {_named(settings)} cannot be loaded; the server does not start"
-        ) from None
-    policies.prepare()
-    return sources, since, tree, policies
-
-
-def _begun(bundles: Bundles) -> bool:
-    from webhook.server.bundles import BundlesError
-
-    try:
-        return bundles.begin()
-    except BundlesError as error:
-        raise StartError(str(error)) from None
-
-
-def _bundles(settings: Settings, log: Log) -> Bundles | None:
-    """The bundles that the settings name; None if there are none. Raises StartError."""
-    if not any(name.startswith("oci://") for name in settings.policies):
-        return None
-    from webhook.server import bundles  # only servers with bundles need a client of registries
-
-    try:
-        return bundles.of_settings(settings, log)
-    except bundles.BundlesError as error:
-        raise StartError(str(error)) from None
-
-
-def _named(settings: Settings) -> str:
-    return ", ".join(settings.policies)
-
-
-def _certificates(settings: Settings, metrics: Metrics, log: Log) -> tuple[Certificates, tls.Development | None]:
-    authority, files = None, None
-    if settings.tls_cert is not None and settings.tls_key is not None:
-        files = (settings.tls_cert, settings.tls_key)
-    else:
-        authority = tls.development(settings.tls_name, settings.host)
-    pair = authority.pair if authority else None
-    try:
-        return Certificates(metrics, log, pair=pair, files=files, client_ca=settings.client_ca), authority
-    except tls.TLSError as error:
-        raise StartError(str(error)) from None
-
-
-def _with_descriptors(settings: Settings, log: Log) -> Settings:
-    """The settings with as many connections as the limit of open files allows.
-
-    Raises the limit to its maximum: each connection needs a file, and each handshake, and many systems default to
-    1,024. Without a free one nothing could be accepted, and no file read.
-    """
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = max(1, (limit - _PLAIN_CONNECTIONS - _OTHER_FILES) // 2)
-    if limit == resource.RLIM_INFINITY or settings.max_connections <= most:
-        return settings
-    message = (
-        f"{flag('max_connections')} is {settings.max_connections}, but the limit of {limit} open files allows {most};"
-        f" {most} are accepted. Raise the limit (ulimit -Hn) for more"
-    )
-    log.write("warning", "limits", {"message": message})
-    return settings.model_copy(update={"max_connections": most})
 
 
 class Serving(Struct, frozen=True):
@@ -397,6 +303,9 @@ class Serving(Struct, frozen=True):
                 await asyncio.wait_for(_first(gathering.none_left, stop.at_once), self._patience)
             await server.end()
 
+    def _announce(self) -> None:
+        announce(self.settings, self.state.in_force.policies, self.addresses, self.cluster, self.authority, self.log)
+
     async def _announce_when_ready(self, gathering: Gathering) -> None:
         await gathering.all_ready.wait()
         self._announce()
@@ -513,7 +422,7 @@ class Serving(Struct, frozen=True):
         return self.settings.shutdown_delay + self.settings.shutdown_timeout + _CLOSING
 
     def _plain_server(self, app: Any) -> Server:
-        limits = self._limits(_PLAIN_MAX_BODY, min(_PLAIN_CONNECTIONS, self.settings.max_connections), _PLAIN_HELD)
+        limits = self._limits(_PLAIN_MAX_BODY, min(PLAIN_CONNECTIONS, self.settings.max_connections), _PLAIN_HELD)
         return Server(ASGI(app), self.plain_bound, limits, self.settings.shutdown_timeout)
 
     def _limits(self, body: int, connections: int, held: int) -> Limits:
@@ -528,47 +437,6 @@ class Serving(Struct, frozen=True):
 
     def _announce_stop(self) -> None:
         self.log.write("info", "stopping", {"delay_seconds": self.settings.shutdown_delay})
-
-    def _announce(self) -> None:
-        """Log what is served and where, and print it on stderr for the operator."""
-        policies = self.state.in_force.policies
-        reviews, plain_port = self.addresses
-        fields: dict[str, Any] = {
-            "reviews": f"https://{reviews}",
-            "plain": f"http://{plain_port}",
-            **counts(policies),
-            "revision": policies.revision,
-            "workers": self.settings.workers,
-        }
-        if self.cluster is not None:
-            fields["cluster"] = self.cluster.configuration.host
-        self.log.write("info", "serving", fields)
-        width = columns(sys.stderr)
-        lines = [full_text(each, width) for each in (*policies.notes, *policies.warnings)]
-        messages = list(map(str, (*policies.notes, *policies.warnings)))
-        if self.cluster is not None and (note := unused(policies, self.cluster.lookups)) is not None:
-            lines.append(note)
-            messages.append(note)
-        for message in messages:
-            self.log.write("warning", "policies", {"message": message})
-        unbound = counts(policies)["unbound"]
-        more = f"; {unbound} more {'have' if unbound > 1 else 'has'} no binding in force" if unbound else ""
-        lines += [
-            f"{len(policies.bound_names)} policies from {_named(self.settings)}{more}, revision {policies.revision}",
-            f"reviews: https://{reviews}/validate and /mutate",
-            f"health, metrics, policies: http://{plain_port}/healthz /readyz /metrics /policies"
-            + (" /page" if self.settings.page else ""),
-        ]
-        if self.cluster is not None:
-            looked_up = ", ".join(map(str, self.cluster.lookups.targets)) or "nothing"
-            lines.append(f"cluster: {self.cluster.configuration.host}; policies look up: {looked_up}")
-        if self.authority is not None:
-            lines += [
-                f"FOR DEVELOPMENT ONLY: the certificate was created at start and is lost at exit; in a cluster, set"
-                f" {flag('tls_cert')} and {flag('tls_key')}. Its CA certificate is at http://{plain_port}/ca.pem",
-                f"caBundle: {self.authority.ca_bundle}",
-            ]
-        print("\n".join(lines), file=sys.stderr, flush=True)
 
 
 @contextlib.asynccontextmanager
