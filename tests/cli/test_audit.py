@@ -96,6 +96,39 @@ def test_each_finding_says_its_cluster_and_who_is_taken_to_create_the_object(her
     assert report["summary"]["objects"] == 5 and report["summary"]["deny"] == 3
 
 
+def test_findings_are_explained_without_lines_of_a_file(here: tuple[Path, Server]) -> None:
+    folder, _ = here
+    done = run(folder, "--explain")
+    assert done.returncode == 1, done.stderr
+    _, _, image = done.stdout.partition("Deployment shop/web: spec.containers[0].image\n")
+    below = image.splitlines()
+    assert below[:3] == [
+        "      bad image",
+        "      found on Pod web-1-a, Pod web-1-b",
+        "      why: spec.validations[0].expression",
+    ]
+    assert "c.image = 'bad'" in image.replace('"', "'") and "line" not in image.partition("denied")[0]
+    report = json.loads(run(folder, "--explain", "-o", "json").stdout)
+    jsonschema.validate(report, SCHEMA)
+    assert report["findings"][2]["why"] == [each.removeprefix("      ") for each in below[2:-2]]
+    page = run(folder, "--explain", "-o", "html").stdout
+    assert '"why":["why: spec.validations[0].expression"' in page
+    plain = run(folder).stdout
+    assert "why:" not in plain and '"why"' not in run(folder, "-o", "json").stdout
+
+
+def test_what_an_explanation_shows_of_a_secret_is_its_type(here: tuple[Path, Server]) -> None:
+    folder, server = here
+    (folder / "policies" / "secrets.yaml").write_text(
+        policy("tokens", "object.data.all(key, object.data[key].size() < 4)", "too long a token", on="secrets")
+    )
+    server.objects.append(made("Secret", "token", data={"token": "aHVudGVyMjI="}))
+    for output in ("text", "json", "html"):
+        done = run(folder, "--explain", "-o", output)
+        assert "too long a token" in done.stdout and "spec.validations[0].expression" in done.stdout
+        assert "aHVudGVyMjI" not in done.stdout and "hunter22" not in done.stdout
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_every_format_tells_of_every_finding(here: tuple[Path, Server], name: str) -> None:
     done = run(here[0], "-o", name)

@@ -44,13 +44,15 @@ class Judged(Struct, frozen=True):
 class Asked(Struct, frozen=True):
     """How objects are judged. `user`: who is taken to create them. `access`: the authorizer's declared answers.
 
-    `custom`: the custom workloads that are known. `shard`: the part of the objects that is judged.
+    `custom`: the custom workloads that are known. `shard`: the part of the objects that is judged. `explain`: whether
+    findings have explanations.
     """
 
     user: User
     access: Sequence[AccessRule] = ()
     custom: CustomWorkloads = NO_MORE
     shard: Shard = WHOLE
+    explain: bool = False
 
 
 class Audit:
@@ -126,10 +128,11 @@ class Audit:
         if workload is None:
             self.judged[value["metadata"].get("namespace", "")] += 1
         created = planner.created(value, listing.served, pods=listing.first and workload is None)
-        decisions = decided(created, listing.created, watched)
+        explain = self._asked.explain
+        decisions = decided(created, listing.created, watched, explain=explain)
         if listing.updated.policies:
             written = [planner.updated(value, listing.served)]
-            decisions = chain(decisions, decided(written, listing.updated, watched))
+            decisions = chain(decisions, decided(written, listing.updated, watched, explain=explain))
         verdict = verdict_of(created[0], decisions)
         return Judged(verdict, workload) if verdict.findings or verdict.excepted else None
 

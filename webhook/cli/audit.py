@@ -155,6 +155,9 @@ def audit(
     registry_ca: RegistryCA = None,
     registry_plain_http: PlainRegistry = False,
     authorizations: Authorizations = None,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Show under each finding of a CEL policy the values that led to it.")
+    ] = False,
     verbose: Verbose = False,
     color: Colors = Color.AUTO,
 ) -> None:
@@ -196,6 +199,7 @@ def audit(
             policy_imports=policy_imports,
             bundles=Bundles(registry_ca, registry_plain_http, verify_key),
             authorizations=authorizations,
+            explain=explain,
             verbose=verbose,
             color=color,
         )
@@ -246,6 +250,7 @@ class _Asked(Struct, frozen=True, kw_only=True):
     policy_imports: str
     bundles: Bundles
     authorizations: Path | None
+    explain: bool
     verbose: bool
     color: Color
 
@@ -305,7 +310,7 @@ def _audit(asked: _Asked, how: Reporting) -> int:
                 policies = _judging(source, run.policies, asked, notes) if asked.native else run.policies
                 if asked.rbac:
                     return _roles(policies, native=True) if not source.problems else fail_with(source.problems)
-                audit = Audit(source, policies, Asked(run.user, run.access, custom, asked.shard))
+                audit = Audit(source, policies, Asked(run.user, run.access, custom, asked.shard, asked.explain))
                 made, began = None, time.monotonic()
                 for judged in audit.verdicts():
                     if made is None:
@@ -374,6 +379,7 @@ def _logged(asked: _Asked, how: Reporting, fails: Callable[[Finding], bool]) -> 
         "--rbac": asked.rbac,
         "--native": asked.native,
         "--scores": asked.scores,
+        "--explain": asked.explain,
         "--gate": asked.gate is not None,
         "--write-reports": asked.write_reports is not None,
         "--metrics": asked.metrics is not None,

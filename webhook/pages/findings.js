@@ -204,7 +204,7 @@ const showFindings = (report, findings, main, before = {}) => {
     if (rule && rule.url) list.append(make("dt", {}, "more"), make("dd", {},
       make("a", { href: rule.url, rel: "noreferrer" }, rule.url)));
     return make("div", { class: "more" }, each.excerpt ? excerptOf(each.excerpt) : null,
-      each.diff ? diffOf(each.diff) : null, list);
+      each.diff ? diffOf(each.diff) : null, each.why ? make("pre", {}, each.why.join("\n")) : null, list);
   };
 
   const rowOf = (each) => {

@@ -16,7 +16,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.browsers import CONTRAST, launched
-from tests.cli.report.reports import CHECK, REPORTS, SCORED, finding, report, written
+from tests.cli.report.reports import CHECK, HOSTILE, REPORTS, SCORED, finding, report, written
 from webhook.cli.report.model import Past, Report, Rule
 
 if TYPE_CHECKING:
@@ -303,3 +303,19 @@ def test_nothing_is_wider_than_the_window(width: int, browser: Browser, tmp_path
         for head in page.locator(".head").all():
             head.click()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_an_explanation_is_shown_as_its_lines(browser: Browser, tmp_path: Path) -> None:
+    tree = [
+        "why: spec.validations[0].expression",
+        f"└─ object.spec.image = '{HOSTILE.replace(chr(10), '')}'",
+        "   └─ no",
+    ]
+    of = report("audit", findings=[finding(why=tuple(tree))])
+    with opened(browser, of, tmp_path, viewport={"width": 360, "height": 700}) as page:
+        page.locator(".head").click()
+        first, second, third = page.locator(".more pre").last.inner_text().splitlines()
+        assert (first, third) == (tree[0], tree[2])
+        assert "<img src=x onerror=alert(2)>" in second and "\\x1b" in second
+        assert page.locator("img").count() == 0
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
 from webhook.audit.folding import Folding, Occurrences
+from webhook.cli.report import explaintree
 from webhook.cli.report.checked import Checked
 from webhook.cli.report.model import Finding, Place
+from webhook.cli.report.style import Style
 from webhook.offline import podlabels
 
 if TYPE_CHECKING:
     from webhook.audit.auditing import Judged
     from webhook.policy.request import User
+
+_LOOK: Final = explaintree.Look(Style(False), explaintree.PIPED_WIDTH)
 
 
 class Audited:
@@ -52,8 +56,14 @@ class Audited:
         labels = podlabels.of_pod(document.value, of.name) if is_pod else None
 
         def made(finding: Finding) -> Finding:
+            why: tuple[str, ...] = ()
+            if finding.explained is not None:
+                # Its lines, and not what it explains: the object is given up when the next one is read.
+                why = tuple(explaintree.why(finding.explained, _LOOK, in_file=False))
             return replace(
                 finding,
+                explained=None,
+                why=why,
                 place=self._place,
                 rendered=None,
                 excerpt=None,

@@ -18,7 +18,8 @@ from webhook.cli.report.style import BOLD, CYAN, DIM, ERROR, GREEN, MAGENTA, RED
 from webhook.offline.explaining import Explained, error_of
 from webhook.offline.requests import PlannedRequest
 from webhook.offline.verdicts import Located
-from webhook.paths import Path
+from webhook.paths import Path, render
+from webhook.visible import visible
 
 MAX_LINES: Final = 200
 MAX_BRANCHES: Final = 30
@@ -85,13 +86,35 @@ def focused(explanation: Explanation, planned: PlannedRequest, located: Located 
     return next(iter(explanation.witnesses), None)
 
 
+def why(located: Located, look: Look, indent: str = "", *, in_file: bool = True) -> Iterator[str]:
+    """The trees of the expressions behind a finding, each below a line that names it; nothing without an explanation.
+
+    in_file: whether the object stands in a file, so that its lines mean something.
+    """
+    explained = located.explained
+    if explained is None:
+        return
+    for each in explained.evaluated.behind(located.finding):
+        yield f"{indent}{look.paint(DIM, f'why: {visible(render(each.place))}')}"
+        yield from tree_of(each, look, explained.evaluated.private, explained.planned, located, indent, in_file=in_file)
+
+
 def tree_of(
-    each: Explained, look: Look, private: Private, planned: PlannedRequest, located: Located | None, indent: str
+    each: Explained,
+    look: Look,
+    private: Private,
+    planned: PlannedRequest,
+    located: Located | None,
+    indent: str,
+    *,
+    in_file: bool = True,
 ) -> list[str]:
     """The tree of a policy's expression on a planned request: it leads to the place of its finding."""
     focus = focused(each.explanation, planned, located)
 
     def line_of(path: Path) -> int | None:
+        if not in_file:
+            return None
         place = planned.place(path)
         if planned.of_template and place == planned.prefix:
             return None  # the workload's controller adds the value

@@ -140,10 +140,20 @@ def row(finding: Finding, levels: list[Any]) -> dict[str, Any]:
             *map(visible, (*finding.asides, *finding.traceback)),
         ],
         "diff": [visible(line) for line in finding.diff],
+        "why": [visible(line) for line in finding.why or _why(finding)],
         "fix": visible(finding.fix.description) if finding.fix is not None else "",
         "suppressed": why_suppressed(finding.suppression) if finding.suppression is not None else "",
     }
     return {key: value for key, value in made.items() if value}
+
+
+def _why(finding: Finding) -> list[str]:
+    """The lines of the explanation, if it is shown."""
+    if finding.explained is None:
+        return []
+    from webhook.cli.report import explaintree  # where it is asked for
+
+    return list(explaintree.why(finding.explained, explaintree.Look(Style(False), explaintree.PIPED_WIDTH)))
 
 
 def _excerpt(excerpt: Excerpt) -> list[Any]:

@@ -188,6 +188,8 @@ def _finding(finding: Finding, report: Report) -> dict[str, Any]:
         made["traceback"] = list(finding.traceback)
     if report.shows_why:
         made["explanation"] = _why(finding)
+    if finding.why:
+        made["why"] = list(finding.why)
     return made
 
 

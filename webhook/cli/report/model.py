@@ -151,7 +151,8 @@ class Finding(Struct, frozen=True, kw_only=True):
     Of verdicts on objects: `object`, its `owner` (webhook.offline.owners), the `operation` of the request, `kind`,
     `policy` and `binding` ("" if there are none), `action` and `reason` as the API server writes them, `error`: whether
     the policy could not be evaluated, so that this is no violation. `looked_for`: the params that were not found.
-    `explained`: the finding as it was located, if its explanation is shown. `cluster`: where the object is stored, ""
+    `explained`: the finding as it was located, if its explanation is shown; `why`: instead of it, the lines of the
+    explanation, where what it explains is not kept. `cluster`: where the object is stored, ""
     for manifests; `user`: who was taken to create it there, None for manifests. `validation`: its number in a policy in
     CEL, from 0; None of others. `pod_labels`: of a workload, the labels by which its Pods are known. `generated`:
     whether the API server makes up the name of the object.
@@ -186,6 +187,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     diff: tuple[str, ...] = ()
     fix: Fix | None = None
     explained: Located | None = None
+    why: tuple[str, ...] = ()
     cluster: str = ""
     user: User | None = None
     validation: int | None = None

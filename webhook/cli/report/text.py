@@ -163,7 +163,7 @@ def _full(levels: Sequence[Level], finding: Finding, report: Report, look: Look,
     yield from (f"{_INDENT}{style(DIFF.get(line[:1], ''), visible(line))}" for line in finding.diff)
     if finding.fix is not None:
         yield f"{_INDENT}{style(DIM, f'fix: {visible(finding.fix.description)}')}"
-    if finding.explained is not None:
+    if finding.explained is not None or finding.why:
         yield from _why(finding, look, style)
 
 
@@ -205,18 +205,12 @@ def _excerpt(finding: Finding, look: Look, style: Style) -> Iterator[str]:
 
 def _why(finding: Finding, look: Look, style: Style) -> Iterator[str]:
     """The tree of the expression behind a finding."""
-    from webhook.cli.report.explaintree import PIPED_WIDTH as TREES
-    from webhook.cli.report.explaintree import Look as TreeLook
-    from webhook.cli.report.explaintree import tree_of  # where it is asked for
-    from webhook.paths import render
+    from webhook.cli.report import explaintree  # where it is asked for
 
-    located = finding.explained
-    if located is None or (why := located.explained) is None:
-        return
-    drawn = TreeLook(style, look.width or TREES, ascii=not look.drawing)
-    for each in why.evaluated.behind(located.finding):
-        yield f"{_INDENT}{style(DIM, f'why: {visible(render(each.place))}')}"
-        yield from tree_of(each, drawn, why.evaluated.private, why.planned, located, _INDENT)
+    yield from (f"{_INDENT}{visible(line)}" for line in finding.why)
+    if finding.explained is not None:
+        drawn = explaintree.Look(style, look.width or explaintree.PIPED_WIDTH, ascii=not look.drawing)
+        yield from explaintree.why(finding.explained, drawn, _INDENT)
 
 
 def _message(message: str, width: int | None) -> Iterable[str]:
