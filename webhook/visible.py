@@ -11,11 +11,23 @@ T = TypeVar("T")
 
 # C0 and C1 controls, DEL, line and paragraph separators, zero-width and bidirectional controls, lone surrogates.
 _HIDDEN = lazily("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff]")
+_HIDDEN_IN_JSON = lazily("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]")
+"""Those that may be in JSON; a newline that is there as it is ends a line."""
 
 
 def visible(text: str) -> str:
     r"""`text` with all control and invisible characters escaped, as \n or \x1b."""
     return _HIDDEN.sub(_escape, text) if _HIDDEN.search(text) else text
+
+
+def visible_json(text: bytes) -> bytes:
+    """JSON with the characters that `visible` escapes written as escapes of JSON: the same value, for a terminal.
+
+    JSON itself escapes those below U+0020 alone.
+    """
+    if text.isascii() and 0x7F not in text:  # nearly every text; looking for b"\x7f" takes ten times as long
+        return text
+    return _HIDDEN_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text.decode()).encode()
 
 
 def encodable(value: T) -> T:

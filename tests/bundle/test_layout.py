@@ -66,7 +66,9 @@ def test_the_cache_keeps_nothing_else(tmp_path: Path) -> None:
     assert cache.read(NAME) == after and cache.read(OTHER) is None
 
 
-@pytest.mark.parametrize("damage", [b"", b"x", b"\0" * 4096])
+@pytest.mark.parametrize(
+    "damage", [b"", b"x", b"\0" * 4096, b'{"entries":[{"reference":"\xff"}]}', b'{"x":' + b"[" * 100_000]
+)
 def test_what_is_damaged_is_as_good_as_none(tmp_path: Path, damage: bytes) -> None:
     cache = Cache(tmp_path)
     kept = Kept(artifact(), Signature("dsse", b"text", b"signature"))

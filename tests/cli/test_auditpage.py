@@ -105,6 +105,9 @@ WHOLE = written(report("audit", findings=[finding()]), "json")
             '{"command": "audit", "findings": [{"rule": "a", "level": []}], "summary": {}}',
             "Expected `str`, got `array`",
         ),
+        (WHOLE.replace('"line": ', '"line": 1' + "0" * 30), "Expected `int` <= 9007199254740991 - at `$.line`"),
+        (WHOLE.replace('"line": ', '"line": -1'), "Expected `int` >= 0 - at `$.line`"),
+        (written(replace(AUDIT, history=[replace(PAST, deny=10**30)]), "json"), "at `$.history[0].deny`"),
         (written(CHECK, "json"), "a report of 'check'; expected one of `gatewright audit -o json`"),
     ],
 )

@@ -93,6 +93,21 @@ def test_what_is_hit_stays_and_is_listed_with_its_owners(here: Path) -> None:
     assert text.endswith("4 bindings: 1 ready, 2 hit, 1 done\n")
 
 
+def test_nothing_of_a_log_reaches_the_terminal_as_it_is(here: Path) -> None:
+    evil = "\x1b[2J\x9b2J\u202e"
+    failure = json.dumps([{"policy": "tiny", "binding": "audited", "message": evil, "validationActions": ["Audit"]}])
+    annotations = {"validation.policy.admission.k8s.io/validation_failure": failure}
+    names = {"apiGroup": "", "resource": f"things{evil}", "namespace": f"shop{evil}", "name": f"web{evil}"}
+    line = event(annotations, objectRef=names, requestReceivedTimestamp=received(1).replace("Z", f"{evil}Z"))
+    content = gzip.decompress((here / "audit.log.gz").read_bytes()).decode()
+    (here / "audit.log.gz").write_bytes(gzip.compress(f"{content}{json.dumps(line)}\n".encode()))
+    done = gatewright("rollout", *EVIDENCE, cwd=here)
+    shown = "\\x1b[2J\\x9b2J\\u202e"
+    assert f"things{shown} shop{shown}/web{shown}: 1 request, the last at " in done.stdout
+    assert f"{shown}Z: {shown}\n" in done.stdout
+    assert not set(evil) & set(done.stdout + done.stderr) - set("[2J")
+
+
 def test_what_a_baseline_covers_is_hit_all_the_same(here: Path) -> None:
     audited(here, config("named"), options=("--baseline", "known.json", "--write-baseline"))
     audited(here, config("named"), options=("--baseline", "known.json"))
@@ -264,6 +279,11 @@ def test_wrong_options_and_reports(here: Path) -> None:
     ):
         (here / name).write_text(json.dumps({**report, **changed}))
         assert said in wrong(here, "--audit", name)
+    for content in (b'{"x":' + b"[" * 100_000, b'{"command":"\xff"}'):
+        (here / "hostile.json").write_bytes(content)
+        assert "expected what `gatewright check -o json` or `gatewright audit -o json` writes: not JSON" in wrong(
+            here, "--audit", "hostile.json"
+        )
     assert "--recording: nowhere: no such folder or file" in wrong(here, *EVIDENCE, "--recording", "nowhere")
     os.utime(here / "audit.json", (now().timestamp() - 3 * 86400,) * 2)
     assert "what is there now needs a new one" in wrong(here, *EVIDENCE)

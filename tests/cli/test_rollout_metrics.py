@@ -170,8 +170,13 @@ def test_what_is_no_scrape_is_refused(here: Path) -> None:
         (text.replace(count, count.rpartition(" ")[0] + " -1"), "is -1; expected a number of 0 or more"),
         (text.replace(count, count.rpartition(" ")[0] + " NaN"), "is nan; expected a number of 0 or more"),
         (text.replace(started, started + " -5"), "has a timestamp that is no time"),
+        (text + "up{a=" + r'"\"' * 10_000 + "} 1\n", "and no line of 30,008 characters"),
+        (text + "up{" + ",".join(f'l{number}="{number}"' for number in range(2_000)) + "} 1\n", "and no line of "),
+        (text + "up{a=" + "x" * 16_000, "could not convert string to float"),
     )
     for content, said in cases:
-        assert said in wrong(here, content), said
+        told = wrong(here, content)
+        assert said in told
+        assert len(told) < 500
     done = gatewright("rollout", *EVIDENCE, "--metrics", "none.prom", cwd=here)
     assert (done.returncode, "--metrics none.prom: " in done.stderr) == (2, True)

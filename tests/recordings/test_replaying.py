@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import random
 from pathlib import Path
+from typing import Any
 
+from tests.amounts import amount
 from tests.recordings.making import REVIEWS, ROOT, read, record, review, tree, validating
 from webhook.policy.load.loading import load
-from webhook.recordings.replaying import Replay
+from webhook.recordings.replaying import Replay, Replayed
 
 VALUES = [f"value-{number}-of-a-secret" for number in range(20)]
 
@@ -65,3 +68,64 @@ def test_a_changed_tree_is_seen_and_what_is_not_recorded_is_said(tmp_path: Path)
     assert not unknown.differs
     assert "an access check: user 'ann', verb 'get'" in unknown.unknown
     assert json.dumps(found.response)
+
+
+ODD: tuple[Any, ...] = (
+    None,
+    True,
+    -1,
+    10**30,
+    1e300,
+    "",
+    "\x1b[2J\u202e",
+    "x" * 300,
+    [],
+    {},
+    [None],
+    {"a": None},
+    ["a"] * 50,
+)
+"""What nobody expects where it stands."""
+
+
+def spoiled(value: Any, chosen: random.Random, depth: int = 0) -> Any:
+    """A copy of a JSON value in which one place is another."""
+    if not value or not isinstance(value, dict | list) or depth > 7 or chosen.random() < 0.2:
+        return chosen.choice(ODD)
+    key: Any = chosen.choice(list(value)) if isinstance(value, dict) else chosen.randrange(len(value))
+    copy: Any = value.copy()
+    if isinstance(value, dict) and chosen.random() < 0.1:
+        del copy[key]
+    else:
+        copy[key] = spoiled(value[key], chosen, depth + 1)
+    return copy
+
+
+def test_whatever_is_in_a_recording_is_decided_or_named(tmp_path: Path) -> None:
+    policies = load(ROOT / "policies")
+    calls = [("/validate", file.read_bytes()) for file in sorted(REVIEWS.glob("*-validate-*.json"))]
+    record(tmp_path / "rec", policies, calls)
+    (file,) = (tmp_path / "rec").iterdir()
+    first, *lines = map(json.loads, gzip.decompress(file.read_bytes()).splitlines())
+    file.unlink()
+    defined = [each for each in lines if "object" in each]
+    reviews = [each for each in lines if "request" in each]
+    assert any(each["lookups"] for each in reviews if "lookups" in each) and defined
+    for seed in range(amount(2000, 60)):
+        chosen = random.Random(seed)
+        hostile = [
+            {**each, "value": spoiled(each["value"], chosen)} if chosen.random() < 0.1 else each for each in defined
+        ]
+        for each in chosen.sample(reviews, 3):
+            part = chosen.choice(["request", "lookups", "response", "findings"])
+            hostile.append(
+                {**each, part: spoiled(each.get(part), chosen)} if chosen.random() < 0.8 else spoiled(each, chosen)
+            )
+        file = tmp_path / "rec" / f"reviews-{seed}-1.ndjson"
+        file.write_text("".join(f"{json.dumps(each)}\n" for each in [first, *hostile]))
+    found, problems = read(tmp_path / "rec")
+    replayed = Replayed(Replay(policies))
+    for one in found:
+        replayed.add(one)
+    assert replayed.count > 20 and replayed.undecided
+    assert problems and all("no recorded review: " in each.message for each in problems)

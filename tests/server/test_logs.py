@@ -14,6 +14,7 @@ import pytest
 
 from webhook.server.logs import MAX_TEXT, ErrorOutput, LibraryRecords, Log, cut, failure
 from webhook.server.writing import MAX_BYTES
+from webhook.visible import encodable, visible
 
 
 @pytest.fixture
@@ -33,6 +34,18 @@ def test_a_line_is_one_json_object(pipe: tuple[int, int]) -> None:
     line = json.loads(text)
     assert line.pop("time").endswith("Z")
     assert line == {"level": "info", "event": "review", "name": 'a\n"b', "policies": ["p"]}
+
+
+@pytest.mark.parametrize(
+    "text", ["\x1b[2J", "\x7f", "\x9b2J", "\u202e", "\u2066", "\u2028", "\u200b", "\ufeff", "\ud83d\x9b"]
+)
+def test_a_terminal_obeys_nothing_of_a_line(pipe: tuple[int, int], text: str) -> None:
+    Log(pipe[1]).write("info", "review", {"name": f"é{text}", "findings": [{"message": text}]})
+    written = os.read(pipe[0], 4096).decode()
+    assert written.endswith("}\n")
+    assert visible(written[:-1]) == written[:-1]
+    line = json.loads(written)
+    assert (line["name"], line["findings"]) == (encodable(f"é{text}"), [{"message": encodable(text)}])
 
 
 def test_half_a_surrogate_pair_is_written_escaped(pipe: tuple[int, int]) -> None:

@@ -15,6 +15,7 @@ from msgspec import Struct, field
 
 from webhook.bundle.packing import MOST_PACKED, Files, UnpackError, packed, unpacked
 from webhook.bundle.reference import is_digest
+from webhook.documents.decoding import UNDECODABLE
 from webhook.visible import visible
 
 ARTIFACT: Final = "application/vnd.gatewright.policies.v1"
@@ -137,7 +138,7 @@ def decoded(content: bytes, kind: type[Kind]) -> Kind:
     """A JSON document of a registry. Raises ArtifactError."""
     try:
         return msgspec.json.decode(content, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise ArtifactError(f"is not what was expected: {visible(str(error))[:_SHOWN]}") from None
 
 

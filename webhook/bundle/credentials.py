@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from webhook.documents import files
+from webhook.documents.decoding import UNDECODABLE
 from webhook.visible import visible
 
 DOCKER_HUB: Final = "docker.io"
@@ -68,7 +69,7 @@ def found(registry: str, file: Path | None = None) -> Found:
         raise CredentialsError(f"{file}: {files.reason(error)}") from None
     try:
         document = msgspec.json.decode(content)
-    except (msgspec.DecodeError, RecursionError):
+    except UNDECODABLE:
         document = None
     auths = document.get("auths") if isinstance(document, dict) else None
     if not isinstance(document, dict) or not isinstance(auths, dict | None):

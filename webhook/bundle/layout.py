@@ -21,6 +21,7 @@ from webhook.bundle.artifact import MANIFEST, MOST_MANIFEST, NOTHING, Artifact, 
 from webhook.bundle.packing import MOST_PACKED
 from webhook.bundle.signatures import MOST, Signature
 from webhook.documents import files
+from webhook.documents.decoding import UNDECODABLE
 
 _MARK: Final = b'{"imageLayoutVersion":"1.0.0"}'
 _MOST_SIGNATURE = 2 * MOST  # bytes of one that is kept, with base64
@@ -113,7 +114,7 @@ class Cache:
             signature = None
             if entry.signature:
                 signature = msgspec.json.decode(self._content(entry.signature, _MOST_SIGNATURE), type=Signature)
-        except (OSError, ArtifactError, msgspec.DecodeError):
+        except (OSError, ArtifactError, *UNDECODABLE):
             return None
         return Kept(Artifact(manifest, layer), signature)
 
@@ -139,7 +140,7 @@ class Cache:
         try:
             content = files.content_of(self._folder / self._INDEX, None, self._MOST_INDEX)
             found = msgspec.json.decode(content, type=_Entries)
-        except (OSError, msgspec.DecodeError):
+        except (OSError, *UNDECODABLE):
             return {}
         return {entry.reference: entry for entry in found.entries}
 

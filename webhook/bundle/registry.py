@@ -30,6 +30,7 @@ from webhook.bundle.artifact import (
 from webhook.bundle.credentials import CredentialsError
 from webhook.bundle.exchange import Answer, Deadline, ExchangeError, exchange
 from webhook.bundle.reference import Reference, is_loopback
+from webhook.documents.decoding import UNDECODABLE
 from webhook.visible import visible
 
 TIMEOUT: Final = 60.0
@@ -263,7 +264,7 @@ def _said(answer: Answer) -> str:
     """The status of an answer, and what its body says of it."""
     try:
         errors = msgspec.json.decode(answer.body, type=_Errors).errors
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNDECODABLE:
         errors = []
     parts = [str(errors[0].get(key) or "") for key in ("code", "message")] if errors else []
     text = ": ".join(part for part in parts if part)

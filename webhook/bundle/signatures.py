@@ -22,6 +22,7 @@ from msgspec import Struct, field
 
 from webhook.bundle.artifact import ArtifactError, Descriptor, checked, decoded
 from webhook.documents import files
+from webhook.documents.decoding import UNDECODABLE
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
@@ -62,7 +63,7 @@ class Signature(Struct, frozen=True):
         """Whether the text is about the manifest with this digest."""
         try:
             said = msgspec.json.decode(self.text)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except UNDECODABLE:
             return False
         if self.form == "simple":
             return bool(_at(said, "critical", "image", "docker-manifest-digest") == digest)

@@ -21,9 +21,10 @@ import orjson
 from msgspec import Raw, Struct
 
 from webhook.cli.report import history, html
-from webhook.cli.report.model import LEVELS, Finding, Past, Place, Rule, Suppression, merged
+from webhook.cli.report.model import LEVELS, Count, Finding, Past, Place, Rule, Suppression, merged
 from webhook.cli.report.plain import lines_of
 from webhook.cli.report.scores import Score, Scores, Threshold, Vetoed
+from webhook.documents.decoding import UNDECODABLE
 from webhook.library.metadata import SEVERITIES
 from webhook.offline.requests import Identity
 from webhook.server.limiting import limit
@@ -76,7 +77,7 @@ class _Found(Struct, rename="camel"):
     rule: str
     level: str
     file: str = ""
-    line: int | None = None
+    line: Count | None = None
     object: _Object | None = None
     owner: str = ""
     operation: str = ""
@@ -92,17 +93,17 @@ class _Found(Struct, rename="camel"):
 
 class _Veto(Struct):
     name: str
-    findings: int
+    findings: Count
     policies: list[str]
 
 
 class _Score(Struct):
     score: float
-    objects: int
-    violating: int
-    errors: int
+    objects: Count
+    violating: Count
+    errors: Count
     namespace: str = ""
-    least: int | None = None
+    least: Count | None = None
     environment: str | None = None
     vetoes: list[_Veto] = []
 
@@ -125,7 +126,7 @@ class _Rule(Struct):
 class _Problem(Struct):
     message: str
     file: str = ""
-    line: int | None = None
+    line: Count | None = None
 
 
 class _Saved(Struct, kw_only=True):
@@ -158,7 +159,7 @@ def condensed(file: str) -> tuple[dict[str, Any], dict[str, Any]]:
         raise ReportError(f"it cannot be read: {error.strerror}") from None
     try:
         return _shown(msgspec.json.decode(content, type=_Saved))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:  # what is of another shape, too
+    except UNDECODABLE as error:  # what is of another shape, too
         raise ReportError(f"it is not what `gatewright audit -o json` writes: {visible(str(error))[:200]}") from None
 
 
@@ -185,7 +186,7 @@ def _shown(saved: _Saved) -> tuple[dict[str, Any], dict[str, Any]]:
     }
     whole = {
         **brief,
-        "summary": {key: value for key in _SUMMED if type(value := saved.summary.get(key)) is int and value >= 0},
+        "summary": {key: value for key in _SUMMED if _is_count(value := saved.summary.get(key))},
         "complete": not saved.errors,
         "left": max(0, found - len(rows)) if len(rows) == MOST_FOUND or size > MOST_BYTES else 0,
         "scoresLeft": left_out,
@@ -291,6 +292,10 @@ def _past(past: Past) -> Past:
 def _problem(problem: _Problem, level: str) -> dict[str, str]:
     place = _name(problem.file) + (f":{problem.line}" if problem.line else "")
     return {"level": level, "place": visible(place), "message": lines_of(_text(problem.message).strip())}
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 1 << 53
 
 
 def _text(text: str) -> str:

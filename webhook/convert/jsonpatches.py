@@ -20,6 +20,10 @@ INDEX: Final = "{{elementIndex}}"
 """The step of a path that is the index of a foreach."""
 
 
+MOST_STEPS: Final = 24
+"""Steps of a path: what makes its missing parents names each of them from the root on."""
+
+
 class Operation(Struct, frozen=True):
     """An operation of a JSON patch in CEL. condition: whether it is made at all."""
 
@@ -74,7 +78,7 @@ def written(
 
 
 def _is_path(path: Any, index: str) -> bool:
-    if not isinstance(path, str) or not path.startswith("/"):
+    if not isinstance(path, str) or not path.startswith("/") or path.count("/") > MOST_STEPS:
         return False
     return not any("{{" in each and not (index and each == INDEX) for each in steps(path))
 

@@ -13,6 +13,7 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
+from webhook.documents.decoding import UNDECODABLE
 from webhook.offline.measuring import Figures
 from webhook.visible import encodable
 
@@ -54,7 +55,7 @@ def read(file: Path) -> list[Saved]:
         return msgspec.json.decode(file.read_bytes(), type=File).policies
     except OSError as error:
         raise NotSaved(error.strerror or str(error)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except UNDECODABLE as error:
         raise NotSaved(f"expected what `bench --save` writes: {error}") from None
 
 

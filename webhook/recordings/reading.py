@@ -39,6 +39,13 @@ _PATHS: Final = {
     for phase in ("validate", "mutate")
     for path, only in (("", None), ("/fail", "Fail"), ("/ignore", "Ignore"))
 }
+_ARGUMENTS: Final[dict[str, Any]] = {
+    "namespace": tuple[str],
+    "get": tuple[str, str, str, str | None],
+    "list": tuple[str, str, str | None],
+    "access": Access,
+}
+"""The arguments of each lookup, as those of ClusterView."""
 
 
 NO_REVIEWS: Final = "no reviews in this recording; expected one at least"
@@ -245,7 +252,7 @@ class _Reader:
                 self._size += len(text)
                 if self._size > MAX_OBJECTS:
                     raise _Unexpected(f"the objects that were looked up have more than {MAX_OBJECTS >> 20} MiB")
-                self._objects[_text(line, "object")] = line["value"]
+                self._objects[_text(line, "object")] = _identified(line["value"])
                 return None
             path = _text(line, "path")
             if path not in _PATHS:
@@ -295,16 +302,11 @@ class _Reader:
         )
 
     def _lookup(self, found: dict[str, Any]) -> tuple[Key, Answer | AccessDecision | LookupError | None]:
-        what = next((each for each in ("namespace", "get", "list", "access") if each in found), None)
+        what = next((each for each in _ARGUMENTS if each in found), None)
         if what is None:
             raise _Unexpected("lookups: expected one of namespace, get, list, access")
-        arguments = found[what]
-        if what == "access":
-            user, verb, uid, groups, extra, *rest = arguments
-            pairs = tuple((name, tuple(values)) for name, values in extra)
-            key: Key = (what, Access(user, verb, uid, tuple(groups), pairs, *rest))
-        else:
-            key = (what, *arguments)
+        arguments = msgspec.convert(found[what], _ARGUMENTS[what])
+        key: Key = (what, arguments) if what == "access" else (what, *arguments)
         if "leftOut" in found:
             return key, None
         if "decision" in found:
@@ -328,6 +330,16 @@ class _Reader:
 
 class _Unexpected(Exception):
     """A line is not as it should be; the text says what was expected."""
+
+
+def _identified(value: Any) -> dict[str, Any]:
+    """An object that was looked up, if it has what it is known by: every reader relies on that."""
+    if not isinstance(value, dict) or not isinstance(metadata := value.get("metadata"), dict):
+        raise _Unexpected("value: expected an object with metadata")
+    names = metadata.get("name"), metadata.get("namespace") or "", value.get("kind", ""), value.get("apiVersion", "")
+    if not all(isinstance(each, str) for each in names):
+        raise _Unexpected("value: expected texts as name, namespace, kind and apiVersion")
+    return value
 
 
 def _text(line: dict[str, Any], name: str) -> str:

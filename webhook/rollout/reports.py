@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from webhook.documents.decoding import UNDECODABLE
 from webhook.documents.files import reason
 
 MAX_SIZE: Final = 512 << 20
@@ -112,7 +113,7 @@ def read(file: str) -> Saved:
         found = msgspec.json.decode(content, type=Saved)
     except msgspec.ValidationError as error:
         raise ReportError(f"{shown}: {expected}: {error}") from None
-    except msgspec.DecodeError as error:
+    except UNDECODABLE as error:
         raise ReportError(f"{shown}: {expected}: not JSON: {error}") from None
     if found.command not in COMMANDS:
         raise ReportError(f"{shown}: {expected}, got a report of {found.command[:40]!r}")

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 MAX_SIZE: Final = 64 << 20
 """Bytes of a file: those of some hundred servers."""
 
+MAX_LINE: Final = 16 << 10
+"""Characters of a line: the parser reads one in quadratic time. Those of servers have some hundred."""
+
+_SHOWN: Final = 200  # characters that an error says of what is in a file
 _FINDINGS: Final = "gatewright_policy_findings_total"
 _START: Final = "process_start_time_seconds"
 _SERVER: Final = "gatewright_policies"  # which every server has, without labels of its own
@@ -149,7 +153,7 @@ def _read(file: str, now: float) -> Iterator[tuple[Target, Scrape]]:
         scrape = made.get((target, at))
         lacking = _SERVER if (target, at) not in servers else _START if scrape is None or scrape.started < 0 else ""
         if lacking or scrape is None:
-            of = ",".join(f"{key}={value}" for key, value in sorted(target)) or "the server"
+            of = ",".join(f"{key}={value}" for key, value in sorted(target))[:_SHOWN] or "the server"
             raise ScrapeError(f"{shown}: {lacking} of {of} is missing; expected all of /metrics of gatewright serve")
         yield target, scrape
     if not servers:
@@ -168,7 +172,9 @@ def _add(scrape: Scrape, sample: Sample, shown: str) -> None:
     elif sample.labels.get("phase") == "validate":
         of = (sample.labels.get("policy", ""), sample.labels.get("binding", ""), sample.labels.get("result", ""))
         if of in scrape.counts:
-            raise ScrapeError(f"{shown}: {_FINDINGS} is there twice for {of[1]}; give each scrape in a file of its own")
+            raise ScrapeError(
+                f"{shown}: {_FINDINGS} is there twice for {of[1][:_SHOWN]}; give each scrape in a file of its own"
+            )
         scrape.counts[of] = value
 
 
@@ -180,6 +186,11 @@ def _samples(text: str, shown: str) -> Iterator[Sample]:
     except ImportError as error:
         text = f"needs {error.name}, which is not installed: pip install 'gatewright[server]'"
         raise ScrapeError(text) from None
+    for number, line in enumerate(text.split("\n"), 1):
+        if len(line) > MAX_LINE:
+            raise ScrapeError(
+                f"{shown}:{number}: expected Prometheus' text format, and no line of {len(line):,} characters"
+            )
     parse: Any = parser.text_string_to_metric_families
     if text.rstrip().endswith(_END):
         parse = openmetrics.text_string_to_metric_families
@@ -187,7 +198,7 @@ def _samples(text: str, shown: str) -> Iterator[Sample]:
         for family in parse(text):
             yield from (each for each in family.samples if each.name in (_FINDINGS, _START, _SERVER))
     except (ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
-        raise ScrapeError(f"{shown}: expected metrics in Prometheus' text format: {error}") from None
+        raise ScrapeError(f"{shown}: expected metrics in Prometheus' text format: {str(error)[:_SHOWN]}") from None
 
 
 def _content(file: str, now: float) -> tuple[bytes, float]:

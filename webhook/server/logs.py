@@ -1,8 +1,8 @@
 """The log: one JSON line on stdout for each event; each decision is one event.
 
-A line is one orjson call; a thread writes it (webhook.server.writing). Of a request, only the fields that identify it
-are logged, each string cut to MAX_TEXT characters. The content of an object is never logged; for a Secret, neither are
-the messages of policies.
+A line is one orjson call, and holds nothing that a terminal would obey; a thread writes it (webhook.server.writing). Of
+a request, only the fields that identify it are logged, each string cut to MAX_TEXT characters. The content of an object
+is never logged; for a Secret, neither are the messages of policies.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from zlib import crc32
 import orjson
 
 from webhook.server.writing import Lines, Writer
-from webhook.visible import encodable
+from webhook.visible import encodable, visible_json
 
 MAX_TEXT = 1024
 """The most characters of a string from a request that are logged. Hostile strings may be megabytes long."""
@@ -90,9 +90,9 @@ class Log:
         if self._fields:
             line |= self._fields
         try:
-            return orjson.dumps(line, option=_OPTIONS)
+            return visible_json(orjson.dumps(line, option=_OPTIONS))
         except TypeError:  # a policy's message may contain text that UTF-8 cannot encode, such as a lone surrogate
-            return orjson.dumps(encodable(line), default=str, option=_OPTIONS)
+            return visible_json(orjson.dumps(encodable(line), default=str, option=_OPTIONS))
 
     def _lost_line(self, count: int) -> bytes:
         line = {"time": datetime.now(UTC), "level": "warning", "event": "log lines lost", "lines": count}

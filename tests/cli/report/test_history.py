@@ -58,17 +58,28 @@ def test_the_file_is_bounded(tmp_path: Path) -> None:
             LINE.replace('"deny":1', '"deny":"<b>"'),
             ":1: expected an audit, as --history has written it: Expected `int`",
         ),
+        (
+            LINE.replace('"deny":1', '"deny":-1'),
+            ":1: expected an audit, as --history has written it: Expected `int` >= 0",
+        ),
+        (
+            LINE.replace('"deny":1', f'"deny":1{"0" * 30}'),
+            ":1: expected an audit, as --history has written it: Expected",
+        ),
+        (LINE.replace("90.5", "1e300"), ":1: expected an audit, as --history has written it: Expected `float` <= 100"),
+        (LINE.replace("}", ',"x":' + "[" * 100_000), ":1: expected an audit, as --history has written it: maximum rec"),
+        (LINE.replace("Z", "\udcff"), ":1: expected an audit, as --history has written it: 'utf-8' codec can't decode"),
     ],
 )
 def test_what_is_no_history_is_refused_and_left_as_it_is(content: str, said: str, tmp_path: Path) -> None:
     file = tmp_path / "audits.jsonl"
-    file.write_text(content)
+    file.write_bytes(content.encode("utf-8", "surrogateescape"))
     with pytest.raises(NotGiven) as refused:
         history_of(file)
     assert f"--history: {file}{said}" in str(refused.value)
     (problem,) = remembered(AUDIT, file).problems  # it was changed while the audit ran
     assert said in problem.message
-    assert file.read_text() == content
+    assert file.read_bytes() == content.encode("utf-8", "surrogateescape")
 
 
 def test_a_file_that_cannot_be_written_is_a_problem(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
+import json
+
 import pytest
 
-from webhook.visible import encodable, visible
+from webhook.visible import encodable, visible, visible_json
 
 
 @pytest.mark.parametrize(
@@ -20,3 +22,10 @@ def test_what_would_not_show_is_escaped(text: str, shown: str) -> None:
 
 def test_half_characters_can_be_written() -> None:
     assert encodable("a\udce9b").encode() == b"a\\udce9b"
+
+
+def test_json_stays_the_same_value() -> None:
+    value = {"é\x7f": "日本 🎉\x9b\u202e\u2028\ufeff"}
+    text = visible_json(json.dumps(value, ensure_ascii=False, indent=2).encode())
+    assert json.loads(text) == value
+    assert text.decode() == '{\n  "é\\u007f": "日本 🎉\\u009b\\u202e\\u2028\\ufeff"\n}'

@@ -194,6 +194,11 @@ def test_the_elements_of_a_filter_have_the_indexes_of_what_is_left(tmp_path: Pat
         ({"foreach": []}, "mutate.foreach.foreach"),
         ({"patchesJson6902": "- {op: add, path: '/data/{{element}}', value: a}"}, "the path '/data/{{element}}'"),
         ({"patchesJson6902": "- {op: copy, from: '/data/{{x}}', path: /data/a}"}, "copy from the path '/data/{{x}}'"),
+        (
+            {"patchesJson6902": f"- {{op: add, path: {'/a' * 25}, value: a}}"},
+            "with the operation 'add' and the path '/a/a",
+        ),
+        ({"patchesJson6902": f"- {{op: move, from: {'/a' * 25}, path: /b}}"}, "that is to move from the path '/a/a"),
         ({"patchesJson6902": "nothing"}, "patchesJson6902 that is no list"),
         (
             {"patchesJson6902": "- {op: add, path: /data/a, value: a}\n- {op: add, path: /data/b, value: b}"},

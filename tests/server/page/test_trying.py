@@ -47,7 +47,18 @@ def test_one_at_a_time() -> None:
 
 
 @pytest.mark.parametrize(
-    "sent", [b"", b"[]", b"{", b"[" * 10_000, body(operation="CONNECT"), body(more=1), body(groups="g"), b"\xff"]
+    "sent",
+    [
+        b"",
+        b"[]",
+        b"{",
+        b"[" * 10_000,
+        body(operation="CONNECT"),
+        body(more=1),
+        body(groups="g"),
+        b"\xff",
+        b'{"policy":"\xff"}',
+    ],
 )
 def test_anything_else_is_refused(sent: bytes) -> None:
     with pytest.raises(CannotTry, match="not what the playground sends") as refused:

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from webhook.cli.report.model import Past, Report
+from webhook.documents.decoding import UNDECODABLE
 from webhook.documents.files import reason
 from webhook.lazypatterns import lazily
 
@@ -48,7 +49,7 @@ def read(file: Path) -> tuple[Past, ...]:
 def _past(line: bytes, where: str) -> Past:
     try:
         found = msgspec.json.decode(line, type=Past)
-    except msgspec.DecodeError as error:  # what is of another shape, too
+    except UNDECODABLE as error:  # what is of another shape, too
         raise HistoryError(f"{where}: expected an audit, as --history has written it: {error}") from None
     if not _is_time(found.at):
         raise HistoryError(f"{where}: at: expected a time such as 2026-01-31T04:00:00Z, got {found.at[:40]!r}")

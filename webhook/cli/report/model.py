@@ -29,9 +29,9 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from webhook.excerpts import Excerpt
@@ -254,18 +254,22 @@ class Diff(Struct, frozen=True):
     lines: tuple[str, ...]
 
 
+Count = Annotated[int, Meta(ge=0, le=(1 << 53) - 1)]
+"""A number of things, of a file that others may have written: as large as all readers of JSON count."""
+
+
 class Past(Struct, frozen=True, kw_only=True):
     """What one audit came to. `at`: when it ended, as in Report. `deny`, `warn`, `audit`: findings of each level,
     before a baseline takes those away that it knows. `objects`, `policies`: how many there were. `score`: that of all
     objects, 0 to 100; None if none was asked for. `complete`: whether everything could be read."""
 
     at: str
-    deny: int
-    warn: int
-    audit: int
-    objects: int
-    policies: int
-    score: float | None = None
+    deny: Count
+    warn: Count
+    audit: Count
+    objects: Count
+    policies: Count
+    score: Annotated[float, Meta(ge=0, le=100)] | None = None
     complete: bool = True
 
 

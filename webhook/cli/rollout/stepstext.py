@@ -49,7 +49,7 @@ def _row(each: Step, *, by_ring: bool) -> tuple[str, ...]:
 
 def _hit(hit: Hit) -> str:
     name = f"{hit.namespace}/{hit.name}" if hit.namespace else hit.name
-    times = f"{counted(hit.requests, 'request')}, the last at {hit.last}" if hit.requests else "is there"
+    times = f"{counted(hit.requests, 'request')}, the last at {visible(hit.last)}" if hit.requests else "is there"
     return f"{visible(hit.owner) or '-'}: {visible(hit.kind)} {visible(name)}: {times}: {visible(hit.message)}"
 
 

@@ -13,6 +13,7 @@ from webhook.convert import celtext
 from webhook.convert.kyverno import values, variables
 from webhook.convert.kyverno.expressions import Image, Images, Lists, Request, Scalar, Stream, Translator, Value
 from webhook.convert.model import Unfinished, Unsupported, listing, mapping
+from webhook.documents.decoding import UNDECODABLE
 from webhook.paths import Path
 
 _ORDERS: Final = {
@@ -169,7 +170,7 @@ def _of_json(value: Any) -> Any:
         return value
     try:
         items = msgspec.json.decode(value, type=list[str])
-    except msgspec.MsgspecError:
+    except UNDECODABLE:
         return value
     if any(map(celtext.is_wild, items)):
         raise Unsupported("a list in JSON whose items have wildcards: write it as a list")

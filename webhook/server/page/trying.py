@@ -15,6 +15,7 @@ import msgspec
 import orjson
 from msgspec import Struct
 
+from webhook.documents.decoding import UNDECODABLE
 from webhook.server.page.running import TooLong, answered
 
 PATIENCE: Final = 30.0
@@ -77,7 +78,7 @@ class Trying:
         """The answer as JSON. Raises CannotTry."""
         try:
             asked = msgspec.json.decode(body, type=Asked)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UNDECODABLE as error:
             raise CannotTry(400, f"not what the playground sends: {error}") from None
         if self._lock.locked():
             raise CannotTry(429, "another evaluation is running; there is one at a time")
