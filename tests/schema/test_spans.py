@@ -46,3 +46,7 @@ def test_when_something_is_known(having: list[Version], expected: Lifetime | Non
 
 def test_a_table_that_is_not_there_is_empty(tmp_path: Path) -> None:
     assert spans.table(tmp_path / "none.json") == {}
+
+
+def test_a_table_has_one_name_a_line_in_order() -> None:
+    assert spans.text({"b": [[30, 31, {"y": 1, "x": 2}]], "a": {}}) == '{\n"a":{},\n"b":[[30,31,{"x":2,"y":1}]]\n}\n'

@@ -5,7 +5,6 @@ tests.apiserver.tables asks the scheme of each Kubernetes version, and writes th
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, Final
@@ -24,7 +23,7 @@ def generated(tables: dict[str, Any]) -> dict[str, str]:
 
     tables: what the program of that version prints (tests/apiserver/kubernetes/types.go).
     """
-    return {f"{package}.json": _text(structs) for package, structs in sorted(rows(tables).items())}
+    return {f"{package}.json": spans.text(structs) for package, structs in sorted(rows(tables).items())}
 
 
 def earlier(tables: Mapping[Version, dict[str, Any]]) -> dict[str, str]:
@@ -46,7 +45,7 @@ def earlier(tables: Mapping[Version, dict[str, Any]]) -> dict[str, str]:
             if found:
                 changed[struct] = found
         if changed:
-            files[f"{package}.json"] = _text(changed)
+            files[f"{package}.json"] = spans.text(changed)
     return files
 
 
@@ -87,9 +86,3 @@ def _row(field: dict[str, str], package: str) -> list[str]:
     while len(row) > 2 and not row[-1]:
         row.pop()
     return row
-
-
-def _text(structs: dict[str, Any]) -> str:
-    """JSON with one struct a line, so that diffs between releases are readable."""
-    lines = (f"{json.dumps(name)}:{json.dumps(rows, separators=(',', ':'))}" for name, rows in sorted(structs.items()))
-    return "{\n" + ",\n".join(lines) + "\n}\n"

@@ -42,7 +42,7 @@ class Judged(Struct, frozen=True):
 
 
 class Asked(Struct, frozen=True):
-    """How objects are judged. `user`: who is taken to create them. `access`: the authorizer's declared answers.
+    """How objects are judged. `user`: who creates them in the requests. `access`: the authorizer's declared answers.
 
     `custom`: the custom workloads that are known. `shard`: the part of the objects that is judged. `explain`: whether
     findings have explanations.
@@ -79,7 +79,7 @@ class Audit:
         return self.source.problems
 
     def verdicts(self) -> Iterator[Judged]:
-        """The verdict on each object on which something is to be said, as it is read."""
+        """The verdict on each object that has findings or excepted findings, as soon as the object is read."""
         served = self.source.served()
         if served is None:
             return

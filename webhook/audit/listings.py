@@ -1,4 +1,4 @@
-"""Which kinds of a cluster are listed, in which version, by which policies their objects are judged, and as what."""
+"""The kinds of a cluster that are listed, each with its version and the policies and operations that judge it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from webhook.schema import Resource
 
 AUDITED: Final = "gatewright.dev/audit"
-"""The annotation of a policy that says how stored objects are judged by it: `update`, as if written as they are besides
-being created; `never`, not at all, as it asks who sends a request."""
+"""The annotation of a policy that says how it judges stored objects. `update`: as created, and as updated without a
+change. `never`: not at all, because the policy is about the sender of a request."""
 
 MUTATING: Final = "MutatingAdmissionPolicy"
 
@@ -107,7 +107,7 @@ def _key(resource: Resource) -> tuple[str, str]:
 
 
 def annotation(policy: Policy[Any]) -> str:
-    """What a policy says of audits: `update`, `never`, or ""."""
+    """The value of AUDITED of a policy: `update`, `never`, or ""."""
     return next((value for key, value in policy.annotations if key == AUDITED), "")
 
 

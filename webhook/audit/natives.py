@@ -1,4 +1,4 @@
-"""The cluster's own policies: those that its API server enforces, read as a policy tree is."""
+"""Reads the policies that the API server of a cluster enforces itself, and loads them like a policy tree."""
 
 from __future__ import annotations
 

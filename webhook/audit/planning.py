@@ -1,4 +1,4 @@
-"""The requests that stand for stored objects: as if each were created now, or written as it is."""
+"""Plans the requests for stored objects: each is created now, or updated without a change."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Planner:
         return [planned, *(pods_after(planned, planned.request.object or {}) if pods else ())]
 
     def updated(self, value: dict[str, Any], served: Served) -> PlannedRequest:
-        """The request that would write the object as it is."""
+        """The request that updates the object without a change."""
         return self._planned(value, served, UPDATE)
 
     def _planned(self, value: dict[str, Any], served: Served, operation: str) -> PlannedRequest:

@@ -1,4 +1,4 @@
-"""GET requests to one API server: paced, repeated where it is busy or away, and counted."""
+"""Sends GET requests to one API server, at a limited rate, and again while it is busy or away. Counts them."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ class Reader:
 
 
 class _Behind:
-    """Where a list stands, so that one that begins anew tells of no object twice.
+    """The position of a list, so that no object comes twice when the list begins anew.
 
     API servers list by namespace and name. `disordered`: the list that began anew cannot be gone on with, as what came
     before was in another order. `restarts`: how often a token had expired.
@@ -155,7 +155,7 @@ class _Behind:
         self._skip = self._last if from_start else ""
 
     def new(self, items: Any) -> list[Object]:
-        """Those items that were not told of."""
+        """The items that earlier pages did not have."""
         found: list[Object] = []
         for item in items:
             metadata = item.get("metadata") or {}

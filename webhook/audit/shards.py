@@ -1,7 +1,7 @@
-"""Which part of a cluster one of several audits judges, so that the cluster's own Indexed Job can divide the work.
+"""Shards: the part of a cluster that one of several audits judges, such as the Pods of an Indexed Job.
 
 A namespace belongs to one shard, with all its kinds: its reports are written by one audit, and a workload is read
-together with its Pods. What has no namespace belongs to one shard as well, as if it were in one of the name "".
+together with its Pods. Cluster-scoped objects belong to one shard, that of the namespace "".
 """
 
 from __future__ import annotations

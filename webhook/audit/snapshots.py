@@ -1,4 +1,4 @@
-"""Snapshots: what an audit read of a cluster, in one file, to be judged again without the cluster.
+"""Snapshots: the objects that an audit read, in one file that can be judged again without the cluster.
 
 A file is gzip over lines of JSON: a header, the resources that were served, then parts: a line that says what was
 listed or looked up, its objects, and what went wrong. The last line counts the objects, so that a file that is cut off

@@ -1,4 +1,4 @@
-"""Where the objects of an audit come from, and a live cluster as such a source."""
+"""The sources of an audit's objects: the protocol, and a live cluster."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Source(Protocol):
         """The objects of a target, none if its kind is not served. Raises NotListed."""
 
     def cost(self) -> str:
-        """What it took to read so far, in words; "" if that is not worth a word."""
+        """The requests and bytes so far, in words; "" if the source does not count them."""
 
 
 class Cluster:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -198,9 +197,9 @@ def _baseline(
         if not (put(text) if write is None else to_file(text, str(write))):
             return FAILED
     for each in made.left_out:
-        _say(f"no exception for {_about(each.finding)}: {each.why}")
+        running.say(f"no exception for {_about(each.finding)}: {each.why}")
     where = f" in {write}" if write is not None and made.exceptions else ""
-    _say(f"{counted(len(made.exceptions), 'exception')} for {counted(made.covered, 'finding')}{where}")
+    running.say(f"{counted(len(made.exceptions), 'exception')} for {counted(made.covered, 'finding')}{where}")
     return FAILING if made.left_out else PASSED
 
 
@@ -210,12 +209,6 @@ def _about(finding: Finding) -> str:
         return finding.policy or finding.kind
     name = f"{of.namespace}/{of.name}" if of.namespace else of.name
     return f"{of.kind} {name} ({finding.policy or finding.kind})"
-
-
-def _say(message: str) -> None:
-    from webhook.cli.report.problems import note_line
-
-    sys.stderr.write(note_line(message, color=False))
 
 
 def _states(text: str, reports: bool) -> frozenset[str]:

@@ -1,7 +1,7 @@
 """The file of `--gate`: what is demanded of scores, by environment (webhook.cli.report.scores has the formula).
 
 ```yaml
-environments:                 # of a namespace is demanded what the first one says that has it
+environments:                 # the first one that lists a namespace applies to it
 - name: production
   namespaces: [shop, "prod-*"]
   score: 90                   # the least value

@@ -1,4 +1,4 @@
-"""Compiles the policies that conversion made, as loading does: what the API server would refuse is not written."""
+"""Compiles converted policies as loading does, and takes out those that the API server would refuse."""
 
 from __future__ import annotations
 

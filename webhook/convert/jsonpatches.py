@@ -1,7 +1,6 @@
 """JSON patches of foreign policies -> the expression of a JSONPatch mutation.
 
-What these engines do beyond RFC 6902 is kept: `add` makes the parents that are missing, `remove` passes over what is
-not there.
+Beyond RFC 6902, as in these engines, `add` creates missing parents, and `remove` ignores a path that does not exist.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import sys
 import time
 import urllib.error
@@ -24,6 +25,14 @@ class ForgeError(Exception):
     def __init__(self, message: str, status: int = 0) -> None:
         super().__init__(message)
         self.status = status
+
+
+def variable(name: str) -> str:
+    """The value of an environment variable that the pipeline sets. Raises ForgeError if it is not set."""
+    found = os.environ.get(name, "")
+    if not found:
+        raise ForgeError(f"the variable {name} is not set")
+    return found
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

@@ -19,7 +19,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from webhook.forge.exchange import Api, ForgeError, limited, said
+from webhook.forge.exchange import Api, ForgeError, limited, said, variable
 
 MOST: Final = 65_000  # characters of a comment; GitHub takes 65,536
 _PAGES: Final = 30  # of comments
@@ -46,7 +46,7 @@ def comment(api: Api, text: str, mark: str = "") -> str:
     that looks like it. The token of a job or of a GitHub App may not ask who it belongs to. Then it is one of an app,
     if GitHub lets the token change it. Raises ForgeError.
     """
-    repository, number = _variable("GITHUB_REPOSITORY"), _variable("PULL_REQUEST")
+    repository, number = variable("GITHUB_REPOSITORY"), variable("PULL_REQUEST")
     if not number.isascii() or not number.isdigit():
         raise ForgeError(f"PULL_REQUEST: expected a number, got {number!r}")
     sign = f"<!-- gatewright {''.join(each for each in mark if each.isalnum() or each in '-_. ')} -->"
@@ -69,8 +69,8 @@ def comment(api: Api, text: str, mark: str = "") -> str:
 def upload(api: Api, sarif: bytes) -> str:
     """Upload a SARIF file to code scanning, for the commit and the ref of the run; what was done. Raises ForgeError."""
     packed = base64.b64encode(gzip.compress(sarif, mtime=0)).decode()
-    body = {"commit_sha": _variable("GITHUB_SHA"), "ref": _variable("GITHUB_REF"), "sarif": packed}
-    answer = api.ask("POST", f"/repos/{_variable('GITHUB_REPOSITORY')}/code-scanning/sarifs", body)
+    body = {"commit_sha": variable("GITHUB_SHA"), "ref": variable("GITHUB_REF"), "sarif": packed}
+    answer = api.ask("POST", f"/repos/{variable('GITHUB_REPOSITORY')}/code-scanning/sarifs", body)
     return f"findings uploaded: {answer.get('id', '') if isinstance(answer, dict) else ''}"
 
 
@@ -96,7 +96,7 @@ def _sent(what: str, send: Any) -> int:
             os.environ.get("GITHUB_API_URL") or "https://api.github.com",
             {
                 "Accept": "application/vnd.github+json",
-                "Authorization": f"Bearer {_variable('GITHUB_TOKEN')}",
+                "Authorization": f"Bearer {variable('GITHUB_TOKEN')}",
                 "X-GitHub-Api-Version": "2022-11-28",
             },
         )
@@ -116,13 +116,6 @@ def _sent(what: str, send: Any) -> int:
 
 def _read(file: str) -> str:
     return Path(file).read_text(encoding="utf-8", errors="replace")
-
-
-def _variable(name: str) -> str:
-    found = os.environ.get(name, "")
-    if not found:
-        raise ForgeError(f"the variable {name} is not set")
-    return found
 
 
 if __name__ == "__main__":

@@ -8,13 +8,12 @@ access token with the scope `api`, for a job's own token may not write notes. Ex
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from webhook.forge.exchange import Api, ForgeError, limited, said
+from webhook.forge.exchange import Api, ForgeError, limited, said, variable
 
 MOST: Final = 900_000  # characters of a note; GitLab takes 1,000,000
 _SIGN: Final = "<!-- gatewright -->"
@@ -29,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
         said(f"expected FILE, got {list(arguments)}")
         return 2
     try:
-        address, project, number, token = (_variable(name) for name in _VARIABLES)
+        address, project, number, token = (variable(name) for name in _VARIABLES)
         text = Path(arguments[0]).read_text(encoding="utf-8", errors="replace")
         said(note(Api(address, {"PRIVATE-TOKEN": token}), text, project, number))
     except OSError as error:
@@ -58,13 +57,6 @@ def note(api: Api, text: str, project: str, number: str) -> str:
             return "note updated"
     api.ask("POST", path, body)
     return "note written"
-
-
-def _variable(name: str) -> str:
-    found = os.environ.get(name, "")
-    if not found:
-        raise ForgeError(f"the variable {name} is not set")
-    return found
 
 
 if __name__ == "__main__":

@@ -1,3 +1,3 @@
-"""Roll-out by evidence: what saved reports and audit logs say of bindings and exceptions, and the change of the tree
-that follows: a binding's next step, a baseline of exceptions. Knows nothing of the command line, and writes no file.
+"""Roll-out by evidence: from saved reports, audit logs and recordings, the next step of each binding and a baseline of
+exceptions, as changes of the policy tree. Knows nothing of the command line, and writes no file.
 """

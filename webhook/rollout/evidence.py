@@ -1,5 +1,5 @@
-"""What speaks for the next step of a binding, and what against it: audit logs say whom it hit in requests, recorded
-reviews whom it would have hit, reports of audits what of the cluster it hits, and git since when it is as it is."""
+"""Collects the evidence on bindings. Audit logs name the objects that a binding hit in requests, recorded reviews those
+that it would have hit, and reports of audits the objects of the cluster that it hits."""
 
 from __future__ import annotations
 

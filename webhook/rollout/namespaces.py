@@ -1,5 +1,5 @@
-"""Which labels namespaces have, as far as evidence says: audits of the clusters, else recorded reviews, else the
-Namespaces of the policy tree. A namespace that none of them has is not known, and nothing is taken of it."""
+"""The labels of namespaces: from audits of the clusters, else from recorded reviews, else from the Namespaces of the
+policy tree. Nothing is assumed of a namespace that none of them has."""
 
 from __future__ import annotations
 

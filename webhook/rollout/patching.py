@@ -1,5 +1,5 @@
-"""Writes steps as a patch of the files that the bindings stand in. Nothing but the actions changes: comments, order and
-style of YAML stay. A binding for a ring is a document more, at the end of the file."""
+"""Writes steps as a patch of the bindings' files. Only the actions change: comments, order and YAML style stay. A
+binding for a ring becomes another document at the end of the file."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def _with(text: str, actions: yaml.SequenceNode, edit: Edit) -> str:
 
 
 def _says(made: str, text: str, step: Step) -> bool:
-    """Whether the made text says what is wanted, and otherwise what the text said."""
+    """Whether the new text has the wanted actions, and is equal to the old text otherwise."""
     binding = step.binding
     before, after = (
         [each.value for each in reader.parse(each_text.encode(), binding.file)[0]] for each_text in (text, made)

@@ -1,4 +1,4 @@
-"""Whom the policies of today hit in reviews that the webhook recorded, whatever was bound then."""
+"""Decides recorded reviews by the policies of today, whatever was bound when they were recorded."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class _Rule(Struct, frozen=True):
 
 
 class Saved(Struct, frozen=True, rename="camel", kw_only=True):
-    """A report. `errors`: what could not be read when it was written, so that it may be incomplete.
+    """A report. `errors`: what the run could not read: with any, the report may be incomplete.
 
     `known`: findings that a baseline covered. `exceptions_used`: on how many objects each exception covered something.
     `namespaces`: those of the audited clusters.

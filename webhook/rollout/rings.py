@@ -1,7 +1,7 @@
-"""Rings: the namespaces with certain labels, in which a step is taken before others take it. What of a binding is in a
+"""Rings: groups of namespaces, by labels, that take a step one after the other. Says which part of a binding is in a
 ring, and which bindings decide there.
 
-A binding of a ring is a binding as any other: its namespaceSelector wants the labels of the ring. A namespaceSelector
+The binding of a ring is an ordinary binding: its namespaceSelector requires the labels of the ring. A namespaceSelector
 leaves no cluster-scoped object out but Namespaces, so that it also has to exclude these (CLUSTER_SCOPED).
 """
 
@@ -48,12 +48,12 @@ class Ring(Struct, frozen=True):
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:
-        """What a namespaceSelector wants, to select the ring."""
+        """The requirements of a namespaceSelector that selects the ring."""
         return Selector.compile(dict(self.labels)).requirements
 
     @property
     def suffix(self) -> str:
-        """What the names of its bindings end with: the values, else the keys, of its labels."""
+        """The end of the names of its bindings: the values of its labels, else their keys."""
         words = "-".join(value or key.rpartition("/")[2] for key, value in self.labels)
         return _OTHERS.sub("-", words.lower())[:_LONGEST_SUFFIX].strip("-")
 
@@ -84,7 +84,7 @@ def parse_all(texts: Iterable[str]) -> tuple[Ring, ...]:
 
 
 def level(actions: Sequence[Action]) -> int:
-    """How far a binding is: 0 under Audit, 1 under Warn, 2 under Deny."""
+    """How strict the actions are: 0 for Audit, 1 for Warn, 2 for Deny."""
     return 2 if "Deny" in actions else 1 if "Warn" in actions else 0
 
 

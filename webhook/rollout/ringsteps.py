@@ -1,8 +1,9 @@
-"""The next steps by ring: a binding takes its step in one ring first, and in the next one once it has proved there.
+"""The next steps by ring: a binding takes its step in the first ring, and in a later one when each earlier one
+has had it for the period and nobody was hit.
 
-In a ring the step is a binding of its own, for the namespaces of the ring; the binding that it comes from stays as it
-is, so that nothing is ever left unjudged. That one takes the step last, for all that is in no ring: the namespaces
-without the labels of one, and cluster-scoped objects.
+In a ring, the step adds a binding for the namespaces of the ring. The original binding does not change, so that every
+object is judged at any time. It takes the step last, for what is in no ring: the other namespaces, and cluster-scoped
+objects.
 """
 
 from __future__ import annotations

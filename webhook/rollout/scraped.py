@@ -1,9 +1,9 @@
-"""What the servers' own metrics say of bindings: findings that were counted in the time, by scrapes of /metrics.
+"""Counts the findings of bindings in the period, from scrapes of the servers' /metrics.
 
 A counter begins at 0 when its process starts, which the scrape says (process_start_time_seconds). So each process is
 counted for itself: from its start or, if that is before the time, from its last scrape before it. A counter that falls
-has begun anew. What a process counted after its last scrape is not known: counters say that somebody was hit, and never
-that nobody was.
+has begun anew. Counters prove that somebody was hit, but never that nobody was: what a process counted after its last
+scrape is not known.
 """
 
 from __future__ import annotations

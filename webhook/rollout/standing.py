@@ -1,5 +1,4 @@
-"""How the exceptions of a policy tree stand on a day: in force, about to expire, expired, and whether anything used
-them."""
+"""The state of each exception of a policy tree on a day: in force, about to expire or expired, and used or not."""
 
 from __future__ import annotations
 
@@ -23,7 +22,7 @@ DAY: Final = 86400.0
 
 class Standing(Struct, frozen=True):
     """An exception. `days`: until it ends, begun ones too; 0 or less if it has expired. `uses`: on how many
-    objects it covered something in the reports; None without reports. `states`: what is to be done something about."""
+    objects it covered something in the reports; None without reports. `states`: those that need an action."""
 
     exception: PolicyException
     policies: tuple[str, ...]

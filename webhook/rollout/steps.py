@@ -52,11 +52,11 @@ class Addition(Struct, frozen=True):
 
 
 class Step(Struct, frozen=True):
-    """How a binding stands. ready: `edit` is proposed. hit: by `hits`, and `beyond` more of which nothing is kept.
-    later: another ring comes first. unknown: `why` says what evidence is missing. done: it denies.
+    """The step of a binding, and its state. ready: `edit` is proposed. hit: somebody is, in `hits` and `beyond` more.
+    later: another ring comes first. unknown: `why` names the evidence that is missing. done: the binding denies.
 
     `ring`: where the step is taken: the text of a ring, REST, or "" for all that the binding is about. `adds`: with the
-    step the ring gets a binding of its own, and this one stays as it is.
+    step the ring gets a binding of its own, and this one does not change.
     """
 
     binding: Binding
@@ -98,10 +98,10 @@ def judging(
     logs: bool,
     metrics: Scraped | None = None,
 ) -> Judging:
-    """What steps are judged by.
+    """Judges steps by the evidence.
 
-    days: how long nobody must have been hit. changed: since when a file is as it is, in seconds since the epoch; None
-    if it is not committed; a text if that cannot be known. logs: whether audit logs were given.
+    days: the period in which nobody must have been hit. changed: the last change of a file, in seconds since the
+    epoch; None if it is not committed; a text why git does not say. logs: whether audit logs were given.
     """
     return Judging(found, now, days, changed, _lacking(found, now, days, logs), metrics)
 
@@ -134,7 +134,7 @@ def _lacking(found: Evidence, now: datetime, days: int, logs: bool) -> list[str]
 
 
 class Judging(Struct, frozen=True):
-    """What steps are judged by; see `judging`. `lacking`: what is missing for all bindings. `metrics`: None if no
+    """Judges steps; see `judging`. `lacking`: the evidence that is missing for all bindings. `metrics`: None if no
     scrapes were given."""
 
     found: Evidence
@@ -150,7 +150,7 @@ class Judging(Struct, frozen=True):
         return tuple(sorted(hits, key=lambda hit: (hit.owner, hit.namespace, hit.kind, hit.name)))
 
     def beyond(self, binding: Binding) -> int:
-        """How many more hits there are of which nothing is kept."""
+        """The number of hits beyond those that are kept."""
         return self.found.beyond.get((binding.policy, binding.name), 0)
 
     def step(self, policy: Policy[Validator], binding: Binding) -> Step:
@@ -182,7 +182,7 @@ class Judging(Struct, frozen=True):
         return None if self.metrics is None else self.metrics.counted.get((binding.policy, binding.name), Counted())
 
     def counted_only(self, binding: Binding) -> str:
-        """What the metrics say that neither logs nor recordings know anything of; "" if there is nothing."""
+        """The findings that only the metrics have, as words; "" if there are none."""
         found = self.counted(binding)
         if found is None or not found.findings:
             return ""
@@ -204,7 +204,7 @@ class Judging(Struct, frozen=True):
         return f"nobody {but}was hit in {counted(self.days, 'day')}{passed}{metrics}"
 
     def young(self, files: Iterable[str]) -> list[str]:
-        """What is wrong with the age of files, as of a binding and its policy: evidence is about them as they are."""
+        """The files that are younger than the period, as words: older evidence is about their former content."""
         said = []
         for file in dict.fromkeys(files):
             since = self.changed(file)
@@ -222,7 +222,7 @@ def _processes(number: int) -> str:
 
 
 def whom(hits: Sequence[Hit], beyond: int) -> str:
-    """How many objects are hit, and whose they are, the owners of most first."""
+    """The number of objects that are hit, and their owners, those of most objects first."""
     owners: dict[str, int] = {}
     for hit in hits:
         owners[hit.owner] = owners.get(hit.owner, 0) + 1
@@ -235,7 +235,7 @@ def whom(hits: Sequence[Hit], beyond: int) -> str:
 
 
 def history() -> Callable[[str], float | str | None]:
-    """Asks the git repository that each file is in since when it is as it is; each file once."""
+    """Asks git for the last change of a file, once for each file: see `judging`."""
     from webhook.git.history import last_change
     from webhook.git.places import folder_of, place_of
     from webhook.git.repository import GitError, Repository

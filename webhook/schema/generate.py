@@ -114,13 +114,13 @@ def generated(documents: Iterable[dict[str, Any]], release: str) -> dict[str, st
     for name in used:
         package, _, short = name.rpartition(".")
         packages.setdefault(package, {})[short] = _pruned(definitions[name], name)
-    files = {f"{package}.json": _text(schemas) for package, schemas in packages.items()}
+    files = {f"{package}.json": spans.text(schemas) for package, schemas in packages.items()}
     index = {
         "release": release,
         "kinds": kinds,
         "resources": {each: found for each, found in resources.items() if found},
     }
-    files[INDEX] = _text(index)
+    files[INDEX] = spans.text(index)
     return dict(sorted(files.items()))
 
 
@@ -139,7 +139,7 @@ def earlier(indexes: Mapping[Version, dict[str, Any]]) -> dict[str, str]:
     for api_version, kind in names:
         if found := spans.differences(partial(value, api_version, kind)):
             changed.setdefault(api_version, {})[kind] = found
-    return {INDEX: _text(changed)}
+    return {INDEX: spans.text(changed)}
 
 
 def _kinds(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -206,15 +206,6 @@ def _pruned(schema: dict[str, Any], name: str = "") -> dict[str, Any]:
     if name and kept.get("type") == "object" and "properties" not in kept and extra is None:
         kept["x-kubernetes-preserve-unknown-fields"] = True  # RawExtension, FieldsV1: any object
     return kept
-
-
-def _text(value: Any) -> str:
-    """JSON with one definition a line, so that diffs between releases are readable."""
-    lines = (
-        f"{json.dumps(key)}:{json.dumps(each, sort_keys=True, separators=(',', ':'))}"
-        for key, each in sorted(value.items())
-    )
-    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def documents(folder: Path) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,8 @@ table of the newest version would say. Versions in no span are as the newest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,6 +38,15 @@ def table(file: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     return found
+
+
+def text(rows: Mapping[str, Any]) -> str:
+    """A table as JSON with one name a line, so that differences between releases are readable."""
+    lines = (
+        f"{json.dumps(name)}:{json.dumps(row, sort_keys=True, separators=(',', ':'))}"
+        for name, row in sorted(rows.items())
+    )
+    return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
 def at(found: Iterable[Sequence[Any]], target: Version) -> list[Any]:

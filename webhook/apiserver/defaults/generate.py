@@ -5,7 +5,6 @@ tests.apiserver.tables reads the generated defaulting functions of each Kubernet
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -24,7 +23,7 @@ def generated(tables: Tables, index: dict[str, Any]) -> dict[str, str]:
     tables: what the program of that version prints (tests/apiserver/kubernetes/defaulters.go). index: its kinds; types
     that these do not need are left out.
     """
-    return {f"{package}.json": _text(found) for package, found in sorted(rows(tables, index).items())}
+    return {f"{package}.json": spans.text(found) for package, found in sorted(rows(tables, index).items())}
 
 
 def earlier(tables: Mapping[Version, Tables], indexes: Mapping[Version, dict[str, Any]]) -> dict[str, str]:
@@ -39,7 +38,7 @@ def earlier(tables: Mapping[Version, Tables], indexes: Mapping[Version, dict[str
         names = {name for found in by_version.values() for name in found.get(package, {})}
         changed = {name: spans.differences(partial(value, package, name)) for name in names}
         if changed := {name: found for name, found in changed.items() if found}:
-            files[f"{package}.json"] = _text(changed)
+            files[f"{package}.json"] = spans.text(changed)
     return files
 
 
@@ -81,12 +80,3 @@ def _row(row: dict[str, Any], package: str) -> dict[str, Any]:
         for field, written in row.get("into", {}).items()
     }
     return {key: value for key, value in {**row, "into": into}.items() if value}
-
-
-def _text(rows: dict[str, Any]) -> str:
-    """JSON with one type a line, so that differences between releases are readable."""
-    lines = (
-        f"{json.dumps(name)}:{json.dumps(row, sort_keys=True, separators=(',', ':'))}"
-        for name, row in sorted(rows.items())
-    )
-    return "{\n" + ",\n".join(lines) + "\n}\n"

@@ -9,15 +9,14 @@ from collections.abc import Iterator
 from typing import Final
 
 from webhook.cli.report.coveragetext import parts, percent
+from webhook.cli.report.markdown import code
 from webhook.coverage.model import Coverage, Covered, Figure, Gap
-from webhook.lazypatterns import lazily
 from webhook.visible import visible
 
 MOST: Final = 200
 """Gaps that are shown, of all policies. A comment on GitHub takes 65,536 characters."""
 
 _LONGEST: Final = 200  # characters of a code span
-_BACKTICKS: Final = lazily("`+")
 
 
 def report(coverage: Coverage, least: float | None = None) -> str:
@@ -55,7 +54,8 @@ def _gaps(covered: Covered, gaps: list[Gap]) -> Iterator[str]:
     yield f"<details><summary>{len(gaps)} gaps in <code>{_html(covered.name)}</code></summary>"
     yield ""
     for gap in gaps:
-        yield f"- {_code(f'{covered.file}:{gap.start[0]}:{gap.start[1]}')} {_code(gap.message)}"
+        place = f"{covered.file}:{gap.start[0]}:{gap.start[1]}"
+        yield f"- {code(place, _LONGEST)} {code(gap.message, _LONGEST)}"
     yield ""
     yield "</details>"
     yield ""
@@ -66,17 +66,8 @@ def _mark(figure: Figure, low: bool) -> str:
 
 
 def _cell(text: str) -> str:
-    return _code(text).replace("|", "\\|")  # which ends a cell within code, too
+    return code(text, _LONGEST).replace("|", "\\|")  # which ends a cell within code, too
 
 
 def _html(text: str) -> str:
     return visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _code(text: str) -> str:
-    """A text as a code span on one line, whatever is in it; cut where it is long."""
-    line = visible(" ".join(text.split()))
-    line = line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
-    marks = "`" * (1 + max((len(each) for each in _BACKTICKS.findall(line)), default=0))
-    inner = f" {line} " if line.startswith("`") or line.endswith("`") or not line else line
-    return f"{marks}{inner}{marks}"

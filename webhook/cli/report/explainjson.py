@@ -34,11 +34,11 @@ from webhook.cel.why.privacy import CLEAN, PRIVATE, Private
 from webhook.cli.report.celvalues import cut, shown, type_name
 from webhook.cli.report.changes import unified
 from webhook.cli.report.explaintext import Report
-from webhook.cli.report.jsonformat import looked_for, problems
+from webhook.cli.report.jsonformat import identity, looked_for, problems
 from webhook.documents.reader import Problem
 from webhook.offline.explaining import Explained, ExplainedPolicy, error_of, param_name
 from webhook.offline.policyexplained import RequestExplained
-from webhook.offline.requests import Identity, PlannedRequest
+from webhook.offline.requests import PlannedRequest
 from webhook.offline.verdicts import Located
 from webhook.paths import render
 from webhook.visible import encodable
@@ -230,8 +230,3 @@ def _place(located: Located) -> dict[str, Any]:
         "column": located.column,
         "path": None if located.path is None else render(located.path),
     }
-
-
-def identity(of: Identity) -> dict[str, str]:
-    """An object as reports name it."""
-    return {"apiVersion": of.api_version, "kind": of.kind, "namespace": of.namespace, "name": of.name}

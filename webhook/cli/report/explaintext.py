@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from webhook.cli.report.celvalues import one_line
+from webhook.cli.report.celvalues import cut, one_line
 from webhook.cli.report.changes import unified
 from webhook.cli.report.explaintree import Look, tree_of
 from webhook.cli.report.naming import object_name
@@ -234,7 +234,7 @@ class _Text:
             for each in rest:
                 source = one_line(each.explanation.source)
                 head = f"  {self.named(each)} holds: "
-                yield self.paint(DIM, head + _cut(source, self.look.width - len(head)))
+                yield self.paint(DIM, head + cut(source, self.look.width - len(head)))
 
     def named(self, each: Explained) -> str:
         field, index = each.place[1], each.place[2]
@@ -289,10 +289,6 @@ class _Shown:
         )
         self._findings.append(located)
         return not known
-
-
-def _cut(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: max(limit - 1, 0)] + "…"
 
 
 def beside(located: Located, background: Background | None, verbose: bool) -> list[str]:

@@ -131,10 +131,10 @@ def _item(finding: Finding, mark: str = "") -> str:
     return f"- {mark or _MARKS[finding.level]} {code(place_of(finding))}{about}{path}: {code(finding.message)}"
 
 
-def code(text: str) -> str:
-    """A text as a code span on one line, whatever is in it; cut where it is long."""
+def code(text: str, longest: int = _LONG) -> str:
+    """A text as a code span on one line, whatever is in it, cut after `longest` characters."""
     line = visible(" ".join(text.split()))
-    line = line if len(line) <= _LONG else f"{line[:_LONG]}…"
+    line = line if len(line) <= longest else f"{line[:longest]}…"
     marks = "`" * (1 + max((len(each) for each in _BACKTICKS.findall(line)), default=0))
     inner = f" {line} " if line.startswith(("`", " ")) or line.endswith(("`", " ")) or not line else line
     return f"{marks}{inner}{marks}"

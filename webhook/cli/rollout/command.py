@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -123,7 +122,7 @@ def rollout(
             raise NotGiven(f"--metrics {error}") from None
         found.namespaces.written(tree.objects)
         for problem in (*found.problems, *found.unread):
-            _say(str(problem))
+            running.say(str(problem))
         judging = steps.judging(found, now, days, steps.history(), bool(log), counted)
         every = ringsteps.ring_steps(tree, judging, in_order) if in_order else steps.steps(tree, judging)
         shown = [each for each in every if not policy or each.binding.policy in policy]
@@ -181,15 +180,9 @@ def _written(text: str, file: Path) -> int:
     from webhook.cli.report.writing import to_file
 
     if not text:
-        _say(f"no step is ready, so {file} is not written")
+        running.say(f"no step is ready, so {file} is not written")
         return PASSED
     if not to_file([text], str(file)):
         return FAILED
-    _say(f"apply the steps: git apply {file}")
+    running.say(f"apply the steps: git apply {file}")
     return PASSED
-
-
-def _say(message: str) -> None:
-    from webhook.cli.report.problems import note_line
-
-    sys.stderr.write(note_line(message, color=False))

@@ -1,7 +1,8 @@
-"""What the commands on roll-outs share: the policies, the saved reports, and the exit code."""
+"""What the commands on roll-outs share: the policies, the saved reports, notes, and the exit code."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -37,3 +38,10 @@ def saved(files: Iterable[str]) -> list[Saved]:
         return [read(each) for each in files]
     except ReportError as error:
         raise NotGiven(str(error)) from None
+
+
+def say(message: str) -> None:
+    """Print a note on stderr."""
+    from webhook.cli.report.problems import note_line
+
+    sys.stderr.write(note_line(message, color=False))

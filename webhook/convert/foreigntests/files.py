@@ -1,4 +1,4 @@
-"""The files that a foreign test names, relative to it; never outside of the folder of the test's sources."""
+"""Reads the files that a foreign test names, relative to the test and never outside of the sources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The git commit that a folder's files are of, read from the repository's own files: an image needs no git.
+"""Finds the git commit of a folder's files, from the files of the repository: an image needs no git.
 
 A commit is named only if it certainly has these files: the index lists each of them with the digest of its content, it
 lists no other file below the folder that is missing, and it is the index of the commit's own tree. Whatever cannot be
@@ -22,7 +22,7 @@ _COMMIT = 1  # the type of an object in a pack
 
 def commit_of(folder: Path, files: Mapping[str, bytes], wanted: Callable[[str], bool]) -> str | None:
     """The commit, 40 hexadecimal digits, whose files below `folder` with a `wanted` name are `files`; None if there is
-    none, or git does not say.
+    none, or the repository does not say.
 
     files: relative path -> content. Never raises.
     """

@@ -1,4 +1,4 @@
-"""A written policy -> Policy, without its bindings and exceptions."""
+"""Makes a Policy of a written policy, without its bindings and exceptions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Problems of a policy tree, as messages show them: the object, the field, its line and the text there."""
+"""Makes the problems of a policy tree: a message with object and field, its line, and an excerpt of the line."""
 
 from __future__ import annotations
 

@@ -1,2 +1,2 @@
-"""The page of the plain port: policies, verdicts over time, findings, exceptions. What is shown, and how it is kept
-within bounds. Only servers that have the page import this."""
+"""The page of the plain port: policies, verdicts over time, findings, exceptions. Everything that it keeps is
+bounded. Only servers that have the page import this."""

@@ -2,7 +2,7 @@
 
 It is condensed in a process of its own, at the lowest priority, so that reviews do not notice a
 report of 100 MB; this process keeps the result, of a bounded size. A file that cannot be used, such as one that is
-half written, changes nothing of what is shown; why it cannot is shown beside it.
+half written, leaves the earlier audit in place; the page shows what is wrong with it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""Runs what the page needs besides reviews in a process of its own, which limits itself.
+"""Runs the programs of the page, each in a process of its own that limits itself.
 
-Its program is a room above the server's, as it writes what commands write. So who starts the server names it.
+A program imports the formats of commands, which stand above the server. So the caller that starts the server passes
+its name.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""/page on the plain port: one page that stands alone, and the JSON that it shows.
+"""/page on the plain port: one page without external resources, and the JSON that it shows.
 
 It is for people on this host, such as those with `kubectl port-forward`: findings name the objects of all tenants.
 """
@@ -41,8 +41,8 @@ _HEADERS: Final = {
 
 
 class Page:
-    """The page and what it shows. counted: the metrics of all processes. seen: findings of late.
-    trying: the playground, audit: the last audit; None of what is not switched on."""
+    """The page and what it shows. counted: the metrics of all processes. seen: the recent findings.
+    trying: the playground; audit: the last audit. Each is None if it is off."""
 
     def __init__(
         self,

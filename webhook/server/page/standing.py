@@ -1,4 +1,4 @@
-"""What the page shows of policies and exceptions: where they stand, and what has been counted of them."""
+"""Policies and exceptions as the page shows them: their state, and their counts from the metrics."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Counts:
                     self.verdicts[verdict] = self.verdicts.get(verdict, 0) + sample.value
 
     def of_binding(self, policy: str, binding: str) -> dict[str, int]:
-        """How often a binding was evaluated, and what was found under it."""
+        """How often a binding was evaluated, and the findings under it."""
         found = {result: int(self.findings.get((policy, binding, result), 0)) for result in _RESULTS}
         return {"evaluations": int(self.evaluations.get((policy, binding), 0)), **found}
 

@@ -1,4 +1,4 @@
-"""The playground of the page: what somebody writes is evaluated in a process of its own, which reviews do not notice.
+"""The playground of the page: evaluates what a user writes, in a process of its own that does not delay reviews.
 
 One at a time, at the lowest priority, with bounded bytes, memory and time: the program that evaluates limits itself.
 Only policies in CEL are taken, and nothing is kept.
@@ -56,7 +56,7 @@ class Trying:
 
     program: the module that evaluates. It is started with the seconds of processor time, reads what is asked as JSON
     from stdin, and writes the answer to stdout. version: the Kubernetes version of the server's policies. stopping:
-    whether the server is, which waits for no evaluation.
+    whether the server stops: then an evaluation is ended.
     """
 
     def __init__(
