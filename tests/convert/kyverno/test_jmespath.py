@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from webhook.convert.kyverno.jmespath import DEEPEST, LONGEST, JMESPathError, Node, parse
@@ -63,9 +65,17 @@ def test_a_tree(text: str, tree: str) -> None:
         ("(" * (DEEPEST + 1) + "a", f"nested more than {DEEPEST} levels deep"),
         ("a" * (LONGEST + 1), f"longer than {LONGEST} characters"),
         ("`" + "[" * 4000 + "`", "a literal that is nested too deep, at character 1"),
+        ("`" + '{"a":' * 41 + "1" + "}" * 41 + "`", "a literal that is nested too deep, at character 1"),
+        ("a == `" + "[" * 41 + "]" * 41 + "`", "a literal that is nested too deep, at character 6"),
     ],
 )
 def test_an_error_has_its_place(text: str, message: str) -> None:
     with pytest.raises(JMESPathError) as caught:
         parse(text)
     assert message in str(caught.value)
+
+
+def test_brackets_within_texts_are_no_levels() -> None:
+    text = "[" * 100
+    assert parse(f'`{{"a": "{text}", "b": "\\\\"}}`').value == {"a": text, "b": "\\"}
+    assert parse(f"`{json.dumps([[1]] * 100)}`").value == [[1]] * 100

@@ -64,9 +64,9 @@ def test_only_files_of_libraries_may_be_read(event: str, arguments: tuple[Any, .
 
 def test_a_whole_process_can_be_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the hook, which could not be taken back; with it: tests/server/test_isolation.py."""
-    for module, name in ((_thread, "start_new_thread"), (_thread, "start_new"), (threading, "_start_new_thread")):
-        # Set back at the end. Python 3.13 has no `_start_new_thread` in threading.
-        monkeypatch.setattr(module, name, getattr(module, name, None), raising=False)
+    for module, name in forbidding._STARTS:
+        if hasattr(module, name):
+            monkeypatch.setattr(module, name, getattr(module, name))  # set back at the end
     installed: list[bool] = []
     monkeypatch.setattr(forbidding, "_install", lambda *, whole: installed.append(whole))
     forbidding.forbid()

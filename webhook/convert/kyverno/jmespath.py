@@ -21,6 +21,7 @@ _TOKEN = lazily(
     r"""|(?P<raw>'(?:[^'\\]|\\.)*')|(?P<literal>`(?:[^`\\]|\\.)*`)"""
     r"""|(?P<symbol>\[\?|\[\]|\|\||&&|==|!=|<=|>=|[.*\[\]{}(),:@&|!<>]))"""
 )
+_STRING = lazily(r'"(?:[^"\\]|\\.)*+"?')
 _BLANK = lazily(r"[ \t\r\n]*")
 
 # How tightly an operator binds what stands at its left.
@@ -265,9 +266,21 @@ class _Parser:
 
     def _literal(self, token: _Token) -> Any:
         inner = token.text[1:-1].replace("\\`", "`").strip()
+        if _levels(inner) > DEEPEST:  # Python's own limit is not the same in each of its versions
+            raise JMESPathError(f"a literal that is nested too deep, at character {token.offset + 1}")
         try:
             return json.loads(inner)
-        except RecursionError:
-            raise JMESPathError(f"a literal that is nested too deep, at character {token.offset + 1}") from None
         except ValueError:
             return inner  # as the first implementations took it, and Kyverno's does
+
+
+def _levels(text: str) -> int:
+    """How many lists and objects of JSON, whole or not, are within each other at most."""
+    level = most = 0
+    for each in _STRING.sub("", text):
+        if each in "[{":
+            level += 1
+            most = max(most, level)
+        elif each in "]}":
+            level -= 1
+    return most

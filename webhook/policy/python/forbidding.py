@@ -41,6 +41,14 @@ _READING: Final = frozenset({"open", "os.listdir", "os.scandir"})
 _running: ContextVar[bool] = ContextVar("policy code is running", default=False)
 
 
+_STARTS: Final = tuple(
+    (module, f"{before}{name}")
+    for module, before in ((_thread, ""), (threading, "_"))
+    for name in ("start_new_thread", "start_new", "start_joinable_thread")
+)
+"""What starts threads, in all versions of Python."""
+
+
 class Forbidding:
     """A context manager: forbids to the code of the block what policies may not do; it raises Forbidden."""
 
@@ -60,8 +68,9 @@ def forbid() -> None:
     """Forbid it to this whole process from now on."""
     _install(whole=True)
     # Before Python 3.12 no audit hook hears of a new thread.
-    for module, name in ((_thread, "start_new_thread"), (_thread, "start_new"), (threading, "_start_new_thread")):
-        setattr(module, name, _no_thread)
+    for module, name in _STARTS:
+        if hasattr(module, name):
+            setattr(module, name, _no_thread)
 
 
 def _no_thread(*_: object, **__: object) -> None:
