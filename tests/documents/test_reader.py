@@ -215,6 +215,15 @@ def test_any_bytes_give_values_or_problems(content: bytes) -> None:
 # As kubectl reads it
 
 
+def test_a_byte_order_mark_within_a_document_is_an_error() -> None:
+    found = parsed("---\n# c\n\ufeffkind: Pod\napiVersion: v1\n", "f.yaml")
+    assert found.documents == []
+    assert [(str(each.problem), each.grammar) for each in found.unread] == [
+        ("f.yaml:3:1: a byte order mark within a document; remove it", False)
+    ]
+    assert len(parsed("a: \ufeffb\n...\nc: d\n", "f.yaml").documents) == 2
+
+
 @pytest.mark.parametrize("separator", ["---", "--- ", "---\t# c", "---\r"])
 def test_a_byte_order_mark_after_a_separator_is_skipped(separator: str) -> None:
     content = f'a: 1\n{separator}\n\ufeffb: 2\nc: [\n---\n\ufeff{{"d": 4}}\n'.replace("c: [\n", "c: 3\n")

@@ -43,8 +43,10 @@ def test_what_kubectl_may_create_something_from(value: Any, creates: bool) -> No
         ({"apiVersion": "v1", "spec": {}}, True),
         ({"apiVersion": "v1"}, False),
         ({"apiVersion": "v1", "kind": None, "spec": {}}, False),
-        ({"kind": "Deployment"}, True),
-        ({"kind": "deployment"}, False),
+        ({"kind": "Deployment", "metadata": {}}, True),
+        ({"kind": "Deployment", "spec": {}}, True),
+        ({"kind": "Deployment", "replicas": 2}, False),
+        ({"kind": "deployment", "spec": {}}, False),
         ({"metadata": {}, "data": {}}, True),
         ({"metadata": {}}, False),
         ("text", False),
@@ -66,13 +68,19 @@ def test_a_name_of_a_template_is_refused_but_in_rbac() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "chart", "why"),
+    ("text", "why"),
     [
-        ("a: {{ .Values.b }}: c", "chart", "template"),
-        ("a: [", "", "no object"),
-        ("kind: Pod\napiVersion: [", "", ""),
+        (b"a: {{ .Values.b }}: c", "template"),
+        (b"{% if x %}\nkind: Pod\napiVersion: v1\n", "template"),
+        (b"a: [", "no object"),
+        (b"kind: Pod\napiVersion: [", ""),
+        (b"\x89PNG\0\n", "no object"),
+        (b"\0kind: Pod\napiVersion: v1\n", ""),
+        ("apiVersion: v1\nkind: Pod\n".encode("utf-16-le"), ""),
+        (b"a: 1\n---\n\0", ""),  # what stands before is read by kubectl
+        (b'{"k\\u0069nd": "Pod"}\0', ""),
     ],
 )
-def test_why_a_part_that_cannot_be_read_is_left_out(text: str, chart: str, why: str) -> None:
-    (unread,) = parsed(text.encode(), "a.yaml").unread
-    assert why_unread(unread, chart) == why
+def test_why_a_part_that_cannot_be_read_is_left_out(text: bytes, why: str) -> None:
+    (unread,) = parsed(text, "a.yaml").unread
+    assert why_unread(unread) == why

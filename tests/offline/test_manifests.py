@@ -141,6 +141,7 @@ def test_standard_input_is_all_objects(folder: Path) -> None:
         "kind: List\nitems: {a: b}\n",
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: " + "[" * 300 + "]" * 300 + "\n",
         CONFIG + "---\njust: text\n",
+        CONFIG + "---\nkind: ConfigMap\nmetadata:\n  name: {{ name }}\napiVersion: {{ v }}\n",
     ],
 )
 def test_what_is_likely_meant_as_an_object_is_an_error(text: str, folder: Path) -> None:
@@ -150,6 +151,27 @@ def test_what_is_likely_meant_as_an_object_is_an_error(text: str, folder: Path) 
     found = read(["."])
     assert len([*found.problems, *plan(found.documents, Options()).problems]) == 1
     assert found.left_out == []
+
+
+def test_values_of_a_chart_have_any_form(folder: Path) -> None:
+    values = "kind: DaemonSet\nmetadata: {labels: {}}\nrules: []\n"
+    write(folder, {"c/Chart.yaml": "name: c\n", "c/values.yaml": values, "c/ci/values.yaml": values, "a.yaml": CONFIG})
+    write(folder, {"c/templates/a.yaml": values, "values.yaml": "kind: DaemonSet\nreplicas: 2\n"})
+    found = read(["."])
+    assert reasons(found) == {"c": "chart"} | dict.fromkeys(
+        ("c/Chart.yaml", "c/values.yaml", "c/ci/values.yaml", "values.yaml"), "no object"
+    )
+    assert names(found) == ["ConfigMap app"]
+    assert problems(found) == ["c/templates/a.yaml:1:1: not a Kubernetes object: apiVersion is missing"]
+
+
+def test_templates_of_any_tool_are_left_out(folder: Path) -> None:
+    jinja = "{% if app %}\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ app }}\n{% endif %}\n"
+    write(folder, {"roles/app/templates/cm.yaml": jinja, "deploy/cm.yaml": CONFIG})
+    found = read(["."])
+    assert (names(found), problems(found)) == (["ConfigMap app"], [])
+    assert reasons(found) == {"roles/app/templates/cm.yaml": "template"}
+    assert problems(read(["roles/app/templates/cm.yaml"])) != []
 
 
 def test_a_list_without_an_apiversion_is_one_to_kubectl(folder: Path) -> None:

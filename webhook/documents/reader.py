@@ -103,7 +103,7 @@ def parsed(content: str | bytes, file: str) -> Parsed:
     if isinstance(content, bytes):
         decoded = _decode(content, file)
         if isinstance(decoded, Problem):
-            found.unread.append(Unread(decoded, "", grammar=False))
+            found.unread.append(_undecoded(decoded, content))
             return found
         content = decoded
     if content.startswith(LFS):
@@ -135,6 +135,11 @@ def _parse_piece(text: str, first_line: int, stream: str, file: str, found: Pars
             if not problem.read_to:
                 unread = _problem(problem, text, first_line, stream, file)
                 found.unread.append(Unread(unread, text, problem.grammar))
+                return
+            if (before := text.find(f"\n{_MARK}", 0, problem.read_to)) >= 0:
+                # To our parser a document begins there, and ends soon; to kubectl the mark is a part of a key.
+                within = syntax.SyntaxProblem("a byte order mark within a document; remove it", before + 1)
+                found.unread.append(Unread(_problem(within, text, first_line, stream, file), text, grammar=False))
                 return
             # What stands before is read by itself, as kubectl does.
             text, rest = text[: problem.read_to], text[problem.read_to :]
@@ -179,6 +184,14 @@ def _decode(content: bytes, file: str) -> str | Problem:
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
         message = f"not UTF-8 (byte 0x{content[error.start]:02x})" if encoding == "utf-8" else "invalid UTF-16"
         return Problem(file, line, column, f"{message}; save the file as UTF-8")
+
+
+def _undecoded(problem: Problem, content: bytes) -> Unread:
+    """What is no text. No other reader reads a part of it if a NUL byte stands before the first line or object ends."""
+    start, nul, rest = content.partition(b"\0")
+    if not nul or b"\n" in start or b"{" in start:
+        return Unread(problem, "", grammar=False)
+    return Unread(problem, (start + rest.replace(b"\0", b"")).decode("latin-1"), grammar=True)
 
 
 def _pieces(content: str) -> Iterator[tuple[str, int]]:

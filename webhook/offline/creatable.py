@@ -26,6 +26,8 @@ _CLIENT_GROUPS: Final = frozenset(
 ACTION: Final = "{{"
 """What begins an action of a template of Helm."""
 
+_ACTIONS: Final = (ACTION, "{%")  # of Helm, gomplate, consul-template; of Jinja (Ansible, cookiecutter) and Liquid
+
 
 def is_definition(value: Any) -> bool:
     """Whether a document is a CustomResourceDefinition."""
@@ -60,19 +62,19 @@ def resembles_an_object(value: Any) -> bool:
     body = any(name in value for name in ("spec", "data", "stringData", "rules", "subjects"))
     if _is_text(value.get("apiVersion")):
         return "kind" not in value and (isinstance(metadata, dict) or body)
-    if _is_text(kind):
-        return str(kind)[:1].isupper()
+    if _is_text(kind):  # alone it is mostly a value: `kind: DaemonSet` stands in the values of many charts
+        return str(kind)[:1].isupper() and (isinstance(metadata, dict) or body)
     return isinstance(metadata, dict) and body
 
 
-def why_unread(unread: Unread, chart: str) -> str:
+def why_unread(unread: Unread) -> str:
     """Why a part that cannot be read is left out; "" if it is a problem.
 
     Only what kubectl cannot read either is left out. A byte order mark within a text is read by kubectl alone.
     """
     if not unread.grammar or "\ufeff" in unread.text:
         return ""
-    if chart and ACTION in unread.text:
+    if any(action in unread.text for action in _ACTIONS):
         return TEMPLATE
     return "" if all(word in unread.text for word in ("kind", "apiVersion")) else NOTHING
 

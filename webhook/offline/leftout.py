@@ -44,7 +44,7 @@ def notes(left_out: Sequence[LeftOut], kept: Sequence[LeftOut] = (), *, verbose:
             what = f"{counted(len(these), tool)} {'is' if one else 'are'} not rendered"
             yield f"{what}; check what {'it makes' if one else 'they make'}: {these[0].command}{others}"
     if these := by_reason.get(TEMPLATE):
-        yield f"{counted(len(these), 'template')} of charts left out: {_names(these, verbose)}"
+        yield f"{counted(len(these), 'template')} left out: {_names(these, verbose)}"
     if these := by_reason.get(PATCH):
         yield f"{counted(len(these), 'patch', 'patches')} of kustomizations left out: {_names(these, verbose)}"
     if these := by_reason.get(NOTHING):

@@ -278,7 +278,7 @@ class _Reading:
             else:
                 taken.append(document)
         for unread in file.unread:
-            reason = why_unread(unread, file.chart)
+            reason = why_unread(unread)
             if reason:
                 reasons.setdefault(reason, unread)
                 self.found.unread.append(unread.problem)
@@ -288,7 +288,7 @@ class _Reading:
             self.found.kept.append(LeftOut(file.name, PATCH, by=part))
         for reason, first in reasons.items():
             # In a file with objects, a document that is none is more likely a mistake.
-            if self._strict or (taken and reason == NOTHING):
+            if self._strict or (taken and (reason == NOTHING or (reason == TEMPLATE and not file.chart))):
                 self._refuse(first, reason, part)
             else:
                 self.found.left_out.append(LeftOut(file.name, reason, by=part or "" if reason == PATCH else ""))
@@ -299,12 +299,17 @@ class _Reading:
         """Why a document is left out; "" if it is to be checked, or is meant to be an object and is wrong."""
         value = document.value
         if not creates_something(value, groups):
-            return "" if resembles_an_object(value) else NOTHING
+            return "" if resembles_an_object(value) and not self._may_be_values(value, file) else NOTHING
         if file.chart and is_named_by_template(value, self._kinds):
             return TEMPLATE
         if part is not None and not_an_object(value) is None and not is_whole(value):
             return PATCH
         return ""
+
+    def _may_be_values(self, value: dict[str, Any], file: _File) -> bool:
+        """Whether a document without an apiVersion is beside the templates of a chart: its values have any form."""
+        within = any(_is_below(file.name, chart) for folder in self._folders for chart in folder.charts)
+        return within and not file.chart and "apiVersion" not in value
 
     def _refuse(self, what: Document | Unread, reason: str, part: str | None) -> None:
         if isinstance(what, Unread):
@@ -378,7 +383,7 @@ class _Reading:
 
     def _in_a_rendered_chart(self, name: str) -> bool:
         charts = [chart for walked in self._folders for chart in walked.charts] if CHART in self._renderers else []
-        return any(chart in (".", name) or name.startswith(f"{chart}{os.sep}") for chart in charts)
+        return any(_is_below(name, chart) for chart in charts)
 
     def _leave_out(self, what: LeftOut, message: str) -> None:
         if self._strict:
@@ -415,6 +420,10 @@ class _Reading:
         if names:
             return "no Kubernetes objects in this folder"
         return "no *.yaml, *.yml or *.json files in this folder"
+
+
+def _is_below(name: str, folder: str) -> bool:
+    return folder in (".", name) or name.startswith(f"{folder}{os.sep}")
 
 
 def _excluded_by(name: str, ignoring: Sequence[tuple[Path, tree.Excluding]], *, folder: bool) -> str:
