@@ -232,11 +232,11 @@ _NO_LONGER: Final = frozenset({"extensions"})
 def unserved(api_version: str, kind: str, kinds: Kinds, target: Version = NEWEST) -> FieldProblem | None:
     """Why the API server of a Kubernetes version has no such kind, if that is certain; else None.
 
-    It is where the group is built in, and where a definition has the kind in other versions. Another custom kind may
-    exist though no definition of it is known.
+    It is where the group is built in, and where a definition has the kind in other versions, or in other letters'
+    case. Another custom kind may exist though no definition of it is known.
     """
     group = api_version.rpartition("/")[0]
-    defined = any(each.kind == kind and each.group == group for each in kinds)
+    defined = any(each.group == group and each.kind.lower() == kind.lower() for each in kinds)
     if not serves_group(group) and group not in _NO_LONGER and "." in group and not defined:
         return None
     message = f"no matches for kind {gotext.quote(kind)} in version {gotext.quote(api_version)}"

@@ -1,4 +1,4 @@
-"""ConfigMaps, Secrets, limits, quotas, budgets, autoscalers, and classes."""
+"""ConfigMaps, Secrets, limits, quotas, budgets, and classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ConfigMaps, Secrets, limits, quotas, budgets, autoscalers, and classes."""
+"""ConfigMaps, Secrets, limits, quotas, budgets, and classes."""
 
 from __future__ import annotations
 
@@ -7,8 +7,20 @@ import binascii
 from collections.abc import Mapping
 from typing import Any, Final
 
-from webhook.apiserver.fielderrors import FieldError, Key, each, forbidden, invalid, not_supported, required, too_long
+from webhook.apiserver.fielderrors import (
+    FieldError,
+    Key,
+    duplicate,
+    each,
+    forbidden,
+    invalid,
+    named,
+    not_supported,
+    required,
+    too_long,
+)
 from webhook.apiserver.goshown import json_text
+from webhook.apiserver.quantities import Quantity
 from webhook.apiserver.validation.fields import (
     Object,
     Refusals,
@@ -18,9 +30,10 @@ from webhook.apiserver.validation.fields import (
     label_selector,
     listed,
     nonnegative,
+    one_of,
 )
-from webhook.apiserver.validation.names import config_key, dns_label, path_segment
-from webhook.apiserver.validation.pods import negative_quantity, quantity
+from webhook.apiserver.validation.names import config_key, dns_label, qualified_name
+from webhook.apiserver.validation.pods import STANDARD, negative_quantity, quantity, resources, whole_amount
 from webhook.paths import Path
 
 MAX_SIZE: Final = 1024 * 1024
@@ -90,13 +103,29 @@ def _not_empty(text: str | None) -> bool:
 
 def limit_range(value: Object) -> Refusals:
     """A LimitRange: what is least must not be more than what is most, with defaults between them."""
+    types: set[str] = set()
     for place, limit in enumerate(listed(value, "spec", "limits")):
         path = ("spec", "limits", place)
+        kind = limit.get("type") or ""
+        yield from _limit_type(kind, (*path, "type"))
+        if kind in types:
+            yield duplicate((*path, "type"), kind)
+        types.add(kind)
+        if kind == "PersistentVolumeClaim" and not any("storage" in (limit.get(name) or {}) for name in ("min", "max")):
+            words = "either minimum or maximum storage value is required, but neither was provided"
+            yield required((*path, "limits"), words)
         if limit.get("type") == "Pod":
             for name in ("default", "defaultRequest"):
                 if limit.get(name):
                     yield forbidden((*path, name), "may not be specified when `type` is 'Pod'")
         yield from _limits(limit, path)
+
+
+def _limit_type(kind: str, path: Path) -> Refusals:
+    faults = qualified_name(kind)
+    yield from each(path, kind, faults)
+    if not faults and "/" not in kind and kind not in ("Container", "PersistentVolumeClaim", "Pod"):
+        yield invalid(path, kind, "must be a standard limit type or fully qualified")
 
 
 _COMPARED: Final = (
@@ -111,6 +140,11 @@ _COMPARED: Final = (
 
 
 def _limits(limit: Object, path: Path) -> Refusals:
+    one = Quantity(1, 0, "decimal")
+    for key, item in (limit.get("maxLimitRequestRatio") or {}).items():
+        ratio = quantity(item)
+        if ratio is not None and ratio.below(one):
+            yield invalid((*path, "maxLimitRequestRatio", Key(key)), item, f"ratio {item} is less than 1")
     for small, large, field, shown, low_name, high_name in _COMPARED:
         if limit.get("type") == "Pod" and {small, large} & {"default", "defaultRequest"}:
             continue
@@ -122,13 +156,52 @@ def _limits(limit: Object, path: Path) -> Refusals:
                 yield invalid((*path, field, Key(key)), (limit[shown])[key], text)
 
 
+_COMPUTED: Final = (f"{kind}{name}" for kind in ("", "limits.", "requests.") for name in ("cpu", "memory"))
+_OF_PODS: Final = frozenset({"pods", *_COMPUTED})
+_SCOPES: Final[Mapping[str, frozenset[str]]] = {
+    "BestEffort": frozenset({"pods"}),
+    **dict.fromkeys(("NotBestEffort", "Terminating", "NotTerminating", "PriorityClass"), _OF_PODS),
+    "CrossNamespacePodAffinity": _OF_PODS,
+}
+"""Scope of a quota -> the resources of which it can count those in the scope. There are other scopes."""
+
+_OPPOSITES: Final = (("BestEffort", "NotBestEffort"), ("Terminating", "NotTerminating"))
+
+
+def _scopes(spec: Object, path: Path) -> Refusals:
+    """The scopes of a quota. Its scopeSelector is left to the API server."""
+    scopes, here = spec.get("scopes") or [], (*path, "scopes")
+    hard = [key for key in spec.get("hard") or {} if key in _QUOTAS or key.startswith(_HUGE_PAGES)]
+    for scope in scopes:
+        if scope not in _SCOPES and scope != "VolumeAttributesClass":
+            yield invalid(here, scopes, "unsupported scope")
+    if any(scope in _SCOPES and key not in _SCOPES[scope] for scope in scopes for key in hard):
+        yield invalid(here, scopes, "unsupported scope applied to resource")
+    for pair in _OPPOSITES:
+        if set(pair) <= set(scopes):
+            yield invalid(here, scopes, "conflicting scopes")
+
+
+_HUGE_PAGES: Final = ("hugepages-", "requests.hugepages-")
+_QUOTAS: Final = STANDARD - {"storage"}
+
+
 def resource_quota(value: Object) -> Refusals:
     """A ResourceQuota."""
+    yield from _scopes(at(value, "spec") or {}, ("spec",))
     for key, item in (at(value, "spec", "hard") or {}).items():
-        yield from negative_quantity(item, ("spec", "hard", Key(key)))
+        here = ("spec", "hard", Key(key))
+        yield from each(here, key, qualified_name(key))
+        if "/" not in key and not key.startswith(_HUGE_PAGES):
+            if not qualified_name(key) and key not in STANDARD:
+                yield invalid(here, key, "must be a standard resource type or fully qualified")
+            if key not in _QUOTAS:
+                yield invalid(here, key, "must be a standard resource for quota")
+        yield from negative_quantity(item, here)
+        yield from whole_amount(key, item, here)
 
 
-# ------------------------------------------------------------------------------------------ budgets and autoscalers
+# ----------------------------------------------------------------------------------------------------------- budgets
 
 
 def disruption_budget(value: Object) -> Refusals:
@@ -143,6 +216,12 @@ def disruption_budget(value: Object) -> Refusals:
             yield from int_or_percent(amount, (*path, name))
             yield from at_most_all(amount, (*path, name))
     yield from label_selector(spec.get("selector"), (*path, "selector"))
+    policy = spec.get("unhealthyPodEvictionPolicy")
+    if policy is not None and policy not in _EVICTED:
+        yield not_supported((*path, "unhealthyPodEvictionPolicy"), policy, _EVICTED)
+
+
+_EVICTED: Final = ("AlwaysAllow", "IfHealthyBudget")
 
 
 def _both(spec: Object) -> str:
@@ -155,96 +234,6 @@ def _both(spec: Object) -> str:
     }
     shown = ",".join(f'"{name}":{json_text(item)}' for name, item in fields.items())
     return f"Invalid value: {{{shown}}}: minAvailable and maxUnavailable cannot be both set"
-
-
-def autoscaler(value: Object) -> Refusals:
-    """A HorizontalPodAutoscaler."""
-    spec = at(value, "spec") or {}
-    least, most = spec.get("minReplicas"), spec.get("maxReplicas") or 0
-    if most == 0:
-        yield required(("spec", "maxReplicas"))
-    elif most < 0:
-        yield invalid(("spec", "maxReplicas"), most, "must be greater than or equal to 1")
-    if isinstance(least, int) and most < least:
-        yield invalid(("spec", "maxReplicas"), most, "must be greater than or equal to `minReplicas`")
-    if isinstance(least, int) and least < 0:
-        yield invalid(("spec", "minReplicas"), least, "must be greater than or equal to 0")
-    target, path = at(spec, "scaleTargetRef") or {}, ("spec", "scaleTargetRef")
-    for name in ("kind", "name"):
-        text = target.get(name) or ""
-        if not text:
-            yield required((*path, name))
-        else:
-            yield from each((*path, name), text, path_segment(text))
-    version = target.get("apiVersion") or ""
-    if "/" not in version and version != "v1":
-        yield invalid((*path, "apiVersion"), version, "apiVersion must specify API group")
-    for place, metric in enumerate(listed(spec, "metrics")):
-        yield from _metric(metric, ("spec", "metrics", place))
-
-
-_SOURCES: Final[Mapping[str, str]] = {
-    "ContainerResource": "containerResource",
-    "External": "external",
-    "Object": "object",
-    "Pods": "pods",
-    "Resource": "resource",
-}
-
-
-def _metric(metric: Object, path: Path) -> Refusals:
-    """A metric: the source that its type names, and no other."""
-    kind = metric.get("type") or ""
-    if not kind:
-        yield required((*path, "type"), "must specify a metric source type")
-    if kind not in _SOURCES:
-        yield not_supported((*path, "type"), kind, tuple(_SOURCES))
-    given = [name for name in ("object", "external", "pods", "resource", "containerResource") if metric.get(name)]
-    if given:
-        yield from _metric_source(given[0], metric[given[0]], (*path, given[0]))
-    expected = _SOURCES.get(kind, "")
-    if expected and metric.get(expected) is None:
-        yield required((*path, expected), "must populate information for the given metric source")
-    if len(given) > 1:
-        for name in given:
-            if name != expected:
-                yield forbidden((*path, name), "must populate the given metric source only")
-
-
-_TARGETS: Final = ("Utilization", "Value", "AverageValue")
-
-
-def _metric_source(name: str, source: Object, path: Path) -> Refusals:
-    target, here = at(source, "target") or {}, (*path, "target")
-    if name in ("object", "external", "pods"):
-        metric = at(source, "metric", "name") or ""
-        if not metric:
-            yield required((*path, "metric", "name"), "must specify a metric name")
-        else:
-            yield from each((*path, "metric", "name"), metric, path_segment(metric))
-    elif not source.get("name"):
-        yield required((*path, "name"), "must specify a resource name")
-    kind = target.get("type") or ""
-    if not kind:
-        yield required((*here, "type"), "must specify a metric target type")
-    if kind not in _TARGETS:
-        yield invalid((*here, "type"), kind, "must be either Utilization, Value, or AverageValue")
-    for field in ("value", "averageValue"):
-        known = quantity(target.get(field))
-        if known is not None and known.digits <= 0:
-            yield invalid((*here, field), target[field], "must be positive")
-    share, average = target.get("averageUtilization"), target.get("averageValue")
-    if isinstance(share, int) and share < 1:
-        yield invalid((*here, "averageUtilization"), share, "must be greater than 0")
-    match name:
-        case "resource" | "containerResource" if share is None and average is None:
-            words = "must set either a target raw value or a target utilization"
-            yield required((*here, "averageUtilization"), words)
-        case "resource" | "containerResource" if share is not None and average is not None:
-            words = "may not set both a target raw value and a target utilization"
-            yield forbidden((*here, "averageValue"), words)
-        case "pods" if average is None:
-            yield required((*here, "averageValue"), "must specify a positive target averageValue")
 
 
 # ----------------------------------------------------------------------------------------------------------- classes
@@ -262,6 +251,9 @@ def priority_class(value: Object) -> Refusals:
         yield forbidden(("metadata", "name"), f"{words} error: {name} is not a known system priority class")
     elif not name.startswith(_RESERVED) and number > _USERS_MOST:
         yield forbidden(("value",), f"maximum allowed value of a user defined priority is {_USERS_MOST}")
+    policy, known = value.get("preemptionPolicy"), ("PreemptLowerPriority", "Never")
+    if policy is not None:
+        yield from one_of(policy, ("preemptionPolicy",), known)
 
 
 def runtime_class(value: Object) -> Refusals:
@@ -271,6 +263,10 @@ def runtime_class(value: Object) -> Refusals:
         yield required(("handler",))
     else:
         yield from each(("handler",), handler, dns_label(handler))
+    fixed = at(value, "overhead", "podFixed") or {}
+    for error in resources({"limits": fixed}, ("overhead",)):
+        path = ("overhead", "podFixed", *error.path[2:]) if error.path[1:2] == ("limits",) else error.path
+        yield FieldError(path, error.kind, error.body, named(error.path))
 
 
 def lease(value: Object) -> Refusals:

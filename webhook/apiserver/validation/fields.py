@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -85,6 +86,27 @@ def port_or_name(value: Any, path: Path) -> Refusals:
         yield from each(path, value, port_name(value))
     else:
         yield from each(path, value or 0, port(value or 0))
+
+
+_OCTETS: Final = re.compile(r"[0-9]{1,40}(?:\.[0-9]{1,40}){3}", re.ASCII)
+_ADDRESS: Final = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
+
+
+def address(text: str, path: Path) -> Refusals:
+    """An IP address. Octets that begin with zeros are left to the API server, as they may stay on updates."""
+    if not _is_address(text):
+        yield invalid(path, text, _ADDRESS)
+
+
+def _is_address(text: str) -> bool:
+    if ":" not in text:
+        return _OCTETS.fullmatch(text) is not None and all(int(octet) <= 255 for octet in text.split("."))
+    if "." in text:  # with octets as well, of which Python takes fewer
+        return True
+    try:
+        return ipaddress.ip_address(text) is not None and "%" not in text
+    except ValueError:
+        return False
 
 
 def one_of(value: Any, path: Path, supported: Sequence[str], *, needed: bool = True) -> Refusals:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from webhook.apiserver.fielderrors import FieldError, invalid
 from webhook.apiserver.validation import (
     access,
+    autoscaling,
     changes,
     configuration,
     metadata,
@@ -40,7 +41,7 @@ Changed = Callable[[Object, Object], Refusals]
 class _Kind(Struct, frozen=True):
     """name: the check of the object's name. created: further checks of the object. changed: checks of what must not
     change. fixed: the paths of fields that must not change. core: finalizers without a domain must be well-known.
-    last: metadata is validated only if nothing else is refused.
+    last: metadata is validated only if nothing else is refused. new: checks of new objects alone.
     """
 
     name: Check = path_segment
@@ -49,6 +50,7 @@ class _Kind(Struct, frozen=True):
     fixed: tuple[Path, ...] = ()
     core: bool = True
     last: bool = False
+    new: Created | None = None
 
 
 def refusals(value: Object, *, namespaced: bool, old: Object | None = None, named: bool = True) -> list[FieldError]:
@@ -78,6 +80,8 @@ def _refusals(value: Object, namespaced: bool, old: Object | None, named: bool) 
     yield from metadata.of_created(meta, kind.name, namespaced=namespaced, prefix=prefix, named=named)
     yield from _finalizers(meta, kind)
     yield from own
+    if kind.new is not None:
+        yield from kind.new(value)
 
 
 def _changed(value: Object, old: Object, kind: _Kind) -> Refusals:
@@ -134,7 +138,7 @@ _KINDS: Final[Mapping[tuple[str, str], _Kind]] = {
     ("", "ReplicationController"): _Kind(dns_subdomain, workloads.replication_controller, core=False),
     ("", "ResourceQuota"): _plain(created=configuration.resource_quota),
     ("", "Secret"): _Kind(dns_subdomain, configuration.secret, changes.secret),
-    ("", "Service"): _plain(dns_label, network.service),
+    ("", "Service"): _Kind(dns_label, network.service, new=network.new_service),
     ("", "ServiceAccount"): _plain(),
     ("apps", "ControllerRevision"): _plain(created=configuration.controller_revision),
     ("apps", "DaemonSet"): _Kind(dns_subdomain, workloads.daemon_set, fixed=(_SELECTOR,)),
@@ -146,7 +150,7 @@ _KINDS: Final[Mapping[tuple[str, str], _Kind]] = {
         changes.stateful_set,
         (_SELECTOR, ("spec", "serviceName"), ("spec", "podManagementPolicy")),
     ),
-    ("autoscaling", "HorizontalPodAutoscaler"): _plain(created=configuration.autoscaler),
+    ("autoscaling", "HorizontalPodAutoscaler"): _plain(created=autoscaling.autoscaler),
     ("batch", "CronJob"): _plain(created=workloads.cron_job),
     ("batch", "Job"): _Kind(dns_subdomain, workloads.job, changes.job, (_SELECTOR, ("spec", "completionMode"))),
     ("coordination.k8s.io", "Lease"): _Kind(dns_subdomain, configuration.lease, core=False),

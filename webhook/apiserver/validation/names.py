@@ -115,6 +115,15 @@ _CONFIG_KEY: Final = "[-._a-zA-Z0-9]+"
 _CONFIG_KEYS: Final = re.compile(_CONFIG_KEY)  # without alternatives, so linear here too
 
 
+_HEADER: Final = re.compile(r"[-A-Za-z0-9]+", re.ASCII)
+
+
+def header_name(text: str) -> list[str]:
+    """The faults of the name of an HTTP header."""
+    words = "a valid HTTP header must consist of alphanumeric characters or '-'"
+    return [] if _HEADER.fullmatch(text) else [regex_error(words, "[-A-Za-z0-9]+", "X-Header-Name")]
+
+
 def config_key(text: str) -> list[str]:
     """The faults of a key in a ConfigMap or Secret."""
     found = ["must be no more than 253 characters"] if len(text.encode()) > 253 else []

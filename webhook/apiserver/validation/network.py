@@ -21,6 +21,7 @@ from webhook.apiserver.validation.fields import (
     PROTOCOLS,
     Object,
     Refusals,
+    address,
     at,
     label_selector,
     listed,
@@ -62,6 +63,17 @@ def service(value: Object) -> Refusals:
     affinity = spec.get("sessionAffinity")
     yield from one_of(affinity, (*path, "sessionAffinity"), ("ClientIP", "None"))
     yield from one_of(kind, (*path, "type"), _TYPES)
+    yield from _affinity(spec, (*path, "sessionAffinityConfig"))
+    yield from _families(spec, path)
+    for place, ip in enumerate(spec.get("externalIPs") or []):
+        yield from address(ip, (*path, "externalIPs", place))
+    yield from _sources(spec, path)
+    policy = spec.get("internalTrafficPolicy")
+    if policy is not None and policy not in _TRAFFIC:
+        yield not_supported((*path, "internalTrafficPolicy"), policy, _TRAFFIC)
+    distribution = spec.get("trafficDistribution")
+    if distribution is not None and distribution not in _DISTRIBUTIONS:
+        yield not_supported((*path, "trafficDistribution"), distribution, _DISTRIBUTIONS)
     if kind == "ClusterIP":
         for place, each_port in enumerate(ports):
             if each_port.get("nodePort"):
@@ -70,6 +82,69 @@ def service(value: Object) -> Refusals:
     if spec.get("allocateLoadBalancerNodePorts") is not None and kind != "LoadBalancer":
         words = "may only be used when `type` is 'LoadBalancer'"
         yield forbidden((*path, "allocateLoadBalancerNodePorts"), words)
+
+
+_TRAFFIC: Final = ("Cluster", "Local")
+
+
+def new_service(value: Object) -> Refusals:
+    """What a new Service must not have; of one that is changed the API server takes it away where it may not stay."""
+    spec = at(value, "spec") or {}
+    kind, path = spec.get("type"), ("spec",)
+    accessible = kind in ("LoadBalancer", "NodePort") or (kind == "ClusterIP" and spec.get("externalIPs"))
+    policy = spec.get("externalTrafficPolicy") or ""
+    if policy and not accessible:
+        words = "may only be set for externally-accessible services"
+        yield invalid((*path, "externalTrafficPolicy"), policy, words)
+    elif policy and policy not in _TRAFFIC:
+        yield not_supported((*path, "externalTrafficPolicy"), policy, _TRAFFIC)
+    number = spec.get("healthCheckNodePort")
+    if number and not (kind == "LoadBalancer" and policy == "Local"):
+        words = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
+        yield invalid((*path, "healthCheckNodePort"), number, words)
+
+
+_DISTRIBUTIONS: Final = ("PreferClose", "PreferSameZone", "PreferSameNode")
+_MOST_AFFINE: Final = 86400  # seconds
+
+
+def _affinity(spec: Object, path: Path) -> Refusals:
+    seconds, here = at(spec, "sessionAffinityConfig", "clientIP", "timeoutSeconds"), (*path, "clientIP")
+    if spec.get("sessionAffinity") == "ClientIP" and isinstance(seconds, int) and not 0 < seconds <= _MOST_AFFINE:
+        words = f"must be greater than 0 and less than {_MOST_AFFINE}"
+        yield invalid((*here, "timeoutSeconds"), seconds, words)
+
+
+def _families(spec: Object, path: Path) -> Refusals:
+    """The words only: which families a cluster has is not known."""
+    if spec.get("type") == "ExternalName":
+        return
+    seen: set[str] = set()
+    for place, family in enumerate(spec.get("ipFamilies") or []):
+        here = (*path, "ipFamilies", place)
+        if family not in ("IPv4", "IPv6"):
+            yield not_supported(here, family, ("IPv4", "IPv6"))
+        if family in seen:
+            yield duplicate(here, family)
+        seen.add(family)
+    policy, known = spec.get("ipFamilyPolicy"), ("PreferDualStack", "RequireDualStack", "SingleStack")
+    if policy is not None and policy not in known:
+        yield not_supported((*path, "ipFamilyPolicy"), policy, known)
+    given = spec.get("clusterIP") or ""
+    if given not in ("", "None"):
+        for error in address(given, (*path, "clusterIP")):
+            yield FieldError(error.path, error.kind, error.body, "spec.clusterIPs[0]")
+
+
+def _sources(spec: Object, path: Path) -> Refusals:
+    ranges, here = spec.get("loadBalancerSourceRanges") or [], (*path, "loadBalancerSourceRanges")
+    if ranges and spec.get("type") != "LoadBalancer":
+        error = forbidden(here, "may only be used when `type` is 'LoadBalancer'")
+        yield FieldError(here, error.kind, error.body, "spec.LoadBalancerSourceRanges")
+    for place, text in enumerate(ranges):
+        if "/" not in text:
+            error = invalid((*here, place), text.strip(), _CIDR)
+            yield FieldError(error.path, error.kind, error.body, f"spec.LoadBalancerSourceRanges[{place}]")
 
 
 def _service_ports(ports: list[Any], path: Path) -> Refusals:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from webhook.apiserver import quantities
@@ -17,12 +18,14 @@ from webhook.apiserver.fielderrors import (
     not_supported,
     required,
 )
+from webhook.apiserver.fielderrors import named as field_name
 from webhook.apiserver.quantities import Quantity
-from webhook.apiserver.validation import metadata, volumes
+from webhook.apiserver.validation import metadata, scheduling, security, volumes
 from webhook.apiserver.validation.fields import (
     PROTOCOLS,
     Object,
     Refusals,
+    address,
     at,
     is_port_or_name,
     listed,
@@ -37,8 +40,8 @@ from webhook.apiserver.validation.names import (
     dns_label,
     dns_subdomain,
     environment_name,
+    header_name,
     in_range,
-    label_value,
     path_segment,
     port,
     port_name,
@@ -117,10 +120,47 @@ def pod_spec(spec: Object, path: Path) -> Refusals:
     yield from one_of(spec.get("dnsPolicy"), (*path, "dnsPolicy"), _DNS_POLICIES)
     yield from metadata.label_refusals(spec.get("nodeSelector") or {}, (*path, "nodeSelector"))
     yield from _names(spec, path)
-    yield from _tolerations(listed(spec, "tolerations"), (*path, "tolerations"))
+    yield from scheduling.tolerations(listed(spec, "tolerations"), (*path, "tolerations"))
+    yield from scheduling.scheduling(spec, path)
+    if spec.get("securityContext"):
+        yield from security.of_pod(spec["securityContext"], (*path, "securityContext"))
+    yield from _host(spec, path)
     deadline = spec.get("activeDeadlineSeconds")
     if deadline is not None:
         yield from each((*path, "activeDeadlineSeconds"), deadline, in_range(deadline, 1, _INT32))
+
+
+_SYSTEMS: Final = ("linux", "windows")
+
+
+def _host(spec: Object, path: Path) -> Refusals:
+    """The operating system, names and servers of names. Fields that Windows lacks are left to the API server."""
+    system = spec.get("os")
+    if system is not None:
+        name = system.get("name") or ""
+        if not name:
+            yield required((*path, "os", "name"))
+        elif name not in _SYSTEMS:
+            yield not_supported((*path, "os"), name, _SYSTEMS)
+    for place, alias in enumerate(listed(spec, "hostAliases")):
+        here = (*path, "hostAliases", place)
+        yield from address(alias.get("ip") or "", (*here, "ip"))
+        for number, name in enumerate(alias.get("hostnames") or []):
+            yield from each((*here, "hostnames", number), name, dns_subdomain(name))
+    config, here = spec.get("dnsConfig"), (*path, "dnsConfig")
+    servers = at(config, "nameservers") or []
+    if spec.get("dnsPolicy") == "None" and not servers:
+        if config is None:
+            yield required(here, "must provide `dnsConfig` when `dnsPolicy` is None")
+        else:
+            words = "must provide at least one DNS nameserver when `dnsPolicy` is None"
+            yield required((*here, "nameservers"), words)
+        return
+    for place, server in enumerate(servers):
+        yield from address(server, (*here, "nameservers", place))
+    for place, option in enumerate(listed(config, "options")):
+        if not option.get("name"):
+            yield required((*here, "options", place), "must not be empty")
 
 
 def _names(spec: Object, path: Path) -> Refusals:
@@ -135,7 +175,6 @@ def _names(spec: Object, path: Path) -> Refusals:
         yield from optionally_named(spec.get(name), (*path, name), check)
 
 
-_PULL_POLICIES: Final = ("Always", "IfNotPresent", "Never")
 _MESSAGE_POLICIES: Final = ("File", "FallbackToLogsOnError")
 
 
@@ -159,11 +198,14 @@ def _container(container: Object, path: Path, mountable: set[str]) -> Refusals:
     if container.get("volumeMounts"):
         yield from _mounts(container, (*path, "volumeMounts"), mountable)
     policy = container.get("imagePullPolicy")
-    if policy not in _PULL_POLICIES:
-        yield from one_of(policy, (*path, "imagePullPolicy"), _PULL_POLICIES)
+    if policy not in volumes.PULL_POLICIES:
+        yield from one_of(policy, (*path, "imagePullPolicy"), volumes.PULL_POLICIES)
     amounts = container.get("resources")
     if amounts:
         yield from resources(amounts, (*path, "resources"))
+    context = container.get("securityContext")
+    if context:
+        yield from security.of_container(context, (*path, "securityContext"))
 
 
 def _init_container(container: Object, path: Path) -> Refusals:
@@ -277,6 +319,35 @@ def _mounts(container: Object, path: Path, mountable: set[str]) -> Refusals:
         if point in points:
             yield invalid((*here, "mountPath"), point, "must be unique")
         points.add(point)
+        if len(mount) > 2:
+            yield from _mounted(mount, container, path, place)
+
+
+_PROPAGATIONS: Final = ("Bidirectional", "HostToContainer", "None")
+
+
+def _mounted(mount: Object, container: Object, path: Path, place: int) -> Refusals:
+    """What else is said of a mount. The API server names most of it without the place in the list."""
+    below, expression = mount.get("subPath"), mount.get("subPathExpr")
+    if below:
+        yield from _elsewhere(volumes.descending_path(below, (*path, "subPath")), (*path, place, "subPath"))
+    if expression:
+        here = (*path, place, "subPathExpr")
+        if below:
+            yield invalid(here, expression, "subPathExpr and subPath are mutually exclusive")
+        yield from _elsewhere(volumes.descending_path(expression, (*path, "subPathExpr")), here)
+    mode, here = mount.get("mountPropagation"), (*path, place, "mountPropagation")
+    if mode is not None and mode not in _PROPAGATIONS:
+        yield from _elsewhere([not_supported((*path, "mountPropagation"), mode, _PROPAGATIONS)], here)
+    if mode == "Bidirectional" and not at(container, "securityContext", "privileged"):
+        words = "Bidirectional mount propagation is available only to privileged containers"
+        yield from _elsewhere([forbidden((*path, "mountPropagation"), words)], here)
+
+
+def _elsewhere(errors: Iterable[FieldError], path: Path) -> Refusals:
+    """The refusals at another place than the one that the API server names."""
+    for error in errors:
+        yield FieldError(path, error.kind, error.body, field_name(error.path))
 
 
 # ----------------------------------------------------------------------------------------------------------- probes
@@ -333,6 +404,9 @@ def _handler(handler: Object, path: Path) -> Refusals:
             scheme = action.get("scheme") or ""
             if scheme not in ("HTTP", "HTTPS"):
                 yield not_supported((*here, "scheme"), scheme, ("HTTP", "HTTPS"))
+            for place, header in enumerate(listed(action, "httpHeaders")):
+                text, there = header.get("name") or "", (*here, "httpHeaders")
+                yield from _elsewhere(each(there, text, header_name(text)), (*there, place, "name"))
         case "tcpSocket":
             yield from port_or_name(action.get("port"), (*here, "port"))
         case "grpc":
@@ -358,7 +432,7 @@ def negative_quantity(value: Any, path: Path) -> Refusals:
 
 
 _OF_CONTAINERS: Final = frozenset({"cpu", "memory", "ephemeral-storage"})
-_STANDARD: Final = frozenset(
+STANDARD: Final = frozenset(
     {
         *_OF_CONTAINERS,
         *(f"{kind}.{name}" for kind in ("requests", "limits") for name in _OF_CONTAINERS),
@@ -380,6 +454,8 @@ def resources(value: Object, path: Path) -> Refusals:
             found[key] = known = quantity(item)
             if known is not None and known.digits < 0:
                 yield from negative_quantity(item, (*path, name, Key(key)))
+            if key not in _OF_CONTAINERS:
+                yield from whole_amount(key, item, (*path, name, Key(key)))
         parsed.append(found)
     most = parsed[0]
     for key, wanted in parsed[1].items():
@@ -391,9 +467,30 @@ def resources(value: Object, path: Path) -> Refusals:
             yield invalid(here, item, f"must be equal to {key} limit of {limits[key]}")
         elif limit.below(wanted):
             yield invalid(here, item, f"must be less than or equal to {key} limit of {limits[key]}")
+    huge = [key for key in (*limits, *requests) if key.startswith("hugepages-")]
+    if huge and not {"cpu", "memory"} & {*limits, *requests}:
+        yield forbidden(path, "HugePages require cpu or memory")
     for key in requests:
         if key not in limits and not _overcommits(key):
             yield required((*path, "limits"), "Limit must be set for non overcommitable resources")
+
+
+_COUNTED: Final = frozenset(
+    {
+        *("pods", "resourcequotas", "services", "replicationcontrollers", "secrets", "configmaps"),
+        *("persistentvolumeclaims", "services.nodeports", "services.loadbalancers"),
+    }
+)
+
+
+def whole_amount(key: str, value: Any, path: Path) -> Refusals:
+    """The amount of a resource that is counted must be whole: objects, and resources of other domains (GPUs)."""
+    counted = key in _COUNTED or ("/" in key and "kubernetes.io/" not in key and not key.startswith("requests."))
+    if not counted or (key not in _COUNTED and qualified_name(f"requests.{key}")):
+        return
+    known = quantity(value)
+    if known is not None and known.whole(-3) % 1000:
+        yield invalid(path, value, "must be an integer")
 
 
 def _resource_name(key: str, path: Path) -> Refusals:
@@ -401,7 +498,7 @@ def _resource_name(key: str, path: Path) -> Refusals:
     yield from each(path, key, faults)
     if "/" in key or key in _OF_CONTAINERS or key.startswith("hugepages-"):
         return
-    if not faults and key not in _STANDARD and not key.startswith("requests.hugepages-"):
+    if not faults and key not in STANDARD and not key.startswith("requests.hugepages-"):
         yield invalid(path, key, "must be a standard resource type or fully qualified")
     yield invalid(path, key, "must be a standard resource for containers")
 
@@ -410,37 +507,6 @@ def _overcommits(key: str) -> bool:
     """Whether requests of a resource may be less than its limit."""
     native = "/" not in key or "kubernetes.io/" in key
     return native and not key.startswith("hugepages-")
-
-
-# ------------------------------------------------------------------------------------------------------- tolerations
-
-_EFFECTS: Final = ("NoSchedule", "PreferNoSchedule", "NoExecute")
-
-
-def _tolerations(tolerations: list[Any], path: Path) -> Refusals:
-    for place, toleration in enumerate(tolerations):
-        here = (*path, place)
-        key, operator = toleration.get("key") or "", toleration.get("operator") or ""
-        value, effect = toleration.get("value") or "", toleration.get("effect") or ""
-        if key:
-            yield from each((*here, "key"), key, qualified_name(key))
-        elif operator != "Exists":
-            words = 'operator must be Exists when `key` is empty, which means "match all values and all keys"'
-            yield invalid((*here, "operator"), operator, words)
-        if toleration.get("tolerationSeconds") is not None and effect != "NoExecute":
-            words = "effect must be 'NoExecute' when `tolerationSeconds` is set"
-            yield invalid((*here, "effect"), effect, words)
-        if operator in ("Equal", ""):
-            faults = label_value(value)
-            if faults:
-                yield invalid((*here, "operator"), value, ";".join(faults))
-        elif operator == "Exists":
-            if value:
-                yield invalid((*here, "operator"), value, "value must be empty when `operator` is 'Exists'")
-        elif operator not in ("Lt", "Gt"):
-            yield not_supported((*here, "operator"), operator, ("Equal", "Exists"))
-        if effect and effect not in _EFFECTS:
-            yield not_supported((*here, "effect"), effect, _EFFECTS)
 
 
 def path_name(value: Any, path: Path) -> Refusals:

@@ -8,19 +8,19 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Final
 
-from webhook.apiserver.fielderrors import FieldError
+from webhook.apiserver.fielderrors import INVALID, FieldError
 from webhook.apiserver.validation.fields import Object, Refusals, at
 from webhook.paths import Path
 
 _OF_KIND: Final[Mapping[str, tuple[Path, ...]]] = {
     "ControllerRevision": (("data",),),
-    "CronJob": (("metadata", "name"), ("spec", "schedule"), ("spec", "timeZone")),
+    "CronJob": (("metadata", "name"), ("spec", "timeZone")),
     "HorizontalPodAutoscaler": (("spec", "scaleTargetRef", "apiVersion"),),
     "Ingress": (("spec", "tls", "secretName"),),
     "NetworkPolicy": (("spec", "ingress", "from", "ipBlock"), ("spec", "egress", "to", "ipBlock")),
     "Pod": (("spec", "nodeName"), ("spec", "ephemeralContainers")),
-    "PriorityClass": (("metadata", "name"), ("value",)),
-    "StatefulSet": (("spec", "serviceName"), ("spec", "volumeClaimTemplates")),
+    "PriorityClass": (("metadata", "name"), ("value",), ("preemptionPolicy",)),
+    "StatefulSet": (("spec", "serviceName"), ("spec", "volumeClaimTemplates"), ("spec", "updateStrategy")),
 }
 """Kind -> the fields, without indices, whose faults may stay. A field's parts belong to it."""
 
@@ -28,9 +28,15 @@ _OF_PODS: Final = (
     ("projected", "path"),
     ("serviceAccountToken", "path"),
     ("tolerations", "operator"),
+    ("securityContext",),
     ("resizePolicy",),
 )
 """The last names of fields of any Pod spec whose faults may stay."""
+
+_VALUES: Final = ("nodeSelectorTerms", "matchExpressions", "values")
+_SCHEDULE: Final = ("spec", "schedule")
+_SELECTORS: Final = frozenset({"topologySpreadConstraints", "podAffinity", "podAntiAffinity"})
+"""Where Pods select others by labels. Where the old Pod had a fault there, selectors may have others."""
 
 _POD: Final = ("spec", "template", "spec")
 _BUDGETED: Final = ("spec", "selector", "matchExpressions", "values")
@@ -69,6 +75,12 @@ def _excused_by(kind: str, error: FieldError, value: Object) -> Path | None:
     if kind == "Ingress" and field[:3] == _PATHS:  # of all hosts of a domain
         host = at(value, "spec", "rules")[int(error.path[2])].get("host")
         return _PATHS if str(host or "").startswith("*") else None
+    if field == _SCHEDULE and kind == "CronJob":  # a time zone may stay
+        return field if "cannot use TZ" in error.body else None
+    if field[-3:] == _VALUES:
+        return field if error.kind == INVALID else None
+    if (place := next((place for place, step in enumerate(field) if step in _SELECTORS), None)) is not None:
+        return field[: place + 1] if {"labelSelector", "namespaceSelector"} & {*field[place:]} else None
     known = next((each for each in _OF_KIND.get(kind, ()) if field[: len(each)] == each), None)
     return known or (field if any(field[-len(each) :] == each for each in _OF_PODS) else None)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from webhook.apiserver.fielderrors import FieldError, duplicate, each, forbidden, invalid, not_supported, required
-from webhook.apiserver.validation.fields import Object, Refusals, listed, named
+from webhook.apiserver.validation.fields import Object, Refusals, listed, named, one_of
 from webhook.apiserver.validation.names import dns_label, qualified_name
 from webhook.paths import Path
 
@@ -88,15 +88,48 @@ def _volume(volume: Object, path: Path) -> Iterator[FieldError]:
     if name == "projected":
         yield from _projected(source, here)
     if name == "hostPath":
-        yield from _host_path(source, here)
+        yield from host_path(source, here)
+    if name == "nfs":
+        yield from nfs(source, here)
+    if name == "csi" and not source.get("driver"):
+        yield required((*here, "driver"))
+    if name == "emptyDir" and str(source.get("sizeLimit") or "").startswith("-"):
+        yield forbidden((*here, "sizeLimit"), "SizeLimit field must be a valid resource quantity")
+    if name == "image":
+        if not source.get("reference"):
+            yield required((*here, "reference"))
+        yield from one_of(source.get("pullPolicy"), (*here, "pullPolicy"), PULL_POLICIES)
+    if name == "ephemeral" and source.get("volumeClaimTemplate") is None:
+        yield required((*here, "volumeClaimTemplate"))
 
 
-def _host_path(source: Object, path: Path) -> Refusals:
+_HOST_PATHS: Final = (
+    *("", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"),
+)
+PULL_POLICIES: Final = ("Always", "IfNotPresent", "Never")
+
+
+def host_path(source: Object, path: Path) -> Refusals:
+    """A file or folder of the node."""
     text = source.get("path") or ""
     if not text:
         yield required((*path, "path"))
-    elif ".." in re.split("/", text):
+        return
+    if ".." in re.split("/", text):
         yield invalid((*path, "path"), text, "must not contain '..'")
+    kind = source.get("type")
+    if kind is not None and kind not in _HOST_PATHS:
+        yield not_supported((*path, "type"), kind, _HOST_PATHS)
+
+
+def nfs(source: Object, path: Path) -> Refusals:
+    """A folder of a server."""
+    for name in ("server", "path"):
+        if not source.get(name):
+            yield required((*path, name))
+    text = source.get("path") or ""
+    if not text.startswith("/"):
+        yield invalid((*path, "path"), text, "must be an absolute path")
 
 
 def _file_mode(mode: Any, path: Path) -> Refusals:
@@ -104,12 +137,17 @@ def _file_mode(mode: Any, path: Path) -> Refusals:
         yield invalid(path, mode, _MODE)
 
 
-def _local_path(text: str, path: Path) -> Refusals:
-    """A path in a volume."""
+def descending_path(text: str, path: Path) -> Refusals:
+    """A path that must stay below something."""
     if text.startswith("/"):
         yield invalid(path, text, "must be a relative path")
     if ".." in text.split("/"):
         yield invalid(path, text, "must not contain '..'")
+
+
+def _local_path(text: str, path: Path) -> Refusals:
+    """A path in a volume."""
+    yield from descending_path(text, path)
     if text.startswith("..") and not text.startswith("../"):
         yield invalid(path, text, "must not start with '..'")
 

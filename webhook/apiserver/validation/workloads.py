@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from webhook.apiserver.fielderrors import each, forbidden, invalid, not_supported, required
 from webhook.apiserver.goshown import Struct
-from webhook.apiserver.validation import pods
+from webhook.apiserver.validation import pods, schedules
 from webhook.apiserver.validation.fields import (
     Object,
     Refusals,
@@ -61,6 +61,7 @@ def stateful_set(value: Object) -> Refusals:
         yield required(("spec", "podManagementPolicy"))
     elif policy not in ("OrderedReady", "Parallel"):
         yield invalid(("spec", "podManagementPolicy"), policy, "must be 'OrderedReady' or 'Parallel'")
+    yield from _stateful_strategy(at(spec, "updateStrategy") or {}, ("spec", "updateStrategy"))
     yield from none_negative(spec, _SPEC, ("replicas", "minReadySeconds"))
     yield from optionally_named(spec.get("serviceName"), ("spec", "serviceName"), dns_label)
     claims = listed(spec, "volumeClaimTemplates")
@@ -68,6 +69,31 @@ def stateful_set(value: Object) -> Refusals:
         yield from claim_spec(at(claim, "spec") or {}, ("spec", "volumeClaimTemplates", place, "spec"))
     yield from _selected(spec, "statefulset", claims)
     yield from _always(spec, "StatefulSet")
+
+
+def _stateful_strategy(strategy: Object, path: Path) -> Refusals:
+    kind, rolling, here = strategy.get("type"), strategy.get("rollingUpdate"), (*path, "rollingUpdate")
+    shown = None if rolling is None else _fields(rolling, {"partition": 0, "maxUnavailable": None})
+    match kind:
+        case "RollingUpdate":
+            if rolling is not None:
+                yield from none_negative(rolling, here, ("partition",))
+                yield from _unavailable(rolling.get("maxUnavailable"), (*here, "maxUnavailable"))
+        case "OnDelete":
+            if rolling is not None:
+                yield invalid(here, shown, "only allowed for updateStrategy 'RollingUpdate'")
+        case _:
+            words = "must be 'RollingUpdate' or 'OnDelete'"
+            yield invalid(path, Struct({"Type": kind or "", "RollingUpdate": shown}), words)
+
+
+def _unavailable(value: Any, path: Path) -> Refusals:
+    if value is None:
+        return
+    yield from int_or_percent(value, path)
+    if amount(value) == 0:
+        yield invalid(path, value, "cannot be 0")
+    yield from at_most_all(value, path)
 
 
 def daemon_set(value: Object) -> Refusals:
@@ -82,12 +108,14 @@ def daemon_set(value: Object) -> Refusals:
     yield from _always(spec, "DaemonSet")
     yield from none_negative(spec, _SPEC, ("minReadySeconds", "revisionHistoryLimit"))
     strategy, path = at(spec, "updateStrategy") or {}, ("spec", "updateStrategy")
-    if strategy.get("type") == "RollingUpdate":
-        rolling = strategy.get("rollingUpdate")
+    kind, rolling = strategy.get("type"), strategy.get("rollingUpdate")
+    if kind == "RollingUpdate":
         if rolling is None:
             yield required((*path, "rollingUpdate"))
         else:
             yield from _rolling_daemons(rolling, (*path, "rollingUpdate"))
+    elif kind != "OnDelete":
+        yield not_supported(path, _shown(strategy), ("RollingUpdate", "OnDelete"))
 
 
 def replication_controller(value: Object) -> Refusals:
@@ -184,9 +212,13 @@ def _shown(strategy: Object) -> Struct:
     """The API server shows its internal form."""
     rolling = strategy.get("rollingUpdate")
     if rolling is not None:
-        amounts = {name: rolling.get(name) or 0 for name in ("maxUnavailable", "maxSurge")}
-        rolling = Struct({"MaxUnavailable": amounts["maxUnavailable"], "MaxSurge": amounts["maxSurge"]})
+        rolling = _fields(rolling, {"maxUnavailable": 0, "maxSurge": 0})
     return Struct({"Type": strategy.get("type") or "", "RollingUpdate": rolling})
+
+
+def _fields(value: Object, absent: Object) -> Struct:
+    """Fields as Go names them, with what absent ones have."""
+    return Struct({name[0].upper() + name[1:]: value.get(name) or none for name, none in absent.items()})
 
 
 def _rolling_daemons(rolling: Object, path: Path) -> Refusals:
@@ -252,7 +284,7 @@ def cron_job(value: Object) -> Refusals:
     if not schedule:
         yield required(("spec", "schedule"))
     else:
-        yield from each(("spec", "schedule"), schedule, _schedule_faults(schedule))
+        yield from each(("spec", "schedule"), schedule, schedules.faults(schedule))
     counts = ("startingDeadlineSeconds", "successfulJobsHistoryLimit", "failedJobsHistoryLimit")
     yield from none_negative(spec, _SPEC, counts)
     policy = spec.get("concurrencyPolicy")
@@ -263,22 +295,6 @@ def cron_job(value: Object) -> Refusals:
     yield from _time_zone(spec.get("timeZone"))
     job_spec = at(spec, "jobTemplate", "spec") or {}
     yield from _job_spec(job_spec, ("spec", "jobTemplate", "spec"))
-
-
-_DESCRIPTORS = frozenset({"@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"})
-
-
-def _schedule_faults(schedule: str) -> list[str]:
-    """The faults of a schedule that can be told from its form. What stands in its five fields is left to the server."""
-    if "TZ" in schedule:
-        return ["cannot use TZ or CRON_TZ in schedule, use timeZone field instead"]
-    if schedule.startswith("@"):
-        known = schedule in _DESCRIPTORS or schedule.startswith("@every ")
-        return [] if known else [f"unrecognized descriptor: {schedule}"]
-    fields = schedule.split()
-    if len(fields) != 5:
-        return [f"expected exactly 5 fields, found {len(fields)}: [{' '.join(fields)}]"]
-    return []
 
 
 _ZONE = re.compile(r"[A-Za-z\.\-_0-9+]{1,14}")
