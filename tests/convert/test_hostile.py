@@ -104,6 +104,24 @@ def test_names_lead_nowhere_and_are_no_code(tmp_path: Path) -> None:
     compile(python, "policy.py", "exec")
 
 
+def test_links_out_of_the_repository_are_not_followed(tmp_path: Path) -> None:
+    """A folder of policies from elsewhere may hold them; the report would show what they lead to."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "secret.yaml").write_text(HEAD + RULE + "pattern: {metadata: {labels: {a: b}}}\n")
+    folder = tmp_path / "in"
+    (folder / ".git").mkdir(parents=True)
+    (folder / "p.yaml").write_text(HEAD + RULE + "pattern: {metadata: {labels: {a: b}}}\n")
+    (folder / "q.yaml").symlink_to("../outside/secret.yaml")
+    (folder / "r").symlink_to("../outside")
+    (folder / "s.yaml").symlink_to("p.yaml")
+    read = sources.read([str(folder)])
+    assert [(Path(each.file).name, each.message) for each in read.problems] == [
+        ("q.yaml", "it is a link out of the repository"),
+        ("r", "it is a link out of the repository"),
+    ]
+    assert read.files == 1
+
+
 def test_files_of_tests_are_within_the_sources(tmp_path: Path) -> None:
     (tmp_path / "secret.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n")
     folder = tmp_path / "in"

@@ -1,7 +1,7 @@
 import os
 from pathlib import Path
 
-from webhook.documents.files import Unreadable
+from webhook.documents.files import MAX_DEPTH, TOO_DEEP, Unreadable, named
 from webhook.documents.ignoring import Ignoring
 from webhook.documents.tree import Tree
 
@@ -80,3 +80,13 @@ def test_links_out_of_the_repository_are_unreadable(tmp_path: Path) -> None:
     assert unreadable() == {"a.yaml": False, "common/a.yaml": False, "file.yaml": False}  # the folder holds it again
     (repository / ".git").mkdir()
     assert unreadable() == {"a.yaml": False, "common/a.yaml": False, "file.yaml": True, "folder": True}
+
+
+def test_folders_in_each_other_are_bounded(tmp_path: Path) -> None:
+    deepest = Path(tmp_path, *("d" for _ in range(MAX_DEPTH)))
+    write(tmp_path, "a.yaml")
+    write(deepest, "b.yaml")
+    assert len(found(Tree(str(tmp_path)))) == 2
+    write(deepest, "d/c.yaml", "d/d/e.yaml")
+    assert [each.entry for each in Tree(str(tmp_path)).files(set()) if isinstance(each.entry, Unreadable)] == [TOO_DEEP]
+    assert [path for _, path in named(str(tmp_path), set()) if isinstance(path, Unreadable)] == [TOO_DEEP]

@@ -17,6 +17,14 @@ SUFFIXES: Final = (".yaml", ".yml", ".json")
 MAX_BYTES: Final = 256 << 20
 """The most bytes of one file or stream. A larger one is not a manifest but a device or a mistake."""
 
+MAX_DEPTH: Final = 64
+"""The most folders in each other."""
+
+GIT: Final = ".git"
+"""The folder of a repository, which holds nothing that is under version control."""
+
+OUT: Final = "it is a link out of the repository"
+
 Identity = tuple[int, int]
 """Device and inode of a file. Equal for all names of the same file."""
 
@@ -25,6 +33,9 @@ class Unreadable(Struct, frozen=True):
     """Why a file or folder cannot be read."""
 
     reason: str
+
+
+TOO_DEEP: Final = Unreadable(f"more than {MAX_DEPTH} folders in each other")
 
 
 def named(name: str, seen: set[Identity]) -> Iterator[tuple[str, Path | Unreadable | None]]:
@@ -46,7 +57,7 @@ def named(name: str, seen: set[Identity]) -> Iterator[tuple[str, Path | Unreadab
             yield name, path
         return
     found = False
-    for file, entry in _walk(name, set()):
+    for file, entry in _walk(name, set(), 0, repository(name)):
         found = True
         if isinstance(entry, Unreadable):
             yield file, entry
@@ -56,8 +67,26 @@ def named(name: str, seen: set[Identity]) -> Iterator[tuple[str, Path | Unreadab
         yield name, Unreadable("no *.yaml, *.yml or *.json files in this folder")
 
 
-def _walk(folder: str, folders: set[Identity]) -> Iterator[tuple[str, os.stat_result | Unreadable]]:
-    """The manifests below a folder, sorted. `folders`: those already visited, as symbolic links may form a cycle."""
+def repository(root: str) -> str:
+    """The resolved folder of the git repository that a folder is in; "" if it is in none."""
+    resolved = Path(root).resolve()
+    return next((str(each) for each in (resolved, *resolved.parents) if (each / GIT).exists()), "")
+
+
+def leads_out(link: str, repository: str) -> bool:
+    """Whether a link leaves the repository. It may come with a pull request, and what it leads to be the machine's own:
+    its reports would show that."""
+    return not Path(link).resolve().is_relative_to(repository)
+
+
+def _walk(
+    folder: str, folders: set[Identity], depth: int, within: str
+) -> Iterator[tuple[str, os.stat_result | Unreadable]]:
+    """The manifests below a folder, sorted. `folders`: those already visited, as symbolic links may form a cycle.
+    `within`: the repository that links may not leave."""
+    if depth > MAX_DEPTH:
+        yield folder, TOO_DEEP
+        return
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         _new(Path(folder).stat(), folders)
@@ -73,9 +102,11 @@ def _walk(folder: str, folders: set[Identity]) -> Iterator[tuple[str, os.stat_re
             continue
         manifest = entry.name.endswith(SUFFIXES)
         try:
-            if entry.is_dir():
+            if within and (manifest or entry.is_dir()) and entry.is_symlink() and leads_out(entry.path, within):
+                yield entry.path, Unreadable(OUT)
+            elif entry.is_dir():
                 if _new(entry.stat(), folders):
-                    yield from _walk(entry.path, folders)
+                    yield from _walk(entry.path, folders, depth + 1, within)
             elif manifest:
                 status = entry.stat()
                 if stat.S_ISREG(status.st_mode):  # not a socket or a pipe

@@ -10,13 +10,23 @@ from typing import Final, Protocol
 
 from msgspec import Struct, field
 
-from webhook.documents.files import SUFFIXES, Identity, Unreadable, reason
+from webhook.documents.files import (
+    GIT,
+    MAX_DEPTH,
+    OUT,
+    SUFFIXES,
+    TOO_DEEP,
+    Identity,
+    Unreadable,
+    leads_out,
+    reason,
+    repository,
+)
 
 KUSTOMIZATIONS: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 """The names that kustomize looks for in a folder."""
 
 CHART: Final = "Chart.yaml"
-_GIT: Final = ".git"  # holds nothing that is under version control
 
 
 class Excluding(Protocol):
@@ -56,8 +66,7 @@ class Tree(Struct):
     _repository: str = ""  # the resolved folder that links may not leave; "" if the tree is in no repository
 
     def __post_init__(self) -> None:
-        root = Path(self.root).resolve()
-        self._repository = next((str(each) for each in (root, *root.parents) if (each / _GIT).exists()), "")
+        self._repository = repository(self.root)
 
     def files(self, seen: set[Identity]) -> Iterator[Found]:
         """The files, sorted; those that begin with `.` or `_`, too. Skips the files in `seen`, and adds what it finds.
@@ -66,9 +75,12 @@ class Tree(Struct):
 
         Besides *.yaml, *.yml and *.json these are kustomizations without a suffix.
         """
-        yield from self._walk(self.root, "", "", seen)
+        yield from self._walk(self.root, "", "", seen, 0)
 
-    def _walk(self, folder: str, chart: str, templates: str, seen: set[Identity]) -> Iterator[Found]:
+    def _walk(self, folder: str, chart: str, templates: str, seen: set[Identity], depth: int) -> Iterator[Found]:
+        if depth > MAX_DEPTH:
+            yield Found(folder, TOO_DEEP)
+            return
         try:
             with os.scandir(folder) as listed:
                 entries = sorted(listed, key=lambda entry: entry.name)
@@ -86,28 +98,23 @@ class Tree(Struct):
             manifest = entry.name.endswith(SUFFIXES) or entry.name in KUSTOMIZATIONS
             try:
                 is_folder = entry.is_dir()
-                if entry.name == _GIT or not (is_folder or manifest) or self.excludes(path, folder=is_folder):
+                if entry.name == GIT or not (is_folder or manifest) or self.excludes(path, folder=is_folder):
                     continue
-                if self._repository and entry.is_symlink() and self._leads_out(path):
-                    yield Found(path, Unreadable("it is a link out of the repository"))
+                if self._repository and entry.is_symlink() and leads_out(path, self._repository):
+                    yield Found(path, Unreadable(OUT))
                     continue
                 status = entry.stat()
                 identity = (status.st_dev, status.st_ino)
                 if is_folder:
                     if identity not in self._folders:
                         within = chart if is_chart and entry.name == "templates" else templates
-                        yield from self._walk(path, chart, within, seen)
+                        yield from self._walk(path, chart, within, seen, depth + 1)
                 elif stat.S_ISREG(status.st_mode) and identity not in seen:  # not a socket or a pipe
                     seen.add(identity)
                     yield Found(path, Path(path), templates)
             except OSError as error:
                 if manifest:
                     yield Found(path, Unreadable(reason(error)))
-
-    def _leads_out(self, link: str) -> bool:
-        """Whether a link leaves the repository. It may come with a pull request, and what it leads to be the machine's
-        own: its reports would show that."""
-        return not Path(link).resolve().is_relative_to(self._repository)
 
     def excludes(self, path: str, *, folder: bool = False) -> bool:
         """Whether a file or folder is left out on purpose. If so, `excluded` names it from now on."""

@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from webhook.documents.decoding import UNDECODABLE
 from webhook.documents.reader import Problem
 from webhook.policy.load.loading import PolicyTreeError, load_tree
 from webhook.policy.load.treefiles import Tree
@@ -61,7 +62,7 @@ async def rehearse(tree: Tree, version: Version, seconds: float) -> tuple[Proble
                 return (rehearsal.problem(f"loading this file did not end within {seconds:g} s"),)
             await asyncio.wait({reported}, timeout=left)
         return reported.result()
-    except (ValueError, msgspec.DecodeError):
+    except (ValueError, *UNDECODABLE):
         return (rehearsal.problem("loading this file wrote to a file that is not its own"),)
     finally:
         reported.cancel()

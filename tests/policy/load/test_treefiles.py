@@ -203,8 +203,54 @@ def test_a_link_out_of_the_tree_is_refused(tmp_path: Path, name: str) -> None:
     (tree / name).symlink_to(outside if name == "folder" else outside / "a.yaml")
     (tree / "inside.yaml").symlink_to("a.yaml")
     (problem,) = read_tree(tree).problems
-    shown = tree / name / "a.yaml" if name == "folder" else tree / name
-    assert (problem.file, problem.message) == (str(shown), "cannot be read: it is a link out of the policy tree")
+    assert (problem.file, problem.message) == (str(tree / name), "cannot be read: it is a link out of the policy tree")
+
+
+def test_nothing_is_listed_behind_a_link_out_of_the_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(5):
+        _written(tmp_path / "outside" / str(number), a_yaml="") if number else _written(tmp_path / "outside")
+    tree = _written(tmp_path / "tree", a_yaml="")
+    (tree / "folder").symlink_to(tmp_path / "outside")
+    (tree / "_ours").symlink_to(tmp_path / "outside")
+    _written(tree / "sub", b_yaml="")
+    (tree / "inside").symlink_to("sub")
+    listed = list[Path]()
+    listing = os.scandir
+
+    def counted(path: Path) -> object:
+        listed.append(Path(path))
+        return listing(path)
+
+    monkeypatch.setattr(os, "scandir", counted)
+    stamp([str(tree)])
+    assert listed == [tree, tree / "inside"]  # which is sub, too
+    assert [each.name for each in read_tree(tree).files] == [str(tree / "a.yaml"), str(tree / "inside" / "b.yaml")]
+
+
+@pytest.mark.parametrize(
+    ("bound", "at_most", "said"),
+    [("MAX_ENTRIES", 5, "more than 5 files and folders"), ("MAX_DEPTH", 3, "more than 3 folders in each other")],
+)
+def test_what_is_listed_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bound: str, at_most: int, said: str
+) -> None:
+    monkeypatch.setattr(treefiles, bound, at_most)
+    tree = _written(tmp_path / "tree", a_yaml="", notes_txt="")
+    deep = tree / "1" / "2" / "3"
+    deep.mkdir(parents=True)
+    assert read_tree(tree).problems == ()
+    _written(deep / "4", b_yaml="")
+    (problem,) = read_tree(tree).problems
+    assert (problem.file, problem.message) == (str(tree), f"{said}; expected a policy tree")
+    assert stamp([str(tree)]) == stamp([str(tree)])
+
+
+def test_folders_in_each_other_without_end_are_refused(tmp_path: Path) -> None:
+    tree = _written(tmp_path / "tree", a_yaml="")
+    Path(tree, *("d" for _ in range(200))).mkdir(parents=True)
+    assert [each.message for each in read_tree(tree).problems] == [
+        "more than 64 folders in each other; expected a policy tree"
+    ]
 
 
 def test_a_tree_that_is_not_on_disk(tmp_path: Path) -> None:

@@ -29,6 +29,12 @@ VARIANTS: Final = "_binding."
 MAX_BYTES = 256 << 20
 """The most bytes of all files together. A larger tree is a mistake."""
 
+MAX_ENTRIES = 100_000
+"""The most files and folders, of whatever names. The server looks at them every second."""
+
+MAX_DEPTH = 64
+"""The most folders in each other."""
+
 NONE_PACKED: Mapping[str, Packed] = MappingProxyType({})
 
 Stamp = tuple[tuple[object, ...], ...]
@@ -176,34 +182,69 @@ def walk(root: FilePath) -> tuple[list[FilePath], list[Problem]]:
     """The files below a folder that may contain policies, sorted, and problems. If `root` is a file, only that.
 
     Entries with a name that starts with `.` or `_` are skipped, and kustomizations. A pipe, socket or device is a
-    problem, as reading it might never end. So is a folder that cannot be listed, as it may contain policies.
+    problem, as reading it might never end. So are a folder that cannot be listed, as it may contain policies, and a
+    link to one outside: whoever may write a policy must not make the server list all of its disk, time and again.
     """
     if not root.is_dir():
         return [root], []
     found: list[FilePath] = []
     problems: list[Problem] = []
-
-    def unlisted(error: OSError) -> None:
-        problems.append(Problem(str(error.filename or root), None, None, files.reason(error)))
-
-    seen: set[FilePath] = set()
-    for folder, folders, names in os.walk(root, onerror=unlisted, followlinks=True):
-        resolved = FilePath(folder).resolve()
-        if resolved in seen:  # reached before, by a symbolic link
-            folders.clear()
-            continue
-        seen.add(resolved)
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "_")))
-        for name in sorted(names):
-            if not _wanted(name):
+    seen: set[files.Identity] = set()
+    waiting = [(root, 0)]
+    entries = 0
+    while waiting:
+        folder, depth = waiting.pop()
+        try:
+            status = folder.stat()
+            if (identity := (status.st_dev, status.st_ino)) in seen:  # reached before, by a symbolic link
                 continue
-            file = FilePath(folder, name)
-            if special := _special(file):
-                advice = "remove it, or give it a name that begins with _"
-                problems.append(Problem(str(file), None, None, f"{special}, not a regular file; {advice}"))
-            else:
-                found.append(file)
+            seen.add(identity)
+            with os.scandir(folder) as listed:
+                names = sorted((each.name, _is_folder(each), each.is_symlink()) for each in listed)
+        except OSError as error:
+            problems.append(Problem(str(error.filename or folder), None, None, files.reason(error)))
+            continue
+        entries += len(names)
+        if entries > MAX_ENTRIES or depth > MAX_DEPTH:
+            most = (
+                f"{MAX_ENTRIES:,} files and folders" if entries > MAX_ENTRIES else f"{MAX_DEPTH} folders in each other"
+            )
+            problems.append(Problem(str(root), None, None, f"more than {most}; expected a policy tree"))
+            break
+        below = list[tuple[FilePath, int]]()
+        for name, is_folder, is_link in names:
+            entry = folder / name
+            if is_folder:
+                if not name.startswith((".", "_")):
+                    outside = _outside(entry, root) if is_link else None
+                    if outside is None:
+                        below.append((entry, depth + 1))
+                    else:
+                        problems.append(outside)
+            elif _wanted(name):
+                if special := _special(entry):
+                    advice = "remove it, or give it a name that begins with _"
+                    problems.append(Problem(str(entry), None, None, f"{special}, not a regular file; {advice}"))
+                else:
+                    found.append(entry)
+        waiting += reversed(below)
     return found, problems
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # such as a link to itself, which is reported when it is read
+        return False
+
+
+def _outside(folder: FilePath, root: FilePath) -> Problem | None:
+    """The problem if a link to a folder leads out of the tree."""
+    try:
+        _check_inside(folder, root)
+    except (OSError, RuntimeError) as error:
+        return Problem(str(folder), None, None, f"cannot be read: {error}")
+    return None
 
 
 def _wanted(name: str) -> bool:
