@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from webhook.bundle.tarreading import Entry, TarError, entries
 from webhook.policy.load.treefiles import Tree, wanted_path
 from webhook.visible import visible
 
@@ -39,10 +40,10 @@ def packed(files: Iterable[tuple[str, bytes]]) -> bytes:
 
     Raises UnpackError if it could not be unpacked again.
     """
-    entries = sorted((name.encode("utf-8", "surrogateescape"), content) for name, content in files)
+    sorted_files = sorted((name.encode("utf-8", "surrogateescape"), content) for name, content in files)
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT, encoding="utf-8") as writer:
-        for name, content in entries:
+        for name, content in sorted_files:
             entry = tarfile.TarInfo(name.decode("utf-8", "surrogateescape"))
             entry.size, entry.mode, entry.mtime = len(content), _MODE, 0
             writer.addfile(entry, io.BytesIO(content))
@@ -89,37 +90,34 @@ def unpacked(archive: bytes, *, compressed: bool = False) -> Files:
     files: dict[str, bytes] = {}
     seen: set[str] = set()
     try:
-        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:", encoding="utf-8") as reader:
-            for number, entry in enumerate(reader):
-                if number >= MOST_ENTRIES:
-                    raise UnpackError(f"the archive has more than {MOST_ENTRIES:,} entries")
-                name = _name(entry)
-                if entry.type == tarfile.DIRTYPE:
-                    continue
-                if entry.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or entry.issparse():
-                    raise UnpackError(f"{visible(name)}: {_kind(entry)}, not a regular file")
-                if name in seen:
-                    raise UnpackError(f"{visible(name)}: is in the archive twice")
-                seen.add(name)
-                if entry.size > len(archive) - entry.offset_data:
-                    raise UnpackError(f"{visible(name)}: the archive ends within this file")
-                if wanted_path(name):
-                    files[name] = archive[entry.offset_data : entry.offset_data + entry.size]
-    except (tarfile.TarError, UnicodeError, ValueError, OverflowError, EOFError) as error:
-        if isinstance(error, UnpackError):
-            raise
-        raise UnpackError(f"not a tar archive: {visible(str(error))[:200]}") from None
+        for number, entry in enumerate(entries(archive)):
+            if number >= MOST_ENTRIES:
+                raise UnpackError(f"the archive has more than {MOST_ENTRIES:,} entries")
+            name = _name(entry)
+            if entry.kind == tarfile.DIRTYPE:
+                continue
+            if entry.kind != tarfile.REGTYPE:
+                raise UnpackError(f"{visible(name)}: {_kind(entry)}, not a regular file")
+            if name in seen:
+                raise UnpackError(f"{visible(name)}: is in the archive twice")
+            seen.add(name)
+            if entry.size > len(archive) - entry.start:
+                raise UnpackError(f"{visible(name)}: the archive ends within this file")
+            if wanted_path(name):
+                files[name] = archive[entry.start : entry.start + entry.size]
+    except TarError as error:
+        raise UnpackError(f"not a tar archive of plain files: {visible(str(error))[:200]}") from None
     if not files:
         raise UnpackError("the archive has no *.yaml, *.yml, *.json or *.py files")
     return tuple(sorted(files.items()))
 
 
-def _name(entry: tarfile.TarInfo) -> str:
+def _name(entry: Entry) -> str:
     """The name of an entry, as a relative path. Raises UnpackError."""
     name = entry.name.removeprefix("./")
-    if entry.type == tarfile.DIRTYPE and name.rstrip("/") in ("", "."):
+    if entry.kind == tarfile.DIRTYPE and name.rstrip("/") in ("", "."):
         return ""
-    parts = name.rstrip("/").split("/") if entry.type == tarfile.DIRTYPE else name.split("/")
+    parts = name.rstrip("/").split("/") if entry.kind == tarfile.DIRTYPE else name.split("/")
     if len(name.encode("utf-8", "surrogateescape")) > _LONGEST:
         raise UnpackError(f"{visible(name[:80])}…: the name has more than {_LONGEST} bytes")
     if "" in parts or "." in parts or ".." in parts or "\0" in name:
@@ -127,15 +125,16 @@ def _name(entry: tarfile.TarInfo) -> str:
     return name
 
 
-def _kind(entry: tarfile.TarInfo) -> str:
+def _kind(entry: Entry) -> str:
     kinds = {
         tarfile.SYMTYPE: "a symbolic link",
         tarfile.LNKTYPE: "a link",
         tarfile.FIFOTYPE: "a named pipe",
         tarfile.CHRTYPE: "a device",
         tarfile.BLKTYPE: "a device",
+        tarfile.GNUTYPE_SPARSE: "a sparse file",
     }
-    return "a sparse file" if entry.issparse() else kinds.get(entry.type, f"an entry of type {entry.type!r}")
+    return kinds.get(entry.kind, f"an entry of type {entry.kind!r}")
 
 
 def _inflated(content: bytes) -> bytes:
