@@ -9,19 +9,16 @@ import time
 from collections import Counter
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
-from msgspec import Struct
 
 from webhook.cli.auditmetrics import Metrics, measured
 from webhook.cli.auditresults import (
     GateFile,
     History,
     Logs,
-    Reports,
     Scored,
     WriteReports,
     gate_of,
@@ -32,6 +29,7 @@ from webhook.cli.auditresults import (
     scored,
 )
 from webhook.cli.auditshards import OneShard, Shards, refuse_shard, said, shard_of
+from webhook.cli.auditsources import Action, Asked, connection_to, judging, sources_of
 from webhook.cli.options import (
     FAILED,
     TREES,
@@ -76,19 +74,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from webhook.audit.auditing import Audit
-    from webhook.audit.shards import Shard
-    from webhook.audit.sources import Source
     from webhook.cli.report.audited import Audited
     from webhook.cli.report.model import Finding, Namespace, Rule
-    from webhook.cluster.connection import Connection
     from webhook.documents.document import Problem
     from webhook.policy.policyset import PolicySet
 
 QPS: Final = 20.0
 """Requests to the API server in a second."""
-
-THE_CLUSTER: Final = "the cluster"
-"""What reports call a cluster that no option names."""
 
 
 def audit(
@@ -173,7 +165,7 @@ def audit(
         how = reporting(
             output, concise=concise, color=color, only=only, baseline=baseline, write_baseline=write_baseline
         )
-        asked = _Asked(
+        asked = Asked(
             policies=() if native and not policies and not os.environ.get(TREES) else trees(policies),
             native=native,
             assume_bound=assume_bound,
@@ -214,50 +206,9 @@ def audit(
     raise typer.Exit(code)
 
 
-class Action(StrEnum):
-    """The action of a binding that is assumed."""
-
-    DENY = "Deny"
-    WARN = "Warn"
-    AUDIT = "Audit"
-
-
-class _Asked(Struct, frozen=True, kw_only=True):
-    """The values of the options."""
-
-    policies: tuple[str, ...]
-    kubeconfig: Path | None
-    native: bool
-    assume_bound: Action | None
-    snapshots: tuple[Path, ...]
-    snapshot: Path | None
-    contexts: tuple[str, ...]
-    rbac: bool
-    qps: float
-    user: str
-    groups: tuple[str, ...]
-    settings: Path | None
-    fail_on: FailOn
-    owner_label: str
-    scores: bool
-    gate: Path | None
-    write_reports: Reports | None
-    metrics: Path | None
-    history: Path | None
-    shard: Shard
-    logs: tuple[str, ...]
-    version: str
-    policy_imports: str
-    bundles: Bundles
-    authorizations: Path | None
-    explain: bool
-    verbose: bool
-    color: Color
-
-
-def _audit(asked: _Asked, how: Reporting) -> int:
+def _audit(asked: Asked, how: Reporting) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
-    from webhook.audit.auditing import Asked, Audit
+    from webhook.audit import auditing
     from webhook.audit.snapshots import SnapshotError, Writing
     from webhook.audit.sources import Cluster
     from webhook.cli.progress import ProgressBar
@@ -295,7 +246,7 @@ def _audit(asked: _Asked, how: Reporting) -> int:
         )
         if asked.rbac and not asked.native:
             return _roles(run.policies, native=False)
-        sources = _sources(asked)
+        sources = sources_of(asked)
     except NotGiven as error:
         if error.policies:
             scope = {"objects": 0, "kinds": 0, "policies": 0}
@@ -307,10 +258,11 @@ def _audit(asked: _Asked, how: Reporting) -> int:
         with ExitStack() as written, ProgressBar(sys.stderr) as bar, tracebacks() as raised:
             for source in sources:
                 writing = written.enter_context(source) if isinstance(source, Writing) else None
-                policies = _judging(source, run.policies, asked, notes) if asked.native else run.policies
+                policies = judging(source, run.policies, asked, notes) if asked.native else run.policies
                 if asked.rbac:
                     return _roles(policies, native=True) if not source.problems else fail_with(source.problems)
-                audit = Audit(source, policies, Asked(run.user, run.access, custom, asked.shard, asked.explain))
+                how_judged = auditing.Asked(run.user, run.access, custom, asked.shard, asked.explain)
+                audit = auditing.Audit(source, policies, how_judged)
                 made, began = None, time.monotonic()
                 for judged in audit.verdicts():
                     if made is None:
@@ -359,7 +311,7 @@ def _audit(asked: _Asked, how: Reporting) -> int:
         report = scored(report, found.judged, gate)
     if asked.write_reports is not None:
         context = asked.contexts[0] if asked.contexts else ""
-        connection = _connection(asked, context)
+        connection = connection_to(asked, context)
         report = reported(report, asked.write_reports, connection, sources[0].name, asked.qps, asked.shard)
     if asked.metrics is not None:
         seconds = time.monotonic() - started
@@ -369,7 +321,7 @@ def _audit(asked: _Asked, how: Reporting) -> int:
     return finish(report, how, fails)
 
 
-def _logged(asked: _Asked, how: Reporting, fails: Callable[[Finding], bool]) -> int:
+def _logged(asked: Asked, how: Reporting, fails: Callable[[Finding], bool]) -> int:
     """The audit of the API server's logs. Raises NotGiven."""
     refused = {
         "FILE": bool(asked.snapshots),
@@ -389,7 +341,7 @@ def _logged(asked: _Asked, how: Reporting, fails: Callable[[Finding], bool]) -> 
     return finish(of_logs(asked.logs, refused, asked.version), how, fails)
 
 
-def _of_one_cluster(asked: _Asked) -> None:
+def _of_one_cluster(asked: Asked) -> None:
     """Whether scores and reports are of one cluster. Raises NotGiven if they are not."""
     if asked.write_reports is not None and asked.snapshots:
         raise NotGiven("--write-reports: a snapshot is no cluster to write to")
@@ -404,7 +356,7 @@ def _of_one_cluster(asked: _Asked) -> None:
                 raise NotGiven(f"{option}: is of one cluster; audit each by itself")
 
 
-def _of_a_whole(asked: _Asked, how: Reporting) -> None:
+def _of_a_whole(asked: Asked, how: Reporting) -> None:
     """Raises NotGiven if of a shard something is asked for that can be said only of a whole."""
     given = (
         ("FILE", bool(asked.snapshots)),
@@ -454,68 +406,8 @@ class _Found:
             self.folded += made.folded
 
 
-def _judging(source: Source, tree: PolicySet, asked: _Asked, notes: list[str]) -> PolicySet:
-    """The policies of the tree with those of the cluster. What is wrong with these are problems of the source."""
-    from webhook.audit.natives import beside, native
-    from webhook.schema import Kinds
-
-    served = source.served()
-    if served is None:
-        return tree
-    kinds = Kinds.builtin(tree.target).with_resources(each.resource for each in served)
-    found = native(source, kinds, tree.target, asked.assume_bound.value if asked.assume_bound is not None else "")
-    source.problems += found.problems
-    notes += found.notes
-    policies, twice = beside(tree, found.policies)
-    if twice:
-        names = ", ".join(twice)
-        notes.append(f"{source.name} has policies of the same names, for which those of --policies stand: {names}")
-    return policies
-
-
 def _roles(policies: PolicySet, *, native: bool) -> int:
     from webhook.audit import roles
     from webhook.cli.streams import put
 
     return 0 if put([roles.text(policies, native=native)]) else FAILED
-
-
-def _sources(asked: _Asked) -> list[Source]:
-    """Where the objects come from. Raises NotGiven."""
-    from webhook.audit.snapshots import Snapshot, SnapshotError, Writing
-
-    if asked.snapshots:
-        if asked.snapshot is not None or asked.contexts or asked.kubeconfig is not None:
-            raise NotGiven("a snapshot is judged without a cluster; leave --snapshot, --context and --kubeconfig out")
-        try:
-            return [Snapshot(each) for each in asked.snapshots]
-        except SnapshotError as error:
-            raise NotGiven(str(error)) from None
-    if asked.snapshot is not None and len(asked.contexts) > 1:
-        raise NotGiven("--snapshot: a snapshot is of one cluster; give one --context")
-    found: list[Source] = [_cluster(asked, each) for each in asked.contexts or ("",)]
-    return found if asked.snapshot is None else [Writing(found[0], asked.snapshot)]
-
-
-def _cluster(asked: _Asked, context: str) -> Source:
-    """The cluster of a context; of "" the one of the current context, or that of the Pod in which this runs.
-
-    Raises NotGiven.
-    """
-    from webhook.audit.reading import Reader
-    from webhook.audit.sources import Cluster
-
-    reader = Reader(_connection(asked, context), asked.qps)
-    return Cluster(reader, context or THE_CLUSTER, shard=asked.shard)
-
-
-def _connection(asked: _Asked, context: str) -> Connection:
-    """A connection of its own to that cluster. Raises NotGiven."""
-    from webhook.cluster.connection import ConfigurationError, Connection, configuration, in_cluster
-
-    named = asked.kubeconfig is not None or context or os.environ.get("KUBECONFIG")
-    try:
-        where = configuration("kubeconfig" if named or not in_cluster() else "in-cluster", asked.kubeconfig, context)
-    except ConfigurationError as error:
-        raise NotGiven(f"no cluster to audit: {error}") from None
-    return Connection(where, 1)
