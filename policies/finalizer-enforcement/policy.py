@@ -22,6 +22,9 @@ NAMESPACE_CONTROLLERS = frozenset({
     "system:serviceaccount:kube-system:namespace-controller", "system:kube-controller-manager",
 })  # fmt: skip
 
+# The labels that the API server puts into a Binding, those of the Node.
+OF_NODES = frozenset({"topology.kubernetes.io/region", "topology.kubernetes.io/zone"})
+
 _DOMAIN = re.compile(r"(?=.{1,253}/)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/[^/]+")
 _RESOURCE = re.compile(r"\*|(\*|[a-z0-9]([-a-z0-9]*[a-z0-9])?)(\.[a-z0-9]([-a-z0-9.]*[a-z0-9])?)?")
 
@@ -60,6 +63,11 @@ class LabelSelector(Settings, frozen=True):
     match_labels: dict[str, str] = {}
     match_expressions: tuple[Requirement, ...] = ()
 
+    def names(self) -> Iterator[str]:
+        """The labels that it looks at."""
+        yield from self.match_labels
+        yield from (requirement.key for requirement in self.match_expressions)
+
     def matches(self, obj: dict[str, Any]) -> bool:
         labels = (obj.get("metadata") or {}).get("labels") or {}
         return all(labels.get(key) == value for key, value in self.match_labels.items()) and all(
@@ -95,6 +103,8 @@ class Rule(Settings, frozen=True):
         if "*" in self.resources:
             return True
         group, _, resource = request.resource
+        if (group, resource) == ("", "bindings"):  # the older way to bind a Pod
+            resource = "pods"
         return any(
             text.partition(".") in ((resource, "." if group else "", group), ("*", ".", group))
             for text in self.resources
@@ -152,6 +162,8 @@ def finalizers_stay(request: Request, params: Params) -> Iterator[Violation]:
             continue
         if request.operation == "UPDATE":
             yield from _removed(request, rule)
+        elif request.kind.kind == "Binding":
+            yield from _relabelled(request, rule)
         elif not request.subresource:
             yield from _missing(request, rule)
 
@@ -164,6 +176,19 @@ def _missing(request: Request, rule: Rule) -> Iterator[Violation]:
             f"so that {_names(rule.controllers)} can clean up after it",
             path="metadata.finalizers",
         )
+
+
+def _relabelled(request: Request, rule: Rule) -> Iterator[Violation]:
+    """Violations for labels of a Binding by which the rule selects: they replace those of the Pod that it binds."""
+    labels = (request.object.get("metadata") or {}).get("labels") or {}
+    for key in rule.label_selector.names():
+        if key in labels and key not in OF_NODES:
+            yield Violation(
+                f"metadata.labels: {key} would replace the label of the Pod, by which it may be protected by "
+                f"{rule.finalizer}; bind the Pod without it",
+                path=("metadata", "labels", key),
+                reason="Forbidden",
+            )
 
 
 def _removed(request: Request, rule: Rule) -> Iterator[Violation]:

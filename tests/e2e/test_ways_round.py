@@ -310,6 +310,11 @@ def kept_service() -> Object:
     return value
 
 
+def kept_pod() -> Object:
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x", **KEPT}, "spec": TEMPLATE["spec"]}
+
+
+BINDING: Object = {"apiVersion": "v1", "kind": "Binding", "target": {"apiVersion": "v1", "kind": "Node", "name": "n"}}
 PARAM = "configmaps/finalizer-enforcement"
 NONE = {"metadata": {"finalizers": None}}
 FINALIZERS = [
@@ -350,6 +355,12 @@ FINALIZERS = [
         STAYS,
         ("MERGE", "configmaps/x", {"metadata": {"labels": None, "finalizers": None}}),
         (("POST", "configmaps", config_map("x", **KEPT)),),
+    ),
+    Way(
+        "a Binding that replaces the label",
+        "metadata.labels: gatewright.dev/keep-finalizer would replace the label of the Pod",
+        ("POST", "pods/x/binding", {**BINDING, "metadata": {"name": "x", "labels": {LABEL: "false"}}}),
+        (("POST", "pods", kept_pod()),),
     ),
     Way(
         "the label comes later",
