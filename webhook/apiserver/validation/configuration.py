@@ -172,10 +172,11 @@ def _scopes(spec: Object, path: Path) -> Refusals:
     """The scopes of a quota. Its scopeSelector is left to the API server."""
     scopes, here = spec.get("scopes") or [], (*path, "scopes")
     hard = [key for key in spec.get("hard") or {} if key in _QUOTAS or key.startswith(_HUGE_PAGES)]
-    for scope in scopes:
-        if scope not in _SCOPES and scope != "VolumeAttributesClass":
-            yield invalid(here, scopes, "unsupported scope")
-    if any(scope in _SCOPES and key not in _SCOPES[scope] for scope in scopes for key in hard):
+    known = [_SCOPES[scope] for scope in set(scopes) if scope in _SCOPES]
+    # Each is told once: the text shows all scopes.
+    if any(scope not in _SCOPES and scope != "VolumeAttributesClass" for scope in scopes):
+        yield invalid(here, scopes, "unsupported scope")
+    if any(key not in counted for counted in known for key in hard):
         yield invalid(here, scopes, "unsupported scope applied to resource")
     for pair in _OPPOSITES:
         if set(pair) <= set(scopes):

@@ -40,9 +40,8 @@ def of_container(context: Object, path: Path) -> Refusals:
     cannot = "cannot set `allowPrivilegeEscalation` to false and"
     if context.get("privileged"):
         yield invalid(path, _shown(context), f"{cannot} `privileged` to true")
-    for name in (context.get("capabilities") or {}).get("add") or []:
-        if name == "CAP_SYS_ADMIN":
-            yield invalid(path, _shown(context), f"{cannot} `capabilities.Add` CAP_SYS_ADMIN")
+    if "CAP_SYS_ADMIN" in ((context.get("capabilities") or {}).get("add") or []):
+        yield invalid(path, _shown(context), f"{cannot} `capabilities.Add` CAP_SYS_ADMIN")
 
 
 def _ids(context: Object, path: Path, names: tuple[str, ...]) -> Refusals:
