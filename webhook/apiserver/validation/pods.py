@@ -264,6 +264,9 @@ def _ports_of_host(container: Object, path: Path) -> Refusals:
 
 
 _SOURCES: Final = ("fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef", "fileKeyRef")
+_NO_SOURCE: Final = (
+    "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`"
+)
 
 
 def _environment(container: Object, path: Path) -> Refusals:
@@ -288,8 +291,8 @@ def _environment(container: Object, path: Path) -> Refusals:
                 yield from each((*there, name, "name"), text, dns_subdomain(text))
                 yield from named(reference.get("key"), (*there, name, "key"), config_key)
         if not given:
-            continue
-        if variable.get("value"):
+            yield invalid(there, "", _NO_SOURCE)
+        elif variable.get("value"):
             yield invalid((*here, "valueFrom"), "", "may not be specified when `value` is not empty")
         elif len(given) > 1:
             yield invalid((*here, "valueFrom"), "", "may not have more than one field specified at a time")
