@@ -14,8 +14,8 @@ import pytest
 from tests.recordings.making import REVIEWS
 from webhook.admission.redaction import LAST_APPLIED
 from webhook.recordings import redacting
-from webhook.recordings.credentials import CREDENTIALS, fill
 from webhook.recordings.fieldpaths import parse
+from webhook.recordings.recognising import CREDENTIALS, fill
 from webhook.recordings.redacting import Redacting, Redactor, TooMuch
 
 VALUE = "correct-horse-battery"

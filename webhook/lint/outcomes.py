@@ -172,16 +172,14 @@ class Outcomes:
                 return narrowed(node, Outcome(nulls=of.nulls, fails=of.fails))
             case "optional.none", ():
                 return constant(NOTHING)
-            case (("orValue" | "or"), (receiver, default)):
-                of, otherwise = self._outcome(receiver, local), self._outcome(default, local)
-                if of.constant is NOTHING:
-                    return otherwise
-                return either(narrowed(node, of), otherwise)
             case "hasValue", (receiver,):
                 of = self._outcome(receiver, local)
                 if of.constant is NOTHING:
                     return constant(False)
                 return Outcome(other=False, nulls=of.nulls, fails=of.fails)
+        if node.declared.shape is Shape.EITHER:
+            of, otherwise = (self._outcome(each, local) for each in node.args)
+            return otherwise if of.constant is NOTHING else either(narrowed(node, of), otherwise)
         parts = [self._outcome(each, local) for each in node.args]
         if node.function == "_[_]" and parts[0].constant is None:
             return self._null(node.args[0], node.offset, parts[0])

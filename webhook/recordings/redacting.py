@@ -7,7 +7,7 @@ computes in the same way, compares like with like. Replaced are, in the request,
 - `data` and `stringData` of Secrets, wherever they stand: of an object, an old object, a list, within other objects;
 - their annotation with the last applied configuration; in that of other objects, what would be replaced in them;
 - the token of a TokenReview and a TokenRequest, and every field that is named as a credential;
-- in all texts what looks like a credential (webhook.recordings.credentials);
+- in all texts what looks like a credential (webhook.recordings.recognising);
 - the configured fields;
 - each of these values, of eight characters or more, in every other text of all these objects but their own names.
 
@@ -24,14 +24,14 @@ from typing import Any, Final
 import orjson
 
 from webhook.admission.redaction import FIELDS, LAST_APPLIED, LIMIT, Redaction
-from webhook.recordings.credentials import (
+from webhook.recordings.fieldpaths import ANY, DEEP, FieldPath
+from webhook.recordings.recognising import (
     CREDENTIALS,
     fill,
     is_about_credential,
     may_hold_secrets,
     without_credentials,
 )
-from webhook.recordings.fieldpaths import ANY, DEEP, FieldPath
 
 MAX_NAMED: Final = 64
 """The most fields of a review that are named as redacted."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from webhook.recordings.credentials import fill, is_about_credential, may_hold_secrets, without_credentials
+from webhook.recordings.recognising import fill, is_about_credential, may_hold_secrets, without_credentials
 
 VALUE = "correct-horse-battery"
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl"
