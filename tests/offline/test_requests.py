@@ -182,6 +182,8 @@ spec:
 
 def test_what_nobody_applies_is_left_out() -> None:
     assert planned("apiVersion: gatewright.dev/v1\nkind: PolicyTest\nmetadata: {name: t}\n").requests == []
+    steps = planned("apiVersion: kuttl.dev/v1beta1\nkind: TestAssert\ntimeout: 30\n")  # without a name
+    assert (steps.requests, steps.problems, steps.notes) == ([], [], [])
 
 
 def test_an_object_without_a_name_is_a_problem_and_still_checked() -> None:

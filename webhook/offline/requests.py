@@ -42,7 +42,7 @@ _OPTIONS: Final[dict[str, dict[str, Any]]] = {
 _CONTROLLERS_OPTIONS: Final[dict[str, Any]] = {"kind": "CreateOptions"}
 
 # Groups of objects that client-side tools read; they are never applied to a cluster.
-_LOCAL_GROUPS: Final = frozenset({"gatewright.dev", "kustomize.config.k8s.io"})
+_LOCAL_GROUPS: Final = frozenset({"gatewright.dev", "kustomize.config.k8s.io", "kuttl.dev"})
 
 # Groups of objects that are never stored, such as SubjectAccessReview; they need no name.
 _NAMELESS_GROUPS: Final = frozenset({"authentication.k8s.io", "authorization.k8s.io"})
