@@ -15,16 +15,22 @@ _NICE: Final = 19
 
 def limit(memory: int, longest: int, seconds: int | None = None) -> None:
     """Let this process take little: the lowest priority, `memory` bytes beside what it has, and `longest` seconds in
-    all, which counts if the server ends first. Memory is what is written, not the libraries that are mapped.
+    all, which counts if the server ends first. memory: see bound_memory.
 
     seconds: of processor time. With it, the process writes no file either.
     """
     os.nice(_NICE)
     ended_first()
-    most = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize() + memory
-    limits = {resource.RLIMIT_DATA: most, resource.RLIMIT_CORE: 0}
+    bound_memory(memory)
+    limits = {resource.RLIMIT_CORE: 0}
     if seconds is not None:
         limits |= {resource.RLIMIT_CPU: seconds, resource.RLIMIT_FSIZE: 0}
     for what, bound in limits.items():
         resource.setrlimit(what, (bound, bound))
     signal.alarm(longest)
+
+
+def bound_memory(memory: int) -> None:
+    """Let this process have `memory` bytes beside what it has: what is written, not the libraries that are mapped."""
+    most = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize() + memory
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))

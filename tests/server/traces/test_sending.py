@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import socket
 import sys
+import threading
 import time
+import zlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +19,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from tests.server.collector import collecting, slow
-from tests.timing import patience
+from tests.timing import HANGING, patience
 from webhook.server import feeding
 from webhook.server.logs import Log
 from webhook.server.traces.sending import MAX_BYTES, ConfigurationError, Sending, check
@@ -151,6 +154,51 @@ def test_a_bad_collector_holds_up_nothing(how: str, log: Log, tmp_path: Path, mo
         assert line["level"] == "warning"
         assert line["message"]
         assert not collector.spans or how == "is slow"
+
+
+@pytest.mark.parametrize("head", [b"", b"Content-Encoding: gzip\r\n"])
+def test_an_answer_without_end_takes_no_more_memory_than_the_process_may(
+    head: bytes, log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = zlib.compressobj(9, wbits=31)
+    begin = packed.compress(b"") + packed.flush(zlib.Z_FULL_FLUSH) if head else b""
+    piece = packed.compress(b"\0" * (64 << 20)) + packed.flush(zlib.Z_FULL_FLUSH) if head else b"\0" * (1 << 20)
+    enough = 32 if head else 2048  # pieces: 2 GiB
+    pieces = list[int]()
+
+    def serve(listening: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                with connection, contextlib.suppress(OSError):
+                    connection.recv(1 << 20)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n" + begin)
+                    pieces.append(0)
+                    while pieces[-1] < enough:
+                        connection.sendall(piece)
+                        pieces[-1] += 1
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve, args=(listening,), daemon=True)
+        thread.start()
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{listening.getsockname()[1]}")
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "60")
+        monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
+
+        async def work() -> None:
+            sending = Sending(log)
+            sending.start()
+            sending.put(record())
+            await until(lambda: sending.failed + sending.done > 0, HANGING)
+            assert (sending.failed, sending.done) == (1, 0), pieces
+            await sending.close()
+
+        run(work)
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join(HANGING)
+    (line,) = [each for each in lines(log, tmp_path) if each["event"] == "traces not exported"]
+    assert line["message"].startswith("Failed to export spans batch")
+    assert pieces and (head or max(pieces) < enough)  # what is packed fits into the buffers of the connection
 
 
 def test_a_process_that_ends_is_started_again(log: Log, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

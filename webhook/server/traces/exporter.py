@@ -37,11 +37,15 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
+from webhook.server.limiting import bound_memory
 from webhook.server.traces.sampling import new_id
 from webhook.server.traces.spans import LookupSpan, PolicySpan, RequestNames, ReviewSpan
 
 PATIENCE: Final = 1.5
 """Seconds that this process goes on after the server has closed its end."""
+
+MEMORY: Final = 128 << 20
+"""Bytes that the process may take beside what it has at its start: a collector may answer without end."""
 
 LENGTH: Final = 4
 """Bytes of the length before a frame."""
@@ -290,4 +294,5 @@ def main(descriptor: int) -> None:
 
 
 if __name__ == "__main__":
+    bound_memory(MEMORY)
     main(int(sys.argv[1]))
