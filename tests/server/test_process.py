@@ -9,6 +9,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -125,3 +126,38 @@ def test_a_log_that_nobody_reads_any_more_does_not_stop_it(policies: Path) -> No
     finally:
         process.kill()
         process.wait()
+
+
+HELD_UP = """
+import asyncio, sys, time
+from webhook.server import process
+
+process._HUNG = 0.2  # seconds of processor time
+
+def hold_up(seconds):
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+
+async def main():
+    async with process._beside(process._end_if_hung()):
+        await asyncio.sleep(0)
+        if sys.argv[1] == "within":
+            hold_up(60)
+    hold_up(0.6)  # at the end of the process nobody watches any more
+
+asyncio.run(main())
+"""
+
+
+def test_the_kernel_ends_a_process_whose_event_loop_is_held_up() -> None:
+    """Nothing in Python could: a C call that never returns hears no signal. A container is started again then."""
+
+    def ended(where: str) -> subprocess.CompletedProcess[str]:
+        command = (sys.executable, "-c", HELD_UP, where)
+        return subprocess.run(command, capture_output=True, text=True, timeout=HANGING, check=False)
+
+    held_up = ended("within")
+    assert held_up.returncode == -signal.SIGPROF
+    assert "in hold_up" in held_up.stderr  # where it was
+    assert ended("after").returncode == 0
