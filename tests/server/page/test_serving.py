@@ -103,7 +103,7 @@ def shown(folder: Path) -> Iterator[Running]:
     write_audit(folder, AUDIT)
     running = launch("--policies", str(tree), "--page", "--playground", "--page-audit", str(folder / "audit.json"))
     send(running)
-    wait_for(lambda: asked(running, "/page/state").json["audit"]["version"], 60)
+    wait_for(lambda: state_of(running)["audit"]["version"], 60)
     yield running
     end(running)
 
@@ -134,6 +134,12 @@ def asked(server: Running, path: str, **headers: str) -> Answer:
         return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
     finally:
         connection.close()
+
+
+def state_of(server: Running) -> Any:
+    answer = asked(server, "/page/state")
+    assert answer.status == 200, answer.body
+    return answer.json
 
 
 def test_without_the_setting_there_is_no_page(server: Running) -> None:
@@ -169,7 +175,7 @@ def test_the_page_asks_nothing_of_anybody_else(shown: Running) -> None:
 
 
 def test_policies_exceptions_and_counts(shown: Running) -> None:
-    state = asked(shown, "/page/state").json
+    state = state_of(shown)
     by_name = {each["name"]: each for each in state["policies"]}
     (everywhere,) = by_name["no-host-path"]["bindings"]
     assert everywhere["counted"] == {"evaluations": 10, "deny": 9, "warn": 0, "audit": 0, "error": 0}
@@ -196,7 +202,7 @@ def test_findings_hold_nothing_of_a_secret(start: Callable[..., Running], polici
     assert (by_policy["quoting"]["resource"], by_policy["quoting"]["message"]) == ("secrets", "")
     assert by_policy["no-host-path"]["message"] == "hostPath is not allowed"
     assert "c2VjcmV0" not in json.dumps(found)
-    state = asked(server, "/page/state").json
+    state = state_of(server)
     assert state["verdicts"] == {"deny": 2}
 
 
@@ -255,7 +261,7 @@ def opened(browser: Browser, server: Running, part: str = "", **options: Any) ->
 
 
 def test_the_overview_counts_reviews_in_a_chart_and_as_a_table(browser: Browser, shown: Running) -> None:
-    wait_for(lambda: any(step[2] for step in asked(shown, "/page/state").json["course"]["fine"]["steps"]), 30)
+    wait_for(lambda: any(step[2] for step in state_of(shown)["course"]["fine"]["steps"]), 30)
     with opened(browser, shown) as tab:
         assert tab.locator("h1").inner_text() == "6 policies, 2 of them deny"
         chart = tab.get_by_role("img", name="Reviews in the last hour: 2 allowed, 9 denied, 0 failed")
@@ -369,7 +375,7 @@ def test_the_last_audit_is_shown_with_its_age_scores_and_trend(browser: Browser,
 
 
 def test_a_torn_audit_leaves_the_last_one_and_is_named(browser: Browser, shown: Running, folder: Path) -> None:
-    state = asked(shown, "/page/state").json["audit"]
+    state = state_of(shown)["audit"]
     with opened(browser, shown, "#audit") as tab:
         panel = tab.locator("#panel-audit")
         panel.get_by_role("region", name="Table of scores").wait_for()
@@ -381,7 +387,7 @@ def test_a_torn_audit_leaves_the_last_one_and_is_named(browser: Browser, shown: 
             trouble.wait_for(timeout=90_000)
             assert "What it held before is shown." in trouble.inner_text()
             assert panel.locator(".status [role=status]").inner_text() == "6 shown"
-            assert asked(shown, "/page/state").json["audit"]["version"] == state["version"]
+            assert state_of(shown)["audit"]["version"] == state["version"]
         finally:
             write_audit(folder, AUDIT)
         panel.get_by_text("The file of the audit cannot be used").wait_for(state="detached", timeout=90_000)
