@@ -34,7 +34,8 @@ def test_it_names_the_version_from_which_a_file_is_faultless(tmp_path: Path) -> 
     (library / "known-images" / "tests.yaml").write_text(TESTS)
     (library / "known-images" / "more.yaml").write_text(f"{TESTS}---\nkind: ConfigMap\n")
     found = json.loads(faults.table(library))
-    assert found == {plain: "1.26", optional: "1.28", digest(TESTS.encode()): "1.26"}
+    (python,) = (digest(file.read_bytes()) for file in library.glob("*/*.py"))
+    assert found == {plain: "1.26", optional: "1.28", digest(TESTS.encode()): "1.26", python: "1.26"}
     assert wrong not in found
 
 
@@ -48,3 +49,18 @@ def test_a_file_with_a_warning_is_not_faultless(tmp_path: Path) -> None:
     (warning,) = load_tree(read_tree(file)).warnings
     assert "nodeNam" in warning.message
     assert digest(file.read_bytes()) not in json.loads(faults.table(library))
+
+
+def test_of_files_in_python_it_has_those_in_which_nothing_is_refused(tmp_path: Path) -> None:
+    library = libraries.small(tmp_path)
+    policy = (
+        "from gatewright import validate\n\n@validate(resources=['v1/pods'])\ndef nothing(request):\n    return None\n"
+    )
+    for name, text in (("fine", policy), ("reads", f"import socket\n{policy}"), ("broken", f"{policy}(")):
+        (library / name).mkdir()
+        (library / name / "more.py").write_text(text)
+    assert json.loads(faults.table(library)).get(digest(policy.encode())) == "1.26"
+    assert (
+        not {digest(f"import socket\n{policy}".encode()), digest(f"{policy}(".encode())}
+        & json.loads(faults.table(library)).keys()
+    )

@@ -13,16 +13,20 @@ from webhook.policy.load import faultless
 from webhook.policy.load.loading import PolicyTreeError, load_tree
 from webhook.policy.load.testfiles import only_tests
 from webhook.policy.load.treefiles import VARIANTS, read_tree
+from webhook.policy.python.importing import declarations
 from webhook.versions import NEWEST, OLDEST, shown
 
 _ROOT = Path(__file__).parents[2]
 
 
 def table(library: Path) -> str:
-    """The text of the table: the digest of each file with a policy in CEL or with nothing but tests, and the first
+    """The text of the table: the digest of each file with policies or with nothing but tests, and the first
     version from which it has no faults. A file with a fault in the newest version is left out. Raises LibraryError."""
     entries = catalog.entries(library)
     found = {each.folder / catalog.CEL: _since(each.folder / catalog.CEL) for each in entries if each.language == "CEL"}
+    for file in sorted(library.glob("*/*.py")):
+        if not file.name.startswith(VARIANTS) and not declarations(str(file), file.read_bytes())[1]:
+            found[file] = OLDEST[1]
     for file in sorted(library.glob("*/*.yaml")):
         if not file.name.startswith(VARIANTS) and only_tests(file.read_bytes(), trusting=False):
             found[file] = OLDEST[1]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from webhook.policy.deferred import Deferred
 from webhook.policy.load import faultless
 from webhook.policy.load.loading import PolicyTreeError, load, load_tree
 from webhook.policy.load.treefiles import Tree, TreeFile, read_tree
+from webhook.policy.python import allowed, importing
 from webhook.versions import NEWEST, OLDEST, parse_version
 
 LIBRARY = Path(__file__).parents[3] / "policies"
@@ -128,3 +131,21 @@ def test_what_no_request_matches_is_not_compiled(compiled: list[str]) -> None:
     assert set(compiled) <= candidates
     policies.validators_for(request())
     assert "pod-security-baseline" in set(compiled) - candidates
+
+
+def test_a_file_in_python_that_is_known_is_not_searched_for_what_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    searched: list[ast.Module] = []
+
+    def noted(module: ast.Module, imports: Collection[str]) -> list[tuple[int, str]]:
+        searched.append(module)
+        return allowed.refused(module, imports)
+
+    monkeypatch.setattr(importing, "refused", noted)
+    path = LIBRARY / "protocol-whitelist" / "policy.py"
+    file = TreeFile(str(path), path.read_bytes())
+    known = [policy.name for policy in load_tree(tree(file)).policies]
+    assert searched == []
+    assert known == [policy.name for policy in load_tree(tree(file), trusting=False).policies]
+    assert len(searched) == 1
+    with pytest.raises(PolicyTreeError, match="socket"):
+        load_tree(tree(replace(file, content=file.content + b"import socket\n")))

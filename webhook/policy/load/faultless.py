@@ -1,9 +1,11 @@
-"""Files that are known to be without faults: those of the shipped library with policies in CEL, and with tests.
+"""Files that are known to be without faults: those of the shipped library with policies, and with tests.
 
 Most of the time of loading a tree goes into compiling what is found to be right, and of a library only the few policies
 with a binding are evaluated. So `faultless.json` has the SHA-256 of each file in which every expression compiles
 without a warning, and the first Kubernetes version from which that is so. A policy of a file with that content is
-compiled when it is first asked for. A file that was changed in any way is not known, and is compiled as every other.
+compiled when it is first asked for. Of a file with policies in Python it is known that nothing in it is refused
+(webhook.policy.python.allowed), so that it is parsed once and not twice. A file that was changed in any way is not
+known, and is compiled and searched as every other.
 
 `python -m webhook.library.faults` writes it anew (`make docs`); a test compares.
 """
