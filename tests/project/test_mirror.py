@@ -33,6 +33,7 @@ apiserver/admitted: cli/test_way_in
 apiserver/completion: offline/test_requests
 apiserver/encoding: apiserver/test_decoding
 apiserver/defaults/apps: apiserver/defaults/test_defaulting
+apiserver/validation/resources: apiserver/validation/test_against_kubernetes
 apiserver/gated: apiserver/test_strategies_against_kubernetes
 apiserver/plugins/accounts: apiserver/plugins/test_admitting
 apiserver/plugins/limits: apiserver/plugins/test_admitting

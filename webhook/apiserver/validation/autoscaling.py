@@ -8,7 +8,7 @@ from typing import Final
 from webhook.apiserver.fielderrors import FieldError, each, forbidden, invalid, not_supported, required
 from webhook.apiserver.validation.fields import Object, Refusals, at, listed
 from webhook.apiserver.validation.names import path_segment
-from webhook.apiserver.validation.pods import negative_quantity, quantity
+from webhook.apiserver.validation.resources import negative_quantity, quantity
 from webhook.paths import Path
 
 

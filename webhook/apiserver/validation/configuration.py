@@ -33,7 +33,7 @@ from webhook.apiserver.validation.fields import (
     one_of,
 )
 from webhook.apiserver.validation.names import config_key, dns_label, qualified_name
-from webhook.apiserver.validation.pods import STANDARD, negative_quantity, quantity, resources, whole_amount
+from webhook.apiserver.validation.resources import STANDARD, negative_quantity, quantity, resources, whole_amount
 from webhook.paths import Path
 
 MAX_SIZE: Final = 1024 * 1024

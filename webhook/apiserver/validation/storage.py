@@ -8,7 +8,7 @@ from webhook.apiserver.fielderrors import FieldError, Key, each, forbidden, inva
 from webhook.apiserver.validation import volumes
 from webhook.apiserver.validation.fields import Object, Refusals, at, label_selector, one_of, optionally_named
 from webhook.apiserver.validation.names import dns_subdomain, qualified_name
-from webhook.apiserver.validation.pods import negative_quantity, quantity
+from webhook.apiserver.validation.resources import negative_quantity, quantity
 from webhook.apiserver.validation.scheduling import node_selector
 from webhook.paths import Path
 
