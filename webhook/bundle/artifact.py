@@ -15,7 +15,7 @@ from msgspec import Struct, field
 
 from webhook.bundle.packing import MOST_PACKED, Files, UnpackError, packed, unpacked
 from webhook.bundle.reference import is_digest
-from webhook.documents.decoding import UNDECODABLE
+from webhook.documents.undecodable import UNDECODABLE
 from webhook.visible import visible
 
 ARTIFACT: Final = "application/vnd.gatewright.policies.v1"

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from webhook.documents import files
-from webhook.documents.decoding import UNDECODABLE
+from webhook.documents.undecodable import UNDECODABLE
 from webhook.visible import visible
 
 DOCKER_HUB: Final = "docker.io"

@@ -21,7 +21,7 @@ from webhook.bundle.artifact import MANIFEST, MOST_MANIFEST, NOTHING, Artifact, 
 from webhook.bundle.packing import MOST_PACKED
 from webhook.bundle.signatures import MOST, Signature
 from webhook.documents import files
-from webhook.documents.decoding import UNDECODABLE
+from webhook.documents.undecodable import UNDECODABLE
 
 _MARK: Final = b'{"imageLayoutVersion":"1.0.0"}'
 _MOST_SIGNATURE = 2 * MOST  # bytes of one that is kept, with base64

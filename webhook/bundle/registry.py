@@ -30,7 +30,7 @@ from webhook.bundle.artifact import (
 from webhook.bundle.credentials import CredentialsError
 from webhook.bundle.exchange import Answer, Deadline, ExchangeError, exchange
 from webhook.bundle.reference import Reference, is_loopback
-from webhook.documents.decoding import UNDECODABLE
+from webhook.documents.undecodable import UNDECODABLE
 from webhook.visible import visible
 
 TIMEOUT: Final = 60.0

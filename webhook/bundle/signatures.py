@@ -22,7 +22,7 @@ from msgspec import Struct, field
 
 from webhook.bundle.artifact import ArtifactError, Descriptor, checked, decoded
 from webhook.documents import files
-from webhook.documents.decoding import UNDECODABLE
+from webhook.documents.undecodable import UNDECODABLE
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey

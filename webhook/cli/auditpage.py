@@ -24,7 +24,7 @@ from webhook.cli.report import history, html
 from webhook.cli.report.model import LEVELS, Count, Finding, Past, Place, Rule, Suppression, merged
 from webhook.cli.report.plain import lines_of
 from webhook.cli.report.scores import Score, Scores, Threshold, Vetoed
-from webhook.documents.decoding import UNDECODABLE
+from webhook.documents.undecodable import UNDECODABLE
 from webhook.library.metadata import SEVERITIES
 from webhook.offline.requests import Identity
 from webhook.server.limiting import limit

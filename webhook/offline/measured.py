@@ -13,7 +13,7 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
-from webhook.documents.decoding import UNDECODABLE
+from webhook.documents.undecodable import UNDECODABLE
 from webhook.offline.measuring import Figures
 from webhook.visible import encodable
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from webhook.documents.decoding import UNDECODABLE
 from webhook.documents.files import reason
+from webhook.documents.undecodable import UNDECODABLE
 
 MAX_SIZE: Final = 512 << 20
 """Bytes of a report: some 400,000 findings."""

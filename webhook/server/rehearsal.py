@@ -19,8 +19,8 @@ from typing import Any
 import msgspec
 import orjson
 
-from webhook.documents.decoding import UNDECODABLE
 from webhook.documents.reader import Problem
+from webhook.documents.undecodable import UNDECODABLE
 from webhook.policy.load.loading import PolicyTreeError, load_tree
 from webhook.policy.load.treefiles import Tree
 from webhook.server.limiting import limit

@@ -14,8 +14,8 @@ from typing import Any, Final
 import msgspec
 
 from webhook.cli.report.model import Past, Report
-from webhook.documents.decoding import UNDECODABLE
 from webhook.documents.files import reason
+from webhook.documents.undecodable import UNDECODABLE
 from webhook.lazypatterns import lazily
 
 MOST: Final = 100

@@ -13,7 +13,7 @@ from webhook.convert import celtext
 from webhook.convert.kyverno import values, variables
 from webhook.convert.kyverno.expressions import Image, Images, Lists, Request, Scalar, Stream, Translator, Value
 from webhook.convert.model import Unfinished, Unsupported, listing, mapping
-from webhook.documents.decoding import UNDECODABLE
+from webhook.documents.undecodable import UNDECODABLE
 from webhook.paths import Path
 
 _ORDERS: Final = {

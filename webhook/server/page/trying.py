@@ -15,7 +15,7 @@ import msgspec
 import orjson
 from msgspec import Struct
 
-from webhook.documents.decoding import UNDECODABLE
+from webhook.documents.undecodable import UNDECODABLE
 from webhook.server.page.running import TooLong, answered
 
 PATIENCE: Final = 30.0

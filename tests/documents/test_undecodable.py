@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from webhook.documents.decoding import UNDECODABLE
+from webhook.documents.undecodable import UNDECODABLE
 
 ROOT = Path(__file__).parents[2]
 
