@@ -13,24 +13,28 @@ from pathlib import Path
 
 import pytest
 import yaml
+from prometheus_client import CollectorRegistry
 
 from tests.policy import trees
 from tests.server.authorities import Mount
 from tests.server.running import Running, end, launch, wait_for
 from tests.server.trees import CREATE_POD, policy, refused, reload, said, value, write
 from webhook.cluster.manifestsview import ManifestsView
-from webhook.policy.load.treefiles import read_tree
+from webhook.documents.reader import Problem
+from webhook.policy.load.treefiles import Stamp, Tree, read_tree
 from webhook.policy.policyset import PolicySet
 from webhook.schema import Kinds
+from webhook.server import reload as reloading
 from webhook.server import starting
 from webhook.server.app import plain
 from webhook.server.asgi import ASGI
 from webhook.server.exchange import Client, Head
-from webhook.server.installing import Installer
+from webhook.server.installing import Installer, NotInstalled
 from webhook.server.logs import Log
 from webhook.server.metrics import Metrics
-from webhook.server.reload import SETTLED, Outcome
+from webhook.server.reload import SETTLED, Outcome, Reload, ReloadMetrics
 from webhook.server.settings import Settings
+from webhook.server.sources import Sources
 from webhook.server.state import InForce, State
 from webhook.versions import NEWEST
 
@@ -331,3 +335,44 @@ def test_no_review_waits_for_the_code_of_a_policy(tmp_path: Path) -> None:
     for policies in (started, reloaded):
         prepared = {of.name: program.is_prepared for of, _, program in policies.expressions()}
         assert prepared == {"bound": True, "unbound": False}
+
+
+@pytest.mark.parametrize(("lasting", "times"), [(False, 3), (True, 1)])
+def test_only_what_may_pass_by_itself_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lasting: bool, times: int
+) -> None:
+    """The files are the same: a kind that could not be listed may be listed later, a tree that is wrong stays so."""
+    monkeypatch.setattr(reloading, "INTERVAL", 0.02)
+    monkeypatch.setattr(reloading, "SETTLED", 0.02)
+    monkeypatch.setattr(reloading, "_RETRY", 0.02)
+    tree = write(tmp_path / "tree", a_yaml=policy("one"))
+    state = State(InForce(PolicySet(), ManifestsView(())))
+    tried: list[str] = []
+
+    async def install(read: Tree) -> PolicySet:
+        tried.append(read.revision)
+        if lasting or len(tried) < 3:
+            raise NotInstalled((Problem("a.yaml", 1, None, "configmaps cannot be listed"),), lasting=lasting)
+        return PolicySet()
+
+    class Counted(Sources):
+        looks = 0
+
+        def stamp(self) -> Stamp:
+            self.looks += 1
+            return super().stamp()
+
+    async def watched() -> None:
+        sources, metrics = Counted([str(tree)]), ReloadMetrics(CollectorRegistry())
+        watching = asyncio.create_task(Reload(sources, NEWEST, 60, install, state, metrics, Log(-1)).watch())
+        while not tried or (state.refused is not None and not lasting):
+            await asyncio.sleep(0.02)
+        since = sources.looks
+        while sources.looks < since + 10:
+            await asyncio.sleep(0.02)
+        watching.cancel()
+
+    asyncio.run(watched())
+    assert len(tried) == times
+    assert len(set(tried)) == 1
+    assert (state.refused is not None) is lasting
