@@ -147,6 +147,31 @@ def test_what_a_run_fails_on(made: Made, expression: str, fail_on: str, code: in
     impact(made, "--since", "HEAD", "--fail-on", fail_on, code=code)
 
 
+def test_what_a_baseline_has_is_not_what_a_run_fails_on(made: Made) -> None:
+    (made.folder / "policies/short.yaml").write_text(policy(expression="object.metadata.name.size() < 6"))
+    known = ("--since", "HEAD", "--baseline", "known.json")
+    report = impact(made, *known, "--write-baseline", "--fail-on", "any")
+    assert (report["findings"], report["impact"]["newlyDenied"]) == ([], 1)
+    (made.folder / "deploy/b.yaml").write_text("# moved\n" + (made.folder / "deploy/b.yaml").read_text())
+    for fail_on in ("newly-denied", "any"):
+        report = impact(made, *known, "--fail-on", fail_on)
+        assert [each["object"]["name"] for each in report["known"]] == ["abcdef"]
+    (made.folder / "policies/warns.yaml").write_text(policy("warns", expression="false", action="Warn"))
+    report = impact(made, *known, "--fail-on", "newly-denied")  # the object is newly denied by what is known
+    assert {each["change"] for each in report["findings"]} == {"newly warned"}
+    (made.folder / "policies/warns.yaml").unlink()
+    done = gatewright("impact", "deploy", *known, "-o", "text", "-o", "markdown=out.md", cwd=made.folder)
+    assert "1 object newly denied, 1 finding known (4 objects" in done.stdout and "abcdef" not in done.stdout
+    assert "1 finding known, and not shown." in (made.folder / "out.md").read_text()
+    (made.folder / "policies/short.yaml").write_text(policy(expression="object.metadata.name.size() < 4"))
+    for fail_on, code in (("newly-denied", 1), ("newly-allowed", 0), ("never", 0)):
+        report = impact(made, *known, "--fail-on", fail_on, code=code)
+        assert [each["object"]["name"] for each in report["findings"]] == ["abcd"]
+    (made.folder / "policies/short.yaml").write_text(policy(expression="object.metadata.name.size() < 99"))
+    report = impact(made, *known, "--fail-on", "newly-allowed", code=1)
+    assert changes(report) == {("newly allowed", "short", "abcdefghij", "bank")}
+
+
 def test_what_another_policy_denies_is_not_newly_denied(made: Made) -> None:
     """Of a policy that is split in two, no object is newly denied, though another policy says it."""
     (made.folder / "policies/short.yaml").write_text(policy("brief"))

@@ -33,6 +33,16 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_every_rule_leads_to_its_page(tree: Path) -> None:
+    gatewright("lint", "-o", "sarif=out.sarif", "-o", "json=out.json", cwd=tree)
+    (run,) = json.loads((tree / "out.sarif").read_text())["runs"]
+    rules = {each["id"]: each["helpUri"] for each in run["tool"]["driver"]["rules"]}
+    pages = (Path(__file__).parents[2] / "docs" / "lint").glob("GW*.md")
+    assert rules == {page.stem: f"https://gatewright.dev/docs/lint/{page.stem}" for page in pages}
+    report = json.loads((tree / "out.json").read_text())
+    assert {each["id"]: each["url"] for each in report["rules"]} == rules
+
+
 def test_each_alarm_shows_its_line_with_a_caret(tree: Path) -> None:
     run = gatewright("lint", cwd=tree)
     assert run.returncode == 1

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -87,7 +88,7 @@ def test_strong_tests(root: Path) -> None:
         "after": ["  failurePolicy: Fail"],
     }
     assert done.returncode == 1
-    counts = {"total": 7, "killed": 6, "survived": 1, "explained": 0, "untested": 0, "refused": 0}
+    counts = {"total": 7, "killed": 6, "survived": 1, "known": 0, "explained": 0, "untested": 0, "refused": 0}
     assert report["summary"]["mutants"] == {**counts, "failing": []}
     write(root, *STRONG, mutants=f'mutants: [{{ids: ["{survivors[0]["id"]}"], reason: it cannot fail}}]\n')
     done = mutate(root, "-v")
@@ -97,6 +98,36 @@ def test_strong_tests(root: Path) -> None:
     assert "policies/policy.yaml:10: killed by two\n" in done.stdout
     (all_of_them,) = json.loads(mutate(root, "-v", "-o", "json").stdout)["mutants"]
     assert {each["by"] for each in all_of_them["outcomes"]} == {"one", "two", None}
+
+
+def test_survivors_that_a_baseline_has_fail_nothing(root: Path) -> None:
+    write(root, *STRONG)
+    known = ("--baseline", "known.json")
+    assert mutate(root, *known, "--write-baseline").returncode == 0
+    done = mutate(root, *known)
+    assert (done.returncode, done.stdout) == (
+        0,
+        "pass small: 7 mutants: 6 killed, 0 survived, 1 known\n7 mutants: 6 killed, 0 survived, 1 known, 0 explained\n",
+    )
+    (root / "policies" / "policy.yaml").write_text("\n" + POLICY.replace("NAME", "small"))  # lines may move
+    write(root, STRONG[1])
+    done = mutate(root, *known, "-o", "text", "-o", "json=out.json", "-o", "junit=out.xml")
+    assert done.returncode == 1
+    first = done.stdout.splitlines()
+    assert first[0] == "FAIL small: 7 mutants: 4 killed, 2 survived, 1 known"
+    assert [line.split()[2] for line in first if line.startswith("  survived")] == ["(bound)"] * 2
+    report = json.loads((root / "out.json").read_text())
+    assert Counter(each["status"] for each in report["mutants"][0]["outcomes"]) == {"survived": 2, "known": 1}
+    assert (report["summary"]["mutants"]["known"], len(report["known"]), len(report["findings"])) == (1, 1, 2)
+    assert 'skipped="1"' in (root / "out.xml").read_text()
+    (root / "policies" / "small-tests.yaml").unlink()
+    untested = ("--baseline", "untested.json")
+    assert mutate(root, *untested, "--allow-no-tests", "--write-baseline").returncode == 0
+    done = mutate(root, *untested, "--allow-no-tests")
+    assert (done.returncode, done.stdout.splitlines()[0]) == (
+        0,
+        "known small: it has no tests, so 7 mutants would survive",
+    )
 
 
 def test_what_is_explained_for_nothing_is_noted(root: Path) -> None:

@@ -150,6 +150,37 @@ def test_json(root: Path) -> None:
     }
 
 
+def test_failures_that_a_baseline_has_fail_nothing(root: Path) -> None:
+    write(root, TESTS.replace("NAME", "latest"))
+    known = ("--baseline", "known.json")
+    assert gatewright(*known, "--write-baseline", cwd=root).returncode == 0
+    write(root, "# moved\n" + TESTS.replace("NAME", "latest"))
+    done = gatewright(*known, "-o", "text", "-o", "junit=out.xml", "-o", "json=out.json", cwd=root)
+    assert (done.returncode, done.stdout) == (
+        0,
+        "pass no-latest: 1 of 2 cases, 1 known to fail\n2 cases: 1 passed, 0 failed, 1 known\n",
+    )
+    assert 'tests="2" failures="0" errors="0" skipped="1"' in (root / "out.xml").read_text()
+    report = json.loads((root / "out.json").read_text())
+    assert [each.get("known") for each in report["cases"]] == [None, True]
+    assert (report["summary"]["failed"], report["summary"]["known"], report["findings"]) == (0, 1, [])
+    write(root, TESTS.replace("NAME", "latest").replace("expect: deny", "expect: warn"))
+    done = gatewright(*known, cwd=root)
+    assert done.returncode == 1
+    assert done.stdout.startswith("FAIL no-latest: 1 of 2 cases failed, 1 known to fail\n")
+    assert "tests.yaml:6: latest is denied" in done.stdout and "others pass" not in done.stdout
+
+
+def test_policies_without_tests_that_a_baseline_has_fail_nothing(root: Path) -> None:
+    known = ("--require-tests", "--baseline", "known.json")
+    assert gatewright(*known, "--write-baseline", cwd=root).returncode == 0
+    assert gatewright(*known, cwd=root).returncode == 0
+    (root / "policies" / "more.yaml").write_text(TREE.replace("no-latest", "more"))
+    done = gatewright(*known, cwd=root)
+    assert (done.returncode, "FAIL more: it has no tests" in done.stdout) == (1, True)
+    assert "FAIL no-latest" not in done.stdout
+
+
 NONE = (
     "error: policies: no tests: there is no object of kind PolicyTest with a case (--allow-no-tests lets this pass)\n"
 )

@@ -74,6 +74,10 @@ def _expected(old: Verdict, new: Verdict) -> Any:
 
 
 def _found(difference: Difference) -> Any:
+    if difference.was_denied != difference.is_denied:  # what turns an object is among its changes, by which a run fails
+        turns = ("newly denied", "error came") if difference.is_denied else ("newly allowed", "error went")
+        assert any(each.what in turns for each in difference.differing)
+    assert difference.differing or difference.repatched
     texts: dict[Any, Any] = {}
     for each in difference.differing:
         action = "Warn" if "warned" in each.what else "Audit" if "audited" in each.what else "Deny"

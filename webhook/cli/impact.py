@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from enum import StrEnum
 from itertools import count
 from pathlib import Path
@@ -45,7 +45,16 @@ from webhook.cli.options import (
     trees,
     workloads_of,
 )
-from webhook.cli.reporting import Concise, Outputs, OwnerLabel, Reporting, finish, reporting
+from webhook.cli.reporting import (
+    BaselineFile,
+    Concise,
+    Outputs,
+    OwnerLabel,
+    Reporting,
+    WriteBaseline,
+    finish,
+    reporting,
+)
 from webhook.versions import NEWEST_TEXT, Version, parse_version
 
 if TYPE_CHECKING:
@@ -56,6 +65,7 @@ if TYPE_CHECKING:
     from webhook.documents.ignoring import Ignoring
     from webhook.impact.corpus import Corpus
     from webhook.impact.deciding import Counted
+    from webhook.impact.differences import Difference
     from webhook.impact.sameness import Comparison
     from webhook.impact.trees import Side, Trees
     from webhook.offline.requests import Options
@@ -143,6 +153,8 @@ def impact(
     settings: SettingsFile = None,
     output: Outputs = None,
     concise: Concise = False,
+    baseline: BaselineFile = "",
+    write_baseline: WriteBaseline = False,
     exclude: Exclude = None,
     strict: Strict = False,
     version: KubernetesVersion = NEWEST_TEXT,
@@ -192,7 +204,8 @@ def impact(
             verbose=verbose,
             color=color,
         )
-        code = _impact(asked, reporting(output, concise=concise, color=color))
+        how = reporting(output, concise=concise, color=color, baseline=baseline, write_baseline=write_baseline)
+        code = _impact(asked, how)
     except NotGiven as error:
         code = refuse(error, color)
     except BrokenPipeError:  # of stderr: whoever read it has seen enough
@@ -273,6 +286,7 @@ def _impact(asked: _Asked, how: Reporting) -> int:
     comparison, counted, tally = compared(old, new), Counted(), Tally()
     options = Options(asked.namespace, user, asked.operation.value, False, custom, target)
     found: list[Finding] = []
+    failing: set[Hashable] = set()
     problems: list[Problem] = []
     notes: list[str] = []
     warnings: list[Problem] = []
@@ -291,7 +305,9 @@ def _impact(asked: _Asked, how: Reporting) -> int:
                         owning, placed=corpus.placed, numbered=corpus.numbered, differs=mutating.__contains__
                     )
                 tally.add(difference)
-                found += made.findings(difference)
+                of_object = list(made.findings(difference))
+                failing.update(_identified(each) for each in of_object if _fails(each, difference, asked.fail_on))
+                found += of_object
                 bar.step("judging", counted.objects)
             problems += corpus.problems
             notes += corpus.notes
@@ -313,12 +329,25 @@ def _impact(asked: _Asked, how: Reporting) -> int:
         verbose=asked.verbose,
         impact=summary,
     )
-    failed = summary.fails(asked.fail_on.value)  # of all objects, and not of one finding
-    return finish(report, how, lambda _: failed)
+    return finish(report, how, lambda each: _identified(each) in failing)
 
 
 def _never(_finding: Finding) -> bool:
     return False
+
+
+def _fails(finding: Finding, difference: Difference, on: FailOn) -> bool:
+    """Whether a finding on an object is what a run is to fail on: of an object, not of a policy."""
+    if on is FailOn.NEWLY_DENIED:
+        return difference.is_denied and not difference.was_denied and finding.change in ("newly denied", "error came")
+    if on is FailOn.NEWLY_ALLOWED:
+        return difference.was_denied and not difference.is_denied and finding.change in ("newly allowed", "error went")
+    return on is FailOn.ANY
+
+
+def _identified(finding: Finding) -> Hashable:
+    """What tells a finding from those on other objects and of other changes, before and after it has a fingerprint."""
+    return finding.object, finding.place, finding.operation, finding.change
 
 
 def _same(old: Side, new: Side, since: str) -> str:

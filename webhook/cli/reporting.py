@@ -198,4 +198,5 @@ def _compared(report: Report, how: Reporting, *, aborted: bool) -> tuple[Report,
     notes = list(report.notes)
     if gone > 0:
         notes.append(f"{counted(gone, 'finding')} of {known.name} not found in this run; --write-baseline drops them")
-    return replace(report, findings=new, suppressed=[*report.suppressed, *old], notes=notes), recorded
+    report = replace(report, findings=new, suppressed=[*report.suppressed, *old], notes=notes)
+    return baselines.marked(report, old), recorded

@@ -27,11 +27,12 @@ from webhook.cli.options import (
     loaded,
     trees,
 )
-from webhook.cli.reporting import Concise, Outputs, finish, reporting
+from webhook.cli.reporting import BaselineFile, Concise, Outputs, WriteBaseline, finish, reporting
 from webhook.versions import NEWEST_TEXT, parse_version
 
 if TYPE_CHECKING:
     from webhook.cli.report.model import Case, Finding
+    from webhook.cli.reporting import Reporting
     from webhook.offline.cases.runs import Result
     from webhook.policy.policyset import PolicySet
 
@@ -73,6 +74,8 @@ def test(
     ] = "",
     output: Outputs = None,
     concise: Concise = False,
+    baseline: BaselineFile = "",
+    write_baseline: WriteBaseline = False,
     version: KubernetesVersion = NEWEST_TEXT,
     policy_imports: PolicyImports = "",
     watch: Watch = False,
@@ -102,7 +105,11 @@ def test(
     except NotGiven as error:
         raise typer.Exit(fail(str(error), color)) from None
     wanted = Wanted(tuple(paths or ()), tuple(run or ()), require_tests, allow_no_tests, mutate, count, covered)
-    raise typer.Exit(_test(trees(policies), wanted, output, concise, color, verbose, version, policy_imports))
+    try:
+        how = reporting(output, concise=concise, color=color, baseline=baseline, write_baseline=write_baseline)
+    except NotGiven as error:
+        raise typer.Exit(fail(str(error), color)) from None
+    raise typer.Exit(_test(trees(policies), wanted, how, verbose, version, policy_imports))
 
 
 # Whoever looks for tests of Gatewright itself by their name is to pass this one over.
@@ -124,9 +131,7 @@ class Wanted(Struct, frozen=True):
 def _test(
     named: tuple[str, ...],
     wanted: Wanted,
-    output: list[str] | None,
-    concise: bool,
-    color: Color,
+    how: Reporting,
     verbose: bool,
     version: str,
     policy_imports: str,
@@ -144,6 +149,7 @@ def _test(
     from webhook.policy.load.loading import PolicyTreeError
     from webhook.policy.python.raised import tracebacks
 
+    color = how.color
     if wanted.mutate and wanted.coverage.wanted:
         return fail("--mutate and --coverage are two runs: give one of them", color)
     try:
@@ -155,7 +161,6 @@ def _test(
             f"--policies: {bundles[0]}: tests and the files that they name are in folders, not in bundles", color
         )
     try:
-        how = reporting(output, concise=concise, color=color)
         wanted.coverage.check_places(how)
         policies, tree = loaded(named, target, policy_imports)
         planned, problems = policytest.plan(named, policies)

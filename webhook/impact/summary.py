@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from webhook.impact.differences import Difference
     from webhook.impact.sameness import Comparison, Key
     from webhook.impact.trees import Side
-
-FailOn = Literal["newly-denied", "newly-allowed", "any", "never"]
 
 _KINDS: Final = {"ValidatingAdmissionPolicy": "validating", "MutatingAdmissionPolicy": "mutating"}
 
@@ -48,14 +46,6 @@ class Summary(Struct, frozen=True):
     newly_allowed: int
     apart: bool = False
     still_denied: int = 0
-
-    def fails(self, on: FailOn) -> bool:
-        """Whether what was found is what a run is to fail on."""
-        if on == "any":
-            return bool(self.differing)
-        if on == "never":
-            return False
-        return bool(self.newly_denied if on == "newly-denied" else self.newly_allowed)
 
 
 class Tally(Struct):

@@ -56,13 +56,13 @@ class Mutant(Struct, frozen=True):
     show: Callable[[], Shown]
 
 
-Status = Literal["killed", "survived", "explained", "untested"]
+Status = Literal["killed", "survived", "known", "explained", "untested"]
 
 
 class Outcome(Struct, frozen=True):
     """What became of a mutant. `by`: the case that noticed it; "" if none did. `reason`: why it is left alone.
 
-    `untested` is a mutant of a policy without tests.
+    `known` is one that survives, as a baseline says; `untested` a mutant of a policy without tests.
     """
 
     mutant: Mutant

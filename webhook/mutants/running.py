@@ -31,7 +31,7 @@ class Mutated(Struct, frozen=True):
 
     `refused`: mutants that do not compile or that the loader refuses, which are not counted. `failing`: its tests fail
     without any change, so that no mutant was run. `stale`: the ids of explained mutants that do not survive, or that
-    are none.
+    are none. `known`: a baseline has that its tests fail, or that it has none.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Mutated(Struct, frozen=True):
     refused: int = 0
     failing: bool = False
     stale: tuple[str, ...] = ()
+    known: bool = False
 
     def of(self, status: str) -> list[Outcome]:
         """The mutants of a status."""
@@ -46,8 +47,8 @@ class Mutated(Struct, frozen=True):
 
     @property
     def passed(self) -> bool:
-        """Whether its tests pass, and every mutant is noticed or explained."""
-        return not self.failing and not self.of("survived") and not self.of("untested")
+        """Whether its tests pass, and every mutant is noticed or explained; what a baseline has counts for nothing."""
+        return not self.of("survived") and (self.known or not (self.failing or self.of("untested")))
 
 
 def run(

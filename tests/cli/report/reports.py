@@ -151,10 +151,20 @@ _CASES: Final = [
         notes=(HOSTILE,),
     ),
 ]  # fmt: skip
+_KNOWN: Final = Case(
+    policy="pinned-images",
+    name=f"known {HOSTILE}",
+    place=Place("policies/tests.yaml", 20),
+    expect="deny",
+    verdict="allow",
+    failures=(HOSTILE,),
+    known=True,
+)
 TEST: Final = report(
     "test",
-    cases=_CASES,
+    cases=[*_CASES, _KNOWN],
     findings=[failed(each) for each in _CASES if not each.passed],
+    suppressed=[replace(failed(_KNOWN), suppression=Suppression("baseline", "known.json"))],
     rules=RULES,
     untested=["quiet"],
 )
@@ -193,7 +203,7 @@ _MUTANTS: Final = [
         "a case" if status == "killed" else "",
         HOSTILE if status == "explained" else "",
     )
-    for number, status in enumerate(get_args(Status)[:3])
+    for number, status in enumerate(get_args(Status)[:4])
 ]  # fmt: skip
 _REPORTED: Final = testmutants.reported(
     Report(command="test"),

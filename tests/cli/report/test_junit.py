@@ -56,8 +56,9 @@ def test_a_rule_is_a_suite() -> None:
 
 def test_cases_of_tests_are_cases_once() -> None:
     (suite,) = tree("test")
-    assert [suite.get(each) for each in ("name", "tests", "failures")] == ["pinned-images", "2", "1"]
-    passed, failed = suite
+    assert [suite.get(each) for each in ("name", "tests", "failures", "skipped")] == ["pinned-images", "3", "1", "1"]
+    passed, failed, known = suite
+    assert known.find("failure") is None and "policies/tests.yaml:20" in known.find("system-out").text
     assert (passed.get("name"), len(passed)) == ("a digest", 0)
     assert failed.find("failure").get("message") == "expected deny, got no-match"
     assert "policies/tests.yaml:12" in failed.find("failure").text

@@ -109,8 +109,8 @@ def test_the_last_line() -> None:
     assert last(report("check", hidden=3, hidden_denied=2)) == "3 not shown"
     assert last(report("check", hidden=3, hidden_failing=1)) == "nothing denied, 3 not shown, 1 of which fails the run"
     assert last(report("lint", hidden=3, hidden_failing=3)) == "3 not shown, which fail the run"
-    assert last(REPORTS["test"]).startswith("2 cases: 1 passed, 1 failed")
-    assert last(REPORTS["mutants"]).startswith("3 mutants: 1 killed, 1 survived, 1 explained; 1 more do")
+    assert last(REPORTS["test"]).startswith("3 cases: 1 passed, 1 failed, 1 known")
+    assert last(REPORTS["mutants"]).startswith("4 mutants: 1 killed, 1 survived, 1 known, 1 explained; 1 more do")
 
 
 def test_problems_and_notes_stand_aside() -> None:

@@ -7,17 +7,20 @@ its fingerprint; what stands beside it is for people.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from msgspec import Struct
 from msgspec.structs import replace
 
-from webhook.cli.report.model import Finding, Suppression
+from webhook.cli.report.model import MUTANT, Finding, Report, Suppression
 from webhook.cli.report.plain import about
 from webhook.visible import encodable, visible
+
+if TYPE_CHECKING:
+    from webhook.mutants.running import Mutated
 
 VERSION: Final = 1
 
@@ -72,6 +75,30 @@ def read(file: str) -> Baseline:
             raise BaselineError(f"{file}: findings[{index}].fingerprint: expected text")
         prints.append(fingerprint)
     return Baseline(file, frozenset(prints))
+
+
+def marked(report: Report, known: Iterable[Finding]) -> Report:
+    """The report with the cases and mutants marked that known findings are about."""
+    of_cases, of_mutants = set[tuple[str, str, str]](), set[tuple[str, str]]()
+    for each in known:
+        if each.kind == MUTANT:
+            of_mutants.add((each.rule, each.anchor))
+        else:
+            of_cases.add((each.rule, str(each.place), each.anchor))
+    cases = [
+        replace(each, known=not each.passed and (each.policy, str(each.place), each.name) in of_cases)
+        for each in report.cases
+    ]
+    mutated = None if report.mutated is None else [_marked(each, of_mutants) for each in report.mutated]
+    return replace(report, cases=cases, mutated=mutated)
+
+
+def _marked(mutated: Mutated, known: Collection[tuple[str, str]]) -> Mutated:
+    outcomes = [
+        replace(each, status="known") if each.status == "survived" and (mutated.name, each.mutant.id) in known else each
+        for each in mutated.outcomes
+    ]
+    return replace(mutated, outcomes=tuple(outcomes), known=(mutated.name, "") in known)
 
 
 def written(findings: Iterable[Finding]) -> Iterator[str]:

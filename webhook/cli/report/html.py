@@ -113,7 +113,8 @@ def _rows(report: Report) -> Iterator[dict[str, Any]]:
         if each.kind != "test":
             yield row(each, list(levels))
     for _, each in merged(report.suppressed):
-        yield row(each, [each.level])
+        if each.kind != "test":
+            yield row(each, [each.level])
     for case in report.cases:
         yield _case(case)
 
@@ -176,6 +177,7 @@ def _case(case: Case) -> dict[str, Any]:
         "object": visible(case.name),
         "message": lines_of("\n".join(lines)),
         "asides": [visible(line) for line in case.notes],
+        "suppressed": "known" if case.known else "",
     }
     return {key: value for key, value in made.items() if value}
 

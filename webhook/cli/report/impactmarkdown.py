@@ -48,7 +48,8 @@ def blocks(report: Report, found: Summary) -> Iterator[str]:
     """The lines of the report, each with what cannot stand without it."""
     yield f"### Policy impact: {_headline(found)}\n\n"
     judged = f"{counted(found.objects, 'object')} judged under {code(found.old)} and {code(found.new)}"
-    yield f"{judged}; {policies_differ(found)}.\n\n"
+    known = f" {counted(len(report.suppressed), 'finding')} known, and not shown." if report.suppressed else ""
+    yield f"{judged}; {policies_differ(found)}.{known}\n\n"
     if report.problems:
         yield f"> **{counted(len(report.problems), 'error')}**, so that this is not the whole impact:\n"
         yield from (f"> - {code(str(each))}\n" for each in report.problems[:MAX_EXAMPLES])

@@ -108,6 +108,8 @@ def summary(report: Report, found: Summary, style: Style) -> str:
     parts += as_before(found)
     if not parts:
         parts.append(style(PASSED, "no verdict differs"))
+    if report.suppressed:
+        parts.append(style(LEVEL["audit"], f"{counted(len(report.suppressed), 'finding')} known"))
     if report.problems:
         parts.append(style(ERROR, counted(len(report.problems), "error")))
     between = f"from {visible(found.old)} to {visible(found.new)}"

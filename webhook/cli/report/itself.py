@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+SITE: Final = "https://gatewright.dev/"
+"""Where the documentation is published, by the paths that it has in the repository."""
+
 
 def version() -> str:
     """The version that is installed."""

@@ -103,8 +103,8 @@ def _summary(report: Report) -> dict[str, Any]:
 
         counts["mutants"] = mutantsjson.summary(report.mutated)
     elif report.command == "test":
-        failed = sum(not case.passed for case in report.cases)
-        counts |= {"cases": len(report.cases), "passed": len(report.cases) - failed, "failed": failed}
+        passed, failed = sum(case.passed for case in report.cases), sum(case.fails for case in report.cases)
+        counts |= {"cases": len(report.cases), "passed": passed, "failed": failed}
         counts["untested"] = list(report.untested)
     counts |= {level: report.count(level) for level in (OF_VERDICTS if of_verdicts else LEVELS[3:])}
     for name, kind in (("excepted", "exception"), ("known", "baseline"), ("silenced", "comment")):
@@ -261,6 +261,7 @@ def _case(case: Case) -> dict[str, Any]:
         ],
         "refused": list(case.refused),
         "notes": list(case.notes),
+        **({"known": True} if case.known else {}),
     }
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from webhook.cli.report.itself import SITE
 from webhook.cli.report.model import Edit, Finding, Fix, Place, Rule, Suppression
 from webhook.excerpts import Excerpt
 from webhook.lint.alarms import Alarm
@@ -48,6 +49,7 @@ def rules() -> Mapping[str, Rule]:
             _KIND,
             each.title,
             f"{each.title}\n\nRule `{each.name}`, with examples: `{page_of(each.id)}` of Gatewright's documentation.",
+            f"{SITE}{page_of(each.id).removesuffix('.md')}",
             name=each.name,
         )
         for each in RULES.values()

@@ -224,7 +224,7 @@ class Case(Struct, frozen=True, kw_only=True):
 
     `expect` and `verdict`: as a PolicyTest writes them. `failures`: why it failed; empty if it passed. `texts`: what
     the API server would say. `unmatched`: why the policy was not evaluated; empty if it was. `refused`: why the API
-    server refuses the object whatever the policy says. `notes`: more lines.
+    server refuses the object whatever the policy says. `notes`: more lines. `known`: it failed, as a baseline says.
     """
 
     policy: str
@@ -239,10 +239,16 @@ class Case(Struct, frozen=True, kw_only=True):
     unmatched: tuple[Unmatched, ...] = ()
     refused: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    known: bool = False
 
     @property
     def passed(self) -> bool:
         return not self.failures
+
+    @property
+    def fails(self) -> bool:
+        """Whether it fails the run."""
+        return bool(self.failures) and not self.known
 
 
 class Diff(Struct, frozen=True):

@@ -1,12 +1,15 @@
 """What became of mutants, in the report of `test --mutate` as JSON. Its fields are an interface: add, never rename.
 
-{"mutants": [{"policy", "total", "killed", "survived", "explained", "untested", "refused" (by loading, not counted),
+{"mutants": [{"policy", "total", "killed", "survived", "known" (by a baseline, survivors that count for nothing),
+               "explained", "untested", "refused" (by loading, not counted),
                "failing": whether its tests fail without any change,
                "outcomes": [MUTANT] (those that were not killed; with --verbose all),
                "stale": [id] (explained, but killed or none of its mutants)}],
- "summary": {"mutants": {"total", "killed", "survived", "explained", "untested", "refused", "failing": [policy]}}}
+ "summary": {"mutants": {"total", "killed", "survived", "known", "explained", "untested", "refused",
+                         "failing": [policy]}}}
 
-MUTANT: {"id", "change", "file", "line", "column", "from", "to", "status": killed, survived, explained or untested,
+MUTANT: {"id", "change", "file", "line", "column", "from", "to",
+         "status": killed, survived, known, explained or untested,
          "by": the case that noticed it, or null, "reason": why it is left alone, or null,
          "before": [line of the file], "after": [line]}
 """
@@ -19,7 +22,7 @@ from typing import Any, Final
 from webhook.mutants.mutant import Outcome
 from webhook.mutants.running import Mutated
 
-_STATUSES: Final = ("killed", "survived", "explained", "untested")
+_STATUSES: Final = ("killed", "survived", "known", "explained", "untested")
 
 
 def policies(found: Sequence[Mutated], verbose: bool) -> list[dict[str, Any]]:

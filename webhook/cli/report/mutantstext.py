@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def lines(mutated: Mutated, style: Style, verbose: bool) -> Iterator[str]:
     """The lines about one policy."""
-    mark = style(GREEN, "pass") if mutated.passed else style(ERROR, "FAIL")
+    mark = style(DIM, "known") if mutated.known else style(GREEN, "pass") if mutated.passed else style(ERROR, "FAIL")
     name = f"{mark} {style(BOLD, visible(mutated.name))}"
     if mutated.failing:
         yield f"{name}: its tests fail as it is; nothing was changed"
@@ -24,15 +24,13 @@ def lines(mutated: Mutated, style: Style, verbose: bool) -> Iterator[str]:
     if untested := mutated.of("untested"):
         yield f"{name}: it has no tests, so {_mutants(len(untested))} would survive"
         return
-    explained = f", {len(mutated.of('explained'))} explained" if mutated.of("explained") else ""
+    others = [f", {len(of)} {status}" for status in ("known", "explained") if (of := mutated.of(status))]
     survived = len(mutated.of("survived"))
-    yield (
-        f"{name}: {_mutants(len(mutated.outcomes))}: {len(mutated.of('killed'))} killed, {survived} survived{explained}"
-    )
-    for outcome in mutated.of("survived"):
-        yield from _shown(outcome, style)
-    for outcome in mutated.of("explained") if verbose else ():
-        yield from _shown(outcome, style)
+    counts = f"{len(mutated.of('killed'))} killed, {survived} survived{''.join(others)}"
+    yield f"{name}: {_mutants(len(mutated.outcomes))}: {counts}"
+    for status in ("survived", "known", "explained") if verbose else ("survived",):
+        for outcome in mutated.of(status):
+            yield from _shown(outcome, style)
     for outcome in mutated.of("killed") if verbose else ():
         shown = outcome.mutant.show()
         yield style(DIM, f"  {_head(outcome)}{visible(shown.file)}:{shown.line}: killed by {visible(outcome.by)}")
@@ -51,18 +49,22 @@ def _shown(outcome: Outcome, style: Style) -> Iterator[str]:
 
 
 def _head(outcome: Outcome) -> str:
-    words = {"killed": "killed", "explained": "explained"}.get(outcome.status, "survived")
+    words = outcome.status if outcome.status in ("killed", "known", "explained") else "survived"
     return f"{words} {outcome.mutant.id} ({outcome.mutant.change}) "
 
 
 def total(mutated: Sequence[Mutated]) -> str:
     """The line that sums it up."""
-    statuses = ("killed", "survived", "explained", "untested")
-    killed, survived, explained, untested = (sum(len(each.of(status)) for each in mutated) for status in statuses)
+    statuses = ("killed", "survived", "known", "explained", "untested")
+    killed, survived, known, explained, untested = (
+        sum(len(each.of(status)) for each in mutated) for status in statuses
+    )
     refused = sum(each.refused for each in mutated)
     more = f"; {refused} more do not load" if refused else ""
-    all_of_them = _mutants(killed + survived + explained + untested)
-    return f"{all_of_them}: {killed} killed, {survived + untested} survived, {explained} explained{more}"
+    all_of_them = _mutants(killed + survived + known + explained + untested)
+    by_baseline = f"{known} known, " if known else ""
+    counts = f"{killed} killed, {survived + untested} survived, {by_baseline}{explained} explained"
+    return f"{all_of_them}: {counts}{more}"
 
 
 def _mutants(number: int) -> str:

@@ -63,7 +63,7 @@ def _lines(report: Report, look: Look) -> Iterator[str]:
         if not required and report.mutated is None:
             yield from (f"{style(DIM, 'note:')} {visible(name)} has no tests" for name in report.untested)
         yield from _cases(report.cases, style, report.verbose)
-        if report.advice and not look.concise:
+        if report.advice and not look.concise and any(case.fails for case in report.cases):
             yield f"{style(DIM, 'note:')} {visible(report.advice)}"
     if report.mutated is not None:
         from webhook.cli.report import mutantstext  # where it is asked for
@@ -110,7 +110,7 @@ def _kind(finding: Finding) -> str:
 
 
 def _others(suppressed: Iterable[Finding]) -> Iterator[Finding]:
-    return (each for each in suppressed if _kind(each) != "exception" and each.kind != MUTANT)
+    return (each for each in suppressed if _kind(each) != "exception" and each.kind not in (*OF_CASES, MUTANT))
 
 
 # -------------------------------------------------------------------------------------------------------- findings
@@ -248,23 +248,24 @@ def _cases(cases: Sequence[Case], style: Style, verbose: bool) -> Iterator[str]:
     for policy, group in groupby(sorted(cases, key=lambda case: case.policy), key=lambda case: case.policy):
         found = list(group)
         passed = sum(case.passed for case in found)
+        fails, known = sum(case.fails for case in found), sum(case.known for case in found)
         of_all = counted(len(found), "case")
         said = f"{ok} {style(BOLD, visible(policy))}: {passed} of {of_all}"
-        if passed < len(found):
-            said = f"{failed} {style(BOLD, visible(policy))}: {len(found) - passed} of {of_all} failed"
-        yield said
+        if fails:
+            said = f"{failed} {style(BOLD, visible(policy))}: {fails} of {of_all} failed"
+        yield f"{said}, {known} known to fail" if known else said
         if outside := [case for case in found if case.refused]:
             yield f"  {style(DIM, 'note:')} {_refused(outside, verbose)}"
         for case in found:
             if case.excepted and not case.excepted_by:
                 yield f"  {style(DIM, 'note:')} {_named(case)}: {_lets_pass(case)}"
-            if not case.passed or verbose:
+            if case.fails or verbose:
                 yield from (f"  {line}" for line in case_lines(case, style))
 
 
 def case_lines(case: Case, style: Style) -> Iterator[str]:
     """The lines about one case: whether it passed, and why not."""
-    mark = style(GREEN, "pass") if case.passed else style(ERROR, "FAIL")
+    mark = style(GREEN, "pass") if case.passed else style(DIM, "known") if case.known else style(ERROR, "FAIL")
     yield f"{mark} {_named(case)}"
     if not case.passed:
         yield from (f"     {visible(failure)}" for failure in case.failures)
@@ -343,11 +344,11 @@ def summary(report: Report, style: Style) -> str:
 
         return impacttext.summary(report, report.impact, style)
     if report.command == "test":
-        failed = sum(not case.passed for case in report.cases)
-        text = f"{counted(len(report.cases), 'case')}: {len(report.cases) - failed} passed, {failed} failed"
+        passed, failed = sum(case.passed for case in report.cases), sum(case.fails for case in report.cases)
+        text = f"{counted(len(report.cases), 'case')}: {passed} passed, {failed} failed"
         others = [each for each in report.findings if each.kind not in OF_CASES]
         more = [part for level in LEVELS if (part := _part(level, sum(each.level == level for each in others), style))]
-        return ", ".join([text, *more])
+        return ", ".join([text, *more, *_suppressed(report)])
     parts = [part for level in LEVELS if (part := _part(level, report.count(level), style))]
     parts += [style(LEVEL["audit"], part) for part in _suppressed(report)]
     if wrong and report.command == "lint":  # whose findings are errors, too
