@@ -58,6 +58,24 @@ def test_it_shows_what_the_page_of_html_shows(tmp_path: Path) -> None:
     assert "\x1b" not in text and "\u202e" not in text and "<img src=x" in text
 
 
+WHY = ("why: spec.validations[0].expression", "  false  c.image != 'bad' </script>\x1b[31m")
+
+
+def test_what_led_to_a_finding_is_shown_within_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [finding(why=WHY, message=f"message {number}") for number in range(5)]
+    audit = report("audit", findings=found, at=AUDIT.at)
+    page = json.loads(written(audit, "html").partition('id="report">')[2].partition("</script>")[0])
+    shown = kept(audit, tmp_path)["findings"]
+    assert [each["why"] for each in shown] == [each["why"] for each in page["findings"]]
+    assert shown[0]["why"][1].endswith("</script>\\x1b[31m")
+    with monkeypatch.context() as less:
+        less.setattr(auditpage, "MOST_EXPLAINED", 2 * len(json.dumps(shown[0]["why"])))
+        assert ["why" in each for each in kept(audit, tmp_path)["findings"]] == [True, True, False, False, False]
+    long = report("audit", findings=[finding(why=("x" * 9999,) * 999)], at=AUDIT.at)
+    (only,) = kept(long, tmp_path)["findings"]
+    assert len(only["why"]) == 100 and {len(line) for line in only["why"]} == {501}
+
+
 def test_the_gravest_findings_are_shown_and_texts_are_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auditpage, "MOST_FOUND", 10)
     long = "x" * 5000

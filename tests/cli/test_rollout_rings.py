@@ -139,6 +139,36 @@ def test_ring_by_ring_to_deny(here: Path) -> None:
     assert found["tiny"]["why"] == "denies"
 
 
+def test_rings_of_sets_of_labels(here: Path) -> None:
+    """Where namespaces have no label for it, a ring names some of them, and the last one all the others."""
+    first, second = "env in (dev,staging)", "kubernetes.io/metadata.name notin (x1),env!=dev"
+    rings = ("--ring", first, "--ring", second)
+    found = rollout(here, "--patch", "steps.patch", rings=rings)
+    second = "env!=dev,kubernetes.io/metadata.name!=x1"
+    assert {ring: (each["state"], each["why"]) for ring, each in found.items()} == {
+        first: ("ready", "nobody was hit in 3 days in 3 namespaces"),
+        second: ("later", f"{first} comes first"),
+        "the rest": ("later", f"{first} comes first"),
+    }
+    scratch.git(here, "apply", "steps.patch")
+    _, binding = yaml.safe_load_all((here / "policies" / "binding.yaml").read_text())
+    assert binding["metadata"]["name"] == found[first]["adds"] == "tiny-dev-staging"
+    wanted = [{"key": "env", "operator": "In", "values": ["dev", "staging"]}]
+    assert binding["spec"]["matchResources"]["namespaceSelector"] == {"matchExpressions": wanted}
+    (here / "all.yaml").write_text(
+        yaml.safe_dump_all([*NAMESPACES, *(config("too-long", of) for of in ("d1", "s1", "p1", "x1"))])
+    )
+    done = gatewright("check", "all.yaml", "--policies", "policies", "-o", "json", cwd=here)
+    assert {each["object"]["namespace"] for each in json.loads(done.stdout)["findings"] if each["level"] == "warn"} == {
+        *("d1", "s1")
+    }
+    commit(here, now() - timedelta(days=20))
+    audited(here, *NAMESPACES, config("web", "d1"))
+    found = rollout(here, "--patch", "next.patch", rings=rings)
+    assert states(found) == {first: "ready", second: "ready", "the rest": "later"}
+    assert found[second]["adds"] == "tiny-not-dev-not-x1"
+
+
 def test_a_ring_that_took_the_step_of_late_holds_the_next_one_up(here: Path) -> None:
     (here / "policies" / "dev.yaml").write_text(OF_DEV.removeprefix("---\n"))
     commit(here, now() - timedelta(days=1, hours=1))
@@ -227,7 +257,7 @@ def test_the_settings_of_the_repository_name_the_rings(here: Path) -> None:
     (here / ".gatewright.toml").write_text('rings = ["env=dev", "env=prod"]\n')
     assert list(rollout(here, rings=())) == ["env=dev", "env=prod", "the rest"]
     assert list(rollout(here)) == ["env=dev", "env=staging", "env=prod", "the rest"]
-    (here / ".gatewright.toml").write_text('rings = ["dev"]\n')
+    (here / ".gatewright.toml").write_text('rings = ["env dev"]\n')
     done = gatewright("rollout", *EVIDENCE, cwd=here)
     assert done.returncode == 2
     assert ".gatewright.toml:1: rings: expected labels of namespaces, such as env=prod" in done.stderr
@@ -236,7 +266,7 @@ def test_the_settings_of_the_repository_name_the_rings(here: Path) -> None:
 @pytest.mark.parametrize(
     ("rings", "said"),
     [
-        (["dev"], "expected labels of namespaces, such as env=prod or env=prod,tier=canary, got 'dev'"),
+        (["env in dev"], "such as env=prod, env=prod,tier=canary or env in (dev,test), got 'env in dev'"),
         (["env=a b"], "got 'env=a b'"),
         (["env=dev,env=prod"], "'env=dev,env=prod' names env twice"),
         (["env=dev", "env=dev"], "'env=dev' is given twice"),

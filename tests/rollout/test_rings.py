@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from tests.audit.clusters import policy
 from webhook.policy.load.loading import load
 from webhook.policy.policyset import Binding, Policy
+from webhook.policy.selectors import Requirement
 from webhook.rollout.rings import (
     covers,
     is_wider,
@@ -50,14 +52,73 @@ def selecting(labels: dict[str, str] | None = None, *expressions: Any, **more: A
 
 def test_the_labels_of_a_ring() -> None:
     assert parse(" tier=canary , env=prod").text == "env=prod,tier=canary"
-    assert parse("example.com/env=").labels == (("example.com/env", ""),)
+    assert parse("example.com/env=").requirements == (Requirement("example.com/env", "In", frozenset([""])),)
     assert [each.suffix for each in (DEV, CANARY, parse("example.com/env="), parse("a=B_c..d"))] == [
         *("dev", "prod-canary", "env", "b-c-d"),
     ]
     assert CANARY.has({"env": "prod", "tier": "canary", "team": "a"})
     assert not CANARY.has({"env": "prod"})
+    assert parse("env==prod") == parse("env = prod") == parse("env in (prod)")
     with pytest.raises(ValueError, match="at most 100 rings"):
         parse_all(f"env={number}" for number in range(101))
+
+
+@pytest.mark.parametrize(
+    ("text", "written", "suffix", "inside", "outside"),
+    [
+        ("env in (test, dev)", "env in (dev,test)", "dev-test", [{"env": "dev"}], [{}, {"env": "prod"}]),
+        ("env notin (a,b)", "env notin (a,b)", "not-a-b", [{}, {"env": "c"}], [{"env": "b"}]),
+        ("env!=prod", "env!=prod", "not-prod", [{}, {"env": "dev"}], [{"env": "prod"}]),
+        ("example.com/canary", "example.com/canary", "canary", [{"example.com/canary": ""}], [{"canary": ""}]),
+        ("! canary", "!canary", "not-canary", [{}], [{"canary": "x"}]),
+        ("tier,env in (a,b)", "env in (a,b),tier", "a-b-tier", [{"env": "b", "tier": "1"}], [{"env": "b"}]),
+    ],
+)
+def test_sets_of_labels(text: str, written: str, suffix: str, inside: Any, outside: Any) -> None:
+    ring = parse(text)
+    assert (ring.text, ring.suffix, parse(ring.text)) == (written, suffix, ring)
+    assert (list(map(ring.has, inside)), list(map(ring.has, outside))) == ([True] * len(inside), [False] * len(outside))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "env in dev", "env in (dev", "env in (dev) x", "env is (dev)", "in (dev)", "env in (a b)"),
+        *("!env=dev", "env=a,", "(dev)", "env=(dev)", "env>1", "!", "=a", "env in ((a))"),
+    ],
+)
+def test_what_is_no_selector_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="expected labels of namespaces, such as env=prod"):
+        parse(text)
+
+
+def test_rings_and_bindings_against_all_labels(tmp_path: Path) -> None:
+    """Which ring is part of which, which bindings reach one, and which are inside: by every set of labels of two keys,
+    each absent or with one of four values, the last of which stands for those that nothing names."""
+    keys, values = ("a", "b"), (None, "1", "2", "3", "other")
+    labels = [
+        {key: value for key, value in zip(keys, each, strict=True) if value is not None}
+        for each in itertools.product(values, repeat=2)
+    ]
+    of_key = ["K=1", "K=2", "K!=1", "K", "!K", "K in (1,2)", "K in (2,3)", "K notin (1,2)", "K notin (1,2,3)"]
+    texts = [each.replace("K", key) for key in keys for each in of_key]
+    texts += [f"{one.replace('K', 'a')},{two.replace('K', 'b')}" for one in of_key[:6] for two in of_key[3:]]
+    rings = {ring: frozenset(n for n, each in enumerate(labels) if ring.has(each)) for ring in map(parse, texts)}
+    selectors = {
+        f"n{number}": selecting({}, *((each.key, each.operator, sorted(each.values)) for each in ring.requirements))
+        for number, ring in enumerate(rings)
+    }
+    for each in selectors.values():
+        for expression in each["matchResources"]["namespaceSelector"]["matchExpressions"]:
+            if not expression["values"]:
+                del expression["values"]
+    _, bindings = loaded(tmp_path, **selectors)
+    for (one, of_one), (two, of_two) in itertools.product(rings.items(), repeat=2):
+        binding = bindings[f"n{list(rings).index(one)}"]
+        assert one.is_part_of(two) == (of_one < of_two), (one.text, two.text)
+        assert reaches(binding, two) == bool(of_one & of_two), (one.text, two.text)
+        assert (of_binding(binding, [two]) is not None) == (of_one <= of_two), (one.text, two.text)
+        assert covers(bindings[f"n{list(rings).index(two)}"], binding, None, one) == (of_one <= of_two)
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,9 @@ MOST_FOUND: Final = 10_000
 MOST_BYTES: Final = 8 << 20
 """Bytes of the findings that are shown."""
 
+MOST_EXPLAINED: Final = 4 << 20
+"""Bytes of the explanations beside them; findings after that are shown without theirs."""
+
 MOST_SCORES: Final = 1000
 """Namespaces with scores, the worst."""
 
@@ -86,6 +89,7 @@ class _Found(Struct, rename="camel"):
     message: str = ""
     path: str | None = None
     asides: list[str] = []
+    why: list[str] = []
     exception: str = ""
     until: str = ""
     because: str = ""
@@ -170,13 +174,15 @@ def _shown(saved: _Saved) -> tuple[dict[str, Any], dict[str, Any]]:
         )
     rules = {each.id: each for each in saved.rules}
     rows, used = list[dict[str, Any]](), set[str]()
-    size = 0
+    size = explained = 0
     for row in _rows(saved, rules):
+        if why := row.pop("why", None):
+            explained += len(_dumped(why))
         size += len(_dumped(row))
         if size > MOST_BYTES:
             break
         used.add(row["rule"])
-        rows.append(row)
+        rows.append({**row, "why": why} if why and explained <= MOST_EXPLAINED else row)
     scores, left_out = _scores(saved.scores)
     found = len(saved.findings) + len(saved.excepted) + len(saved.known)
     brief = {
@@ -250,6 +256,7 @@ def _finding(found: _Found, suppression: Suppression | None = None) -> Finding:
         binding=_name(found.binding),
         suppression=suppression,
         asides=tuple(map(_text, found.asides[:5])),
+        why=tuple(map(_text, found.why[:_MOST_SAID])),
     )
 
 

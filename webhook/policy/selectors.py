@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -17,7 +17,7 @@ class Requirement(Struct, frozen=True):
     operator: SelectorOperator
     values: frozenset[str] = frozenset()
 
-    def matches(self, labels: dict[str, Any]) -> bool:
+    def matches(self, labels: Mapping[str, Any]) -> bool:
         if self.operator == "In":
             value = labels.get(self.key)
             return isinstance(value, str) and value in self.values

@@ -10,6 +10,8 @@ from webhook.rollout.rings import Ring
 
 Labels = Mapping[str, Any]
 
+_NAME: Final = "kubernetes.io/metadata.name"  # which the API server sets on each Namespace
+
 MOST: Final = 100_000
 """Namespaces that are kept of each source."""
 
@@ -39,7 +41,8 @@ class Namespaces:
             if each.get("kind") != "Namespace" or each.get("apiVersion") != "v1" or not isinstance(metadata, dict):
                 continue
             labels = metadata.get("labels")
-            self._written[str(metadata.get("name"))] = [labels if isinstance(labels, dict) else {}]
+            name = str(metadata.get("name"))
+            self._written[name] = [{**(labels if isinstance(labels, dict) else {}), _NAME: name}]
 
     def of(self, name: str) -> list[Labels] | None:
         """The labels of a namespace, in each cluster that has it; None if they are not known."""

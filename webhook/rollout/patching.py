@@ -13,6 +13,7 @@ import yaml
 from webhook.documents import reader, yamlwriting
 from webhook.documents.files import reason
 from webhook.policy.policyset import NEEDS_CLUSTER
+from webhook.policy.selectors import Requirement
 from webhook.rollout.rings import CLUSTER_SCOPED
 from webhook.rollout.steps import Addition, Edit, Step
 
@@ -126,7 +127,13 @@ def _of_ring(value: dict[str, Any], step: Step, adds: Addition) -> dict[str, Any
     metadata["annotations"] = {**annotations, NEEDS_CLUSTER: "true"}
     resources = dict(_bare(value["spec"].get("matchResources")))
     selector = dict(_bare(resources.get("namespaceSelector")))
-    selector["matchLabels"] = {**_bare(selector.get("matchLabels")), **dict(adds.labels)}
+    exact = {each.key: value for each in adds.requirements for value in each.values if _is_label(each)}
+    expressions = [_expression(each) for each in adds.requirements if not _is_label(each)]
+    if exact:
+        selector["matchLabels"] = {**_bare(selector.get("matchLabels")), **exact}
+    if expressions:
+        there = selector.get("matchExpressions")
+        selector["matchExpressions"] = [*(there if isinstance(there, list) else ()), *expressions]
     resources["namespaceSelector"] = selector
     if adds.excludes:
         excluded = resources.get("excludeResourceRules")
@@ -134,6 +141,15 @@ def _of_ring(value: dict[str, Any], step: Step, adds: Addition) -> dict[str, Any
     spec = {**value["spec"], _FIELD: step.proposed, "matchResources": resources}
     made = {key: each for key, each in value.items() if key in ("apiVersion", "kind")}
     return {**made, "metadata": metadata, "spec": spec}
+
+
+def _is_label(each: Requirement) -> bool:
+    return each.operator == "In" and len(each.values) == 1
+
+
+def _expression(each: Requirement) -> dict[str, Any]:
+    made: dict[str, Any] = {"key": each.key, "operator": each.operator}
+    return {**made, "values": sorted(each.values)} if each.values else made
 
 
 def _objects(text: str) -> Iterator[yaml.MappingNode]:

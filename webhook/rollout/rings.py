@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from webhook.lazypatterns import lazily
 from webhook.policy.matching import Match, Rule
 from webhook.policy.policyset import Action, Binding
-from webhook.policy.selectors import Requirement, Selector
+from webhook.policy.selectors import Requirement, SelectorOperator
 from webhook.policy.written.names import is_label_value, is_qualified_name
 from webhook.schema import Kinds
 
@@ -37,39 +37,92 @@ _MOST: Final = 100
 
 
 class Ring(Struct, frozen=True):
-    """The namespaces that have all of these labels. `text`: as they are given, `env=prod,tier=canary`."""
+    """The namespaces whose labels meet all of these requirements. `text`: as kubectl writes a selector,
+    `env=prod,tier=canary` or `env in (dev,test)`."""
 
     text: str
-    labels: tuple[tuple[str, str], ...]
+    requirements: tuple[Requirement, ...]
 
     def has(self, labels: Mapping[str, Any]) -> bool:
         """Whether a namespace with these labels is in the ring."""
-        return all(labels.get(key) == value for key, value in self.labels)
+        return all(each.matches(labels) for each in self.requirements)
 
-    @property
-    def requirements(self) -> tuple[Requirement, ...]:
-        """The requirements of a namespaceSelector that selects the ring."""
-        return Selector.compile(dict(self.labels)).requirements
+    def is_part_of(self, other: Ring) -> bool:
+        """Whether its namespaces are among those of another ring, and not the other way round as well."""
+        inside = all(_implied(self.requirements, each) for each in other.requirements)
+        return inside and not all(_implied(other.requirements, each) for each in self.requirements)
 
     @property
     def suffix(self) -> str:
         """The end of the names of its bindings: the values of its labels, else their keys."""
-        words = "-".join(value or key.rpartition("/")[2] for key, value in self.labels)
+        words = "-".join(map(_worded, self.requirements))
         return _OTHERS.sub("-", words.lower())[:_LONGEST_SUFFIX].strip("-")
 
 
 def parse(text: str) -> Ring:
-    """The ring of `KEY=VALUE`, or of several with commas. Raises ValueError, which says what was expected."""
-    labels: dict[str, str] = {}
-    for each in text.split(","):
-        key, equals, value = (part.strip() for part in each.partition("="))
-        if not equals or not is_qualified_name(key) or not is_label_value(value):
-            raise ValueError(f"expected labels of namespaces, such as env=prod or env=prod,tier=canary, got {text!r}")
-        if key in labels:
-            raise ValueError(f"{text!r} names {key} twice")
-        labels[key] = value
-    pairs = tuple(sorted(labels.items()))
-    return Ring(",".join(f"{key}={value}" for key, value in pairs), pairs)
+    """The ring of a label selector in kubectl's form: `env=prod`, `env in (dev,test)`, `env notin (prod)`, `env!=prod`,
+    `env`, `!env`, several with commas. Raises ValueError, which says what was expected."""
+    found: dict[str, Requirement] = {}
+    for part in _parts(text):
+        made = _requirement(part)
+        if made is None:
+            raise ValueError(
+                "expected labels of namespaces, such as env=prod, env=prod,tier=canary or env in (dev,test), "
+                f"got {text!r}"
+            )
+        if made.key in found:
+            raise ValueError(f"{text!r} names {made.key} twice")
+        found[made.key] = made
+    requirements = tuple(found[key] for key in sorted(found))
+    return Ring(",".join(map(_written, requirements)), requirements)
+
+
+def _parts(text: str) -> list[str]:
+    """The requirements of a selector; the commas between parentheses are those of values."""
+    parts, inside = [""], False
+    for each in text:
+        inside = (inside or each == "(") and each != ")"
+        if each == "," and not inside:
+            parts.append("")
+        else:
+            parts[-1] += each
+    return [each.strip() for each in parts]
+
+
+def _requirement(part: str) -> Requirement | None:
+    """The requirement of a part of a selector; None if it is none."""
+    head, parenthesis, rest = part.partition("(")
+    key, operator, values = part.removeprefix("!").strip(), "Exists", list[str]()
+    if parenthesis:
+        key, _, word = head.strip().partition(" ")
+        if word.strip() not in ("in", "notin") or not rest.endswith(")"):
+            return None
+        operator = "In" if word.strip() == "in" else "NotIn"
+        values = [each.strip() for each in rest[:-1].split(",")]
+    elif part.startswith("!"):
+        operator = "DoesNotExist"
+    elif "=" in part:
+        key, _, value = part.partition("=")
+        operator = "NotIn" if key.endswith("!") else "In"
+        key, values = key.removesuffix("!").strip(), [value.removeprefix("=").strip()]
+    if not is_qualified_name(key) or not all(map(is_label_value, values)):
+        return None
+    return Requirement(key, operator, frozenset(values))  # type: ignore[arg-type]
+
+
+def _written(each: Requirement) -> str:
+    if each.operator in ("Exists", "DoesNotExist"):
+        return each.key if each.operator == "Exists" else f"!{each.key}"
+    values = sorted(each.values)
+    if len(values) == 1:
+        return f"{each.key}{'=' if each.operator == 'In' else '!='}{values[0]}"
+    return f"{each.key} {each.operator.lower()} ({','.join(values)})"
+
+
+def _worded(each: Requirement) -> str:
+    name = each.key.rpartition("/")[2]
+    words = "-".join(value or name for value in sorted(each.values)) or name
+    return words if each.operator in ("In", "Exists") else f"not-{words}"
 
 
 def parse_all(texts: Iterable[str]) -> tuple[Ring, ...]:
@@ -89,17 +142,17 @@ def level(actions: Sequence[Action]) -> int:
 
 
 def of_binding(binding: Binding, rings: Iterable[Ring]) -> Ring | None:
-    """The ring that all namespaces of a binding are in: of several the one with most labels; None if there is none."""
-    wanted = set(_match(binding).namespace_selector.requirements)
-    inside = [ring for ring in rings if wanted.issuperset(ring.requirements)]
-    return max(inside, key=lambda ring: len(ring.labels), default=None)
+    """The ring that all namespaces of a binding are in: of several one that is part of no other of them, with most
+    labels; None if there is none."""
+    wanted = _match(binding).namespace_selector.requirements
+    inside = [ring for ring in rings if all(_implied(wanted, each) for each in ring.requirements)]
+    innermost = [ring for ring in inside if not any(each.is_part_of(ring) for each in inside)]
+    return max(innermost, key=lambda ring: len(ring.requirements), default=None)
 
 
 def reaches(binding: Binding, ring: Ring) -> bool:
     """Whether a namespace of the ring can be selected by the binding."""
-    labels = dict(ring.labels)
-    selector = _match(binding).namespace_selector
-    return all(each.matches(labels) for each in selector.requirements if each.key in labels)
+    return _satisfiable((*_match(binding).namespace_selector.requirements, *ring.requirements))
 
 
 def covers(other: Binding, binding: Binding, own: Ring | None, ring: Ring) -> bool:
@@ -110,16 +163,14 @@ def covers(other: Binding, binding: Binding, own: Ring | None, ring: Ring) -> bo
     if other.param_ref != binding.param_ref or _conditions(other) != _conditions(binding):
         return False
     theirs, ours = _match(other), _match(binding)
-    mine = [each for each in ours.namespace_selector.requirements if own is None or each not in own.requirements]
+    of_own = {each.key for each in own.requirements} if own is not None else set()
+    known = (*(each for each in ours.namespace_selector.requirements if each.key not in of_own), *ring.requirements)
     return (
         theirs.match_policy == ours.match_policy
         and (not theirs.rules or theirs.rules == ours.rules)
         and set(theirs.excludes) <= {*ours.excludes, _EXCLUDED}
         and set(theirs.object_selector.requirements) <= set(ours.object_selector.requirements)
-        and all(
-            any(_implies(known, wanted) for known in (*mine, *ring.requirements))
-            for wanted in theirs.namespace_selector.requirements
-        )
+        and all(_implied(known, wanted) for wanted in theirs.namespace_selector.requirements)
     )
 
 
@@ -157,13 +208,33 @@ def _conditions(binding: Binding) -> list[tuple[str, str]]:
     return [(each.name, each.program.source) for each in conditions]
 
 
-def _implies(known: Requirement, wanted: Requirement) -> bool:
-    """Whether whatever has the known requirement has the wanted one."""
-    if known == wanted:
-        return True
-    if known.key != wanted.key or known.operator != "In":
-        return False
-    return all(wanted.matches({wanted.key: value}) for value in known.values)
+_OPPOSITE: Final[Mapping[SelectorOperator, SelectorOperator]] = {
+    "In": "NotIn",
+    "NotIn": "In",
+    "Exists": "DoesNotExist",
+    "DoesNotExist": "Exists",
+}
+
+
+def _implied(known: Iterable[Requirement], wanted: Requirement) -> bool:
+    """Whether all labels that meet the known requirements meet the wanted one, too."""
+    otherwise = Requirement(wanted.key, _OPPOSITE[wanted.operator], wanted.values)
+    return not _satisfiable((*(each for each in known if each.key == wanted.key), otherwise))
+
+
+def _satisfiable(requirements: Iterable[Requirement]) -> bool:
+    """Whether some labels meet all of the requirements: each label by itself is absent, or has a value."""
+    by_key: dict[str, list[Requirement]] = {}
+    for each in requirements:
+        by_key.setdefault(each.key, []).append(each)
+    return all(_has_value(key, of_key) or all(each.matches({}) for each in of_key) for key, of_key in by_key.items())
+
+
+def _has_value(key: str, requirements: Sequence[Requirement]) -> bool:
+    named = [each.values for each in requirements if each.operator == "In"]
+    if named:
+        return any(all(each.matches({key: value}) for each in requirements) for value in named[0])
+    return all(each.operator != "DoesNotExist" for each in requirements)  # there are more values than NotIn names
 
 
 def _is_cluster_scoped(rule: Rule, kinds: Kinds) -> bool:

@@ -74,7 +74,7 @@ class _OfBinding:
     def _is_inner(self, ring: Ring) -> bool:
         """Whether a step in the ring is one of a part of the binding."""
         own = self._own
-        within = own is None or (ring != own and set(own.labels) < set(ring.labels))
+        within = own is None or ring.is_part_of(own)
         return within and of_rings.reaches(self._binding, ring)
 
     def _is_decided_by_another(self, ring: Ring) -> bool:
@@ -102,7 +102,7 @@ class _OfBinding:
             [] if there or self._judging.found.audited is None else [f"no namespace that is known has {ring.text}"]
         )
         excludes = of_rings.may_be_cluster_scoped(self._policy.match, self._binding, self._kinds)
-        adds = Addition(of_rings.name_of(self._binding, ring, names), ring.labels, excludes)
+        adds = Addition(of_rings.name_of(self._binding, ring, names), ring.requirements, excludes)
         earlier = self._rings[: self._rings.index(ring)]
         ready = f"{self._judging.nobody()} in {counted(len(there), 'namespace')}"
         return self._made(edit, ring.text, inside, unknown, earlier, missing, ready, adds)

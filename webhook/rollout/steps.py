@@ -12,6 +12,7 @@ from msgspec import Struct
 from webhook.counts import counted
 from webhook.policy.evaluation import Validator
 from webhook.policy.policyset import Binding, Policy, PolicySet
+from webhook.policy.selectors import Requirement
 from webhook.rollout.evidence import Evidence, Hit
 from webhook.rollout.scraped import Counted, Scraped
 
@@ -43,11 +44,11 @@ class Edit(Struct, frozen=True):
 
 
 class Addition(Struct, frozen=True):
-    """A binding for a ring: that of the step with the labels of the ring, and this name. `excludes`: it has to leave
-    cluster-scoped objects out."""
+    """A binding for a ring: that of the step with the requirements of the ring, and this name. `excludes`: it has to
+    leave cluster-scoped objects out."""
 
     name: str
-    labels: tuple[tuple[str, str], ...]
+    requirements: tuple[Requirement, ...]
     excludes: bool
 
 

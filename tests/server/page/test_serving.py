@@ -74,9 +74,11 @@ spec:
         for name, expires in (("used", "2999-12-31"), ("unused", "2999-12-31"), ("expired", "2020-01-31"))
     ),
 }
+WHY = ("why: spec.validations[0].expression", f"└─ object.spec.image = '{HOSTILE}'", "   └─ no")
 AUDIT = replace(
     SCORED,
     command="audit",
+    findings=[replace(each, why=WHY) if each.message == "second" else each for each in SCORED.findings],
     rules={
         **SCORED.rules,
         "pinned-images": Rule("pinned-images", "Validating", severity="high", controls=("CIS 5.2.4",)),
@@ -372,6 +374,16 @@ def test_the_last_audit_is_shown_with_its_age_scores_and_trend(browser: Browser,
         tab.get_by_role("tab", name="Audit").focus()
         tab.keyboard.press("ArrowRight")
         assert tab.locator("[role=tab]:focus").inner_text().startswith("Exceptions")
+
+
+def test_a_finding_of_the_last_audit_shows_what_led_to_it(browser: Browser, shown: Running) -> None:
+    with opened(browser, shown, "#audit") as tab:
+        panel = tab.locator("#panel-audit")
+        panel.get_by_role("searchbox").fill("second")
+        panel.locator(".status [role=status]").filter(has_text="1 of 6 shown").wait_for()
+        panel.locator(".head").click()
+        assert panel.locator(".more pre").last.inner_text().splitlines() == list(WHY)
+        assert tab.locator("img:not([role])").count() == 0
 
 
 def test_a_torn_audit_leaves_the_last_one_and_is_named(browser: Browser, shown: Running, folder: Path) -> None:
