@@ -59,6 +59,7 @@ VARIANTS: dict[str, Values] = {
     "image": {**ENFORCE, "policies": {"source": "image"}},
     "autoscaling": {**ENFORCE, "autoscaling": {"enabled": True, "queueAge": "20m"}},
     "audit": {**ENFORCE, "audit": {"enabled": True}},
+    "audit-page": {**ENFORCE, "audit": {"enabled": True}, "settings": {"page": True}},
     "audit-git": {**ENFORCE, "audit": {"enabled": True, "shards": 4}, "policies": GIT},
     "issuer": {**ENFORCE, "certificates": {"issuer": {"name": "corporate", "kind": "ClusterIssuer"}}},
 }

@@ -50,10 +50,11 @@ def text(folder: str) -> str:
     return rendered.stdout
 
 
-def text_with(folder: str, component: str, tmp_path: Path) -> str:
-    """The rendered YAML of a folder of manifests/ with one more component."""
+def text_with(folder: str, components: str | list[str], tmp_path: Path) -> str:
+    """The rendered YAML of a folder of manifests/ with one more component, or several in this order."""
     text(folder)  # skips the test without a suitable kubectl
-    paths = [os.path.relpath(MANIFESTS / each, tmp_path.resolve()) for each in (folder, component)]
+    more = [components] if isinstance(components, str) else components
+    paths = [os.path.relpath(MANIFESTS / each, tmp_path.resolve()) for each in (folder, *more)]
     (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump({"resources": paths[:1], "components": paths[1:]}))
     command = ["kubectl", "kustomize", str(tmp_path)]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=HANGING).stdout

@@ -90,16 +90,35 @@ def test_with_client_certificates_it_renders_what_the_overlay_does() -> None:
     assert ours == theirs
 
 
-def test_with_an_audit_it_renders_what_the_component_does(tmp_path: Path) -> None:
-    ours = like_kustomize(charts.objects(VARIANTS["audit"]))
-    theirs = like_kustomize(list(yaml.safe_load_all(kustomize.text_with(ENFORCING, "components/audit", tmp_path))))
+@pytest.mark.parametrize("variant", ["audit", "audit-page"])
+def test_with_an_audit_it_renders_what_the_component_does(variant: str, tmp_path: Path) -> None:
+    ours = like_kustomize(charts.objects(VARIANTS[variant]))
+    components = ["components/audit", *(["components/page"] if variant == "audit-page" else [])]
+    theirs = like_kustomize(list(yaml.safe_load_all(kustomize.text_with(ENFORCING, components, tmp_path))))
     assert ours.keys() == theirs.keys()
     for each in (ours, theirs):
         job = each["CronJob", NAMESPACE, "gatewright-audit"]["spec"]["jobTemplate"]["spec"]["template"]["spec"]
         (only,) = job["containers"]
         only["image"] = "gatewright"
         job["volumes"][0]["configMap"]["name"] = "gatewright-policies"
+        server = each["Deployment", NAMESPACE, RELEASE]["spec"]["template"]["spec"]
+        server["volumes"].sort(key=lambda volume: str(volume["name"]))
+        server["containers"][0]["volumeMounts"].sort(key=lambda mount: str(mount["name"]))
     assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"settings": {"page": True}},
+        {"settings": {"page": True}, "audit": {"enabled": True, "shards": 2}},
+        {"settings": {"page": True, "page_audit": "/elsewhere.json"}, "audit": {"enabled": True}},
+        {"audit": {"enabled": True}},
+    ],
+)
+def test_the_page_shows_no_audit_where_there_is_none_for_it(values: dict[str, Any]) -> None:
+    text = charts.template({**ENFORCE, **values}).stdout
+    assert "--configmap" not in text and "/etc/gatewright/audit" not in text and "audit-page" not in text
 
 
 def test_an_audit_needs_its_roles() -> None:

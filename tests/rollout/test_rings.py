@@ -112,7 +112,7 @@ def test_rings_and_bindings_against_all_labels(tmp_path: Path) -> None:
         for expression in each["matchResources"]["namespaceSelector"]["matchExpressions"]:
             if not expression["values"]:
                 del expression["values"]
-    _, bindings = loaded(tmp_path, **selectors)
+    _, bindings = loaded(tmp_path, "configmaps", **selectors)
     for (one, of_one), (two, of_two) in itertools.product(rings.items(), repeat=2):
         binding = bindings[f"n{list(rings).index(one)}"]
         assert one.is_part_of(two) == (of_one < of_two), (one.text, two.text)

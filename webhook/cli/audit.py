@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from webhook.cli.auditconfigmap import IntoConfigMap, place_of, published
 from webhook.cli.auditmetrics import Metrics, measured
 from webhook.cli.auditresults import (
     GateFile,
@@ -138,6 +139,7 @@ def audit(
     write_reports: WriteReports = None,
     metrics: Metrics = None,
     history: History = None,
+    configmap: IntoConfigMap = "",
     shard: OneShard = "",
     shards: Shards = 0,
     logs: Logs = None,
@@ -154,7 +156,7 @@ def audit(
     color: Colors = Color.AUTO,
 ) -> None:
     """Judge the objects of live clusters by the policies, each as if it were created now. The cluster is only read,
-    unless `--write-reports` says otherwise.
+    unless `--write-reports` or `--configmap` says otherwise.
 
     Findings on Pods and other objects of a controller are reported once, with its workload. With `--log`, findings are
     read from the API server's audit log. Exit code: **0** nothing would be denied (warnings do not
@@ -185,6 +187,7 @@ def audit(
             write_reports=write_reports,
             metrics=metrics,
             history=history,
+            configmap=place_of(configmap),
             shard=shard_of(shard, shards),
             logs=tuple(logs or ()),
             version=version,
@@ -318,6 +321,9 @@ def _audit(asked: Asked, how: Reporting) -> int:
         report = measured(report, asked.metrics, found.judged, now=time.time(), seconds=seconds, shard=asked.shard)
     if asked.history is not None:
         report = remembered(report, asked.history)
+    if asked.configmap is not None:
+        context = asked.contexts[0] if asked.contexts else ""
+        report = published(report, asked.configmap, connection_to(asked, context), sources[0].name)
     return finish(report, how, fails)
 
 
@@ -336,6 +342,7 @@ def _logged(asked: Asked, how: Reporting, fails: Callable[[Finding], bool]) -> i
         "--write-reports": asked.write_reports is not None,
         "--metrics": asked.metrics is not None,
         "--history": asked.history is not None,
+        "--configmap": asked.configmap is not None,
         "--shard": asked.shard.number > 1,
     }
     return finish(of_logs(asked.logs, refused, asked.version), how, fails)
@@ -343,14 +350,16 @@ def _logged(asked: Asked, how: Reporting, fails: Callable[[Finding], bool]) -> i
 
 def _of_one_cluster(asked: Asked) -> None:
     """Whether scores and reports are of one cluster. Raises NotGiven if they are not."""
-    if asked.write_reports is not None and asked.snapshots:
-        raise NotGiven("--write-reports: a snapshot is no cluster to write to")
+    writes = {"--write-reports": asked.write_reports is not None, "--configmap": asked.configmap is not None}
+    if asked.snapshots and (wanted := [option for option, was in writes.items() if was]):
+        raise NotGiven(f"{wanted[0]}: a snapshot is no cluster to write to")
     if max(len(asked.contexts), len(asked.snapshots)) > 1:
         for option, was in (
             ("--scores", asked.scores),
             ("--gate", asked.gate is not None),
             ("--write-reports", asked.write_reports is not None),
             ("--metrics", asked.metrics is not None),
+            ("--configmap", asked.configmap is not None),
         ):
             if was:
                 raise NotGiven(f"{option}: is of one cluster; audit each by itself")
@@ -363,6 +372,7 @@ def _of_a_whole(asked: Asked, how: Reporting) -> None:
         ("--snapshot", asked.snapshot is not None),
         ("--gate", asked.gate is not None),
         ("--history", asked.history is not None),
+        ("--configmap", asked.configmap is not None),
         ("--write-baseline", bool(how.write)),
     )
     refuse_shard(asked.shard, given)

@@ -13,8 +13,9 @@ from __future__ import annotations
 import mmap
 import os
 import sys
+import zlib
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import msgspec
 import orjson
@@ -39,6 +40,9 @@ LONGEST: Final = 600
 MOST_READ: Final = 256 << 20
 """Bytes of a report: some 200,000 findings."""
 
+MOST_UNPACKED: Final = 64 << 20
+"""Bytes of a compressed report: twice what `audit --configmap` writes."""
+
 MOST_FOUND: Final = 10_000
 """Findings that are shown, the gravest; so many a browser searches in a tenth of a second."""
 
@@ -52,6 +56,7 @@ MOST_SCORES: Final = 1000
 """Namespaces with scores, the worst."""
 
 _MOST_SAID: Final = 100
+_GZIP: Final = b"\x1f\x8b"
 _MAX_TEXT: Final = 500
 _MAX_NAME: Final = 253
 _SUMMED: Final = ("objects", "kinds", "policies", "clusters", "shards", "events", "deny", "warn", "audit", "excepted",
@@ -158,13 +163,29 @@ def condensed(file: str) -> tuple[dict[str, Any], dict[str, Any]]:
             if size > MOST_READ:
                 raise ReportError(f"it has more than {MOST_READ >> 20} MiB; show less, such as with --only deny")
             # It stays mapped while this process lives: what has not been decoded yet is part of it.
-            content = mmap.mmap(stream.fileno(), size, access=mmap.ACCESS_READ)
+            content: Any = mmap.mmap(stream.fileno(), size, access=mmap.ACCESS_READ)
+            if content[:2] == _GZIP:
+                content = _unpacked(content)
     except OSError as error:
         raise ReportError(f"it cannot be read: {error.strerror}") from None
     try:
         return _shown(msgspec.json.decode(content, type=_Saved))
     except UNDECODABLE as error:  # what is of another shape, too
         raise ReportError(f"it is not what `gatewright audit -o json` writes: {visible(str(error))[:200]}") from None
+
+
+def _unpacked(content: mmap.mmap) -> bytes:
+    """What is in a gzip file. Raises ReportError."""
+    unpacking = zlib.decompressobj(wbits=31)
+    try:
+        text = unpacking.decompress(content, MOST_UNPACKED + 1)
+    except zlib.error as error:
+        raise ReportError(f"it is no gzip file: {error}") from None
+    if len(text) > MOST_UNPACKED:
+        raise ReportError(f"it unpacks to more than {MOST_UNPACKED >> 20} MiB")
+    if not unpacking.eof:
+        raise ReportError("it is a gzip file that was cut off")
+    return text
 
 
 def _shown(saved: _Saved) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -185,16 +206,18 @@ def _shown(saved: _Saved) -> tuple[dict[str, Any], dict[str, Any]]:
         rows.append({**row, "why": why} if why and explained <= MOST_EXPLAINED else row)
     scores, left_out = _scores(saved.scores)
     found = len(saved.findings) + len(saved.excepted) + len(saved.known)
+    summed: dict[str, int] = {key: value for key in _SUMMED if _is_count(value := saved.summary.get(key))}
+    cut = _cut(saved, summed)
     brief = {
         "at": _name(saved.at),
         "score": scores.cluster.value if scores is not None else None,
-        "found": len(saved.findings),
+        "found": len(saved.findings) + cut,
     }
     whole = {
         **brief,
-        "summary": {key: value for key in _SUMMED if _is_count(value := saved.summary.get(key))},
+        "summary": summed,
         "complete": not saved.errors,
-        "left": max(0, found - len(rows)) if len(rows) == MOST_FOUND or size > MOST_BYTES else 0,
+        "left": cut + (max(0, found - len(rows)) if len(rows) == MOST_FOUND or size > MOST_BYTES else 0),
         "scoresLeft": left_out,
         "command": "audit",
         "rules": html.rules_of([_rule(each) for each in saved.rules if visible(each.id) in used]),
@@ -207,6 +230,11 @@ def _shown(saved: _Saved) -> tuple[dict[str, Any], dict[str, Any]]:
         "findings": rows,
     }
     return brief, whole
+
+
+def _cut(saved: _Saved, summed: dict[str, int]) -> int:
+    """How many findings its levels count that are not in it, as `audit --configmap` leaves the least grave ones out."""
+    return max(0, sum(summed.get(level, 0) for level in ("deny", "warn", "audit")) - len(saved.findings))
 
 
 def _rows(saved: _Saved, rules: dict[str, _Rule]) -> Iterator[dict[str, Any]]:
@@ -301,7 +329,7 @@ def _problem(problem: _Problem, level: str) -> dict[str, str]:
     return {"level": level, "place": visible(place), "message": lines_of(_text(problem.message).strip())}
 
 
-def _is_count(value: Any) -> bool:
+def _is_count(value: Any) -> TypeGuard[int]:
     return type(value) is int and 0 <= value < 1 << 53
 
 

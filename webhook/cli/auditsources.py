@@ -53,6 +53,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     write_reports: Reports | None
     metrics: Path | None
     history: Path | None
+    configmap: tuple[str, str] | None
     shard: Shard
     logs: tuple[str, ...]
     version: str

@@ -12,6 +12,12 @@ app.kubernetes.io/name: gatewright
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
+{{/* Whether the page of the server shows the audits of the CronJob: not those of shards, nor a file that settings name. */}}
+{{- define "gatewright.pageAudit" -}}
+{{- $audit := and .Values.audit.enabled (eq (int .Values.audit.shards) 1) -}}
+{{- if and $audit .Values.settings.page (not .Values.settings.page_audit) }}true{{ end -}}
+{{- end }}
+
 {{/* The same of an audit, whose pods the Service and the policies of the server must not select. */}}
 {{- define "gatewright.auditLabels" -}}
 {{ include "gatewright.auditSelector" . }}

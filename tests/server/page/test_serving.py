@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from tests.browsers import CONTRAST, launched
 from tests.cli.report.reports import SCORED, written
+from tests.server.page.asking import asked, state_of
 from tests.server.running import POLICIES, Answer, Running, changed, end, launch, recorded, wait_for, write_policies
 from tests.timing import HANGING
 from webhook.cli.report.model import Past, Report, Rule
@@ -126,22 +127,6 @@ def send(server: Running) -> None:
     of_service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s", "namespace": "shop"}}
     answer = server.post("/validate", changed(POD, **same, name="s", namespace="shop", object=of_service))
     assert answer.response["warnings"]
-
-
-def asked(server: Running, path: str, **headers: str) -> Answer:
-    connection = http.client.HTTPConnection("127.0.0.1", server.plain_port, timeout=HANGING)
-    try:
-        connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
-        answer = connection.getresponse()
-        return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
-    finally:
-        connection.close()
-
-
-def state_of(server: Running) -> Any:
-    answer = asked(server, "/page/state")
-    assert answer.status == 200, answer.body
-    return answer.json
 
 
 def test_without_the_setting_there_is_no_page(server: Running) -> None:

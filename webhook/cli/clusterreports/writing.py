@@ -142,7 +142,7 @@ def write(
 def _apply(connection: Connection, value: Object, dialect: Dialect, done: Written) -> None:
     namespace, name = value["metadata"].get("namespace", ""), value["metadata"]["name"]
     try:
-        _patiently(partial(connection.apply, _path(dialect, namespace, name), value, MANAGER, TIMEOUT))
+        patiently(partial(connection.apply, _path(dialect, namespace, name), value, MANAGER, TIMEOUT))
     except APIError as error:
         # The Namespace went while its objects were judged: there is nothing left to report on.
         if namespace and (error.status == 404 or "being terminated" in str(error)):
@@ -156,7 +156,7 @@ def _apply(connection: Connection, value: Object, dialect: Dialect, done: Writte
 def _delete(connection: Connection, dialect: Dialect, namespace: str, name: str, each: _Known, done: Written) -> None:
     conditions = {"preconditions": {"uid": each.uid, "resourceVersion": each.version}}
     try:
-        _patiently(partial(connection.delete, _path(dialect, namespace, name), conditions, TIMEOUT))
+        patiently(partial(connection.delete, _path(dialect, namespace, name), conditions, TIMEOUT))
     except APIError as error:
         if error.status in (404, 409):  # another audit was faster, or has written it anew
             return
@@ -175,7 +175,7 @@ def _known(
             pause()
             query = [("labelSelector", f"{SET}={name}"), ("limit", str(_PAGE))]
             asked = [*query, ("continue", token)] if token else query
-            page = _patiently(partial(connection.get, f"/apis/{dialect.api_version}/{plural}", asked, TIMEOUT))
+            page = patiently(partial(connection.get, f"/apis/{dialect.api_version}/{plural}", asked, TIMEOUT))
             for each in page.get("items") or ():
                 metadata = each["metadata"]
                 yield (
@@ -187,7 +187,7 @@ def _known(
                 break
 
 
-def _patiently(request: Callable[[], Object]) -> Object:
+def patiently(request: Callable[[], Object]) -> Object:
     """What a request answers; it is sent again while the server says that it is busy. Raises as Connection does."""
     waited = 0
     while True:
@@ -209,11 +209,20 @@ def _times(report: Object) -> Iterator[tuple[str, int]]:
             yield fingerprint, seconds
 
 
+def owned(connection: Connection) -> Object:
+    """What the metadata of an object have that the audit writes: our labels, and its owner if that may be read.
+
+    Raises APIError, Unreachable.
+    """
+    owner = _owner(connection, lambda: None)
+    return {"labels": {MANAGED: SOURCE}, **({"ownerReferences": [owner]} if owner is not None else {})}
+
+
 def _owner(connection: Connection, pause: Callable[[], object]) -> Object | None:
     """The reference to the ClusterRole that owns the reports; None if it is not there, or must not be read."""
     pause()
     try:
-        role = _patiently(
+        role = patiently(
             partial(connection.get, f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{OWNER}", None, TIMEOUT)
         )
     except APIError as error:

@@ -40,10 +40,15 @@ def read(file: Path) -> tuple[Past, ...]:
         return ()
     except OSError as error:
         raise HistoryError(f"{file}: {reason(error)}") from None
+    return parsed(content, str(file))
+
+
+def parsed(content: bytes, name: str) -> tuple[Past, ...]:
+    """The audits in the content of a file of this name, the oldest first. Raises HistoryError."""
     if len(content) > MAX_SIZE:
-        raise HistoryError(f"{file}: more than {MAX_SIZE >> 20} MiB; expected what --history has written")
+        raise HistoryError(f"{name}: more than {MAX_SIZE >> 20} MiB; expected what --history has written")
     lines = enumerate(content.splitlines(), 1)
-    return tuple(_past(line, f"{file}:{number}") for number, line in lines if line.strip())[-MOST:]
+    return tuple(_past(line, f"{name}:{number}") for number, line in lines if line.strip())[-MOST:]
 
 
 def _past(line: bytes, where: str) -> Past:

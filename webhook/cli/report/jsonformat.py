@@ -22,10 +22,13 @@ OF_VERDICTS: Final[tuple[Level, ...]] = LEVELS[:3]
 """The levels that `check`, `impact` and `audit` count in the summary; the other commands count the rest."""
 
 
-def text(report: Report) -> Iterator[str]:
-    """The report in pieces, with a newline at its end: a finding is written before the next one is made."""
+def text(report: Report, sums: Report | None = None) -> Iterator[str]:
+    """The report in pieces, with a newline at its end: a finding is written before the next one is made.
+
+    sums: of a part of a report, the whole one, whose levels are counted.
+    """
     yield "{"
-    for index, (key, value) in enumerate(fields(report)):
+    for index, (key, value) in enumerate(fields(report, sums)):
         yield f"{',' if index else ''}\n  {dumped(key)}: "
         if isinstance(value, list | dict | str):
             yield _indented(dumped(value), "  ")
@@ -52,8 +55,11 @@ def dumped(value: Any) -> str:
         return json.dumps(encodable(value), indent=2, ensure_ascii=False)
 
 
-def fields(report: Report) -> Iterator[tuple[str, Any]]:
-    """The fields of the report's object with their values: JSON values, or iterators over the items of a list."""
+def fields(report: Report, sums: Report | None = None) -> Iterator[tuple[str, Any]]:
+    """The fields of the report's object with their values: JSON values, or iterators over the items of a list.
+
+    sums: see `text`.
+    """
     yield "command", report.command
     if report.at:
         yield "at", report.at
@@ -69,7 +75,7 @@ def fields(report: Report) -> Iterator[tuple[str, Any]]:
         yield "mutants", mutantsjson.policies(report.mutated, report.verbose)
     elif report.command == "test":
         yield "cases", (_case(each) for each in report.cases)
-    yield "summary", _summary(report)
+    yield "summary", {**_summary(sums if sums is not None else report), "hidden": report.hidden}
     if report.impact is not None:
         yield "impact", _impact(report.impact)
     if report.scores is not None:
