@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test coverage test-all e2e e2e-assets soak mutants lint format docs site bench lock manifests sbom dist tables setup
+.PHONY: run test coverage test-all e2e e2e-assets soak mutants peers lint format docs site bench lock manifests sbom dist tables setup
 setup: $(READY)
 
 $(BIN)/python:
@@ -89,6 +89,9 @@ dist: $(READY)  ## dist/: the wheel, and the plugin for kubectl with its manifes
 	rm -rf build/lib dist/*.whl
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --wheel-dir dist .
 	$(BIN)/python release/pack.py dist $${GITHUB_REPOSITORY:-gatewright/gatewright}
+
+peers: $(READY)  ## build gator and Kyverno's command, of their published modules, for tests and `python -m bench peers`
+	$(BIN)/python -m tests.convert.peers
 
 BENCH_JSON ?=
 bench: $(READY)  ## measure evaluation and server beside others; BENCH_JSON=FILE: the figures as JSON too

@@ -55,7 +55,10 @@ def test_no_kind(text: str) -> None:
         (Kind(sub="*"), [("*", "*", ["*/*"])], ""),
         (Kind("acme.io", "v1", "Widget"), [("acme.io", "v1", ["widgets"])], "taken to be widgets"),
         (Kind("acme.io", "v1", "Widget", "status"), [("acme.io", "v1", ["widgets/status"])], "taken to be widgets"),
-        (Kind("acme.io", "v1", "*"), [("acme.io", "v1", ["*"])], "no kind is known"),
+        (Kind("acme.io", "v1", "*"), [("acme.io", "v1", ["*"])], ""),
+        (Kind("apps", "*", "*"), [("apps", "*", ["*"])], ""),
+        (Kind("", "*", "*", "status"), [("", "*", ["*/status"])], ""),
+        (Kind("acme.io", "v1", "W*"), [("acme.io", "v1", ["*"])], "no kind is known"),
     ],
 )
 def test_its_resources(kind: Kind, resources: list[Any], guess: str) -> None:

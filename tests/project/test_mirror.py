@@ -126,11 +126,13 @@ convert/foreigntests/expected: convert/test_whole
 convert/foreigntests/gator: convert/foreigntests/test_reading
 convert/foreigntests/kyvernotest: convert/foreigntests/test_reading
 convert/foreigntests/running: convert/foreigntests/test_reading
-convert/gatekeeper/constraints: convert/test_whole
+convert/gatekeeper/constraints: convert/gatekeeper/test_corpora
 convert/gatekeeper/known: convert/test_whole
-convert/gatekeeper/match: convert/test_whole
-convert/gatekeeper/mutators: convert/test_whole
-convert/gatekeeper/templates: convert/test_whole
+convert/gatekeeper/match: convert/gatekeeper/test_corpora
+convert/gatekeeper/mutators: convert/gatekeeper/test_corpora
+convert/gatekeeper/parameters: convert/gatekeeper/test_corpora
+convert/gatekeeper/patching: convert/gatekeeper/test_corpora
+convert/gatekeeper/templates: convert/gatekeeper/test_corpora
 convert/jsonpatches: convert/test_whole
 convert/kyverno/context: convert/test_whole
 convert/kyverno/images: convert/kyverno/test_documented

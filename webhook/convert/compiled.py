@@ -43,6 +43,15 @@ def keep_what_compiles(outcome: Outcome, target: Version) -> None:
         outcome.refuse(place, f"{f'rule {rule}: ' if rule else ''}{text}")
 
 
+def without_wrong_messages(outcome: Outcome, target: Version) -> None:
+    """Take out the messageExpressions that do not compile, as Gatekeeper passes over them; a message stands in."""
+    for policy in outcome.policies:
+        wrong = [(path, text) for path, text in _faults(policy, outcome, target) if path[-1:] == ("messageExpression",)]
+        for path, text in wrong:
+            if _value(policy, path[:-1]).pop("messageExpression", None) is not None:
+                outcome.differs(("spec",), f"a messageExpression does not compile, and has no effect: {said(text)}")
+
+
 def said(message: str) -> str:
     """Why an expression does not compile. What Kyverno adds to CEL is called so, instead of a typing error."""
     found = _UNDECLARED.match(message)

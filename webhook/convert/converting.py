@@ -98,6 +98,8 @@ def convert(documents: Iterable[Document], target: Version) -> Conversion:
             each.refuse(("kind",), f"the kind {each.kind}")
             continue
         _made_apart(each, maker, names)
+        if maker is not makers.get(each.kind):
+            compiled.without_wrong_messages(each, target)
         compiled.keep_what_compiles(each, target)
     templates.finish(read, outcomes)
     for each, own in taken_out:

@@ -100,6 +100,13 @@ def resource_rules(
             # Without a subresource it is none of them.
             made.append(rule("*", "*", "*" if not each.sub else f"*/{each.sub}", operations))
             continue
+        if (
+            each.kind == "*"
+            and not celtext.is_wild(each.group)
+            and (each.version == "*" or not celtext.is_wild(each.version))
+        ):
+            made.append(rule(each.group, each.version, f"*/{each.sub}" if each.sub else "*", operations))
+            continue
         found = sorted(
             {
                 (known.group, known.plural)

@@ -90,8 +90,8 @@ def _count(assertion: object) -> Count:
         return Count(1, None, message)
     if wanted is False or wanted == "no":
         return Count(0, 0, message)
-    if isinstance(wanted, int | str) and str(wanted).isascii() and str(wanted).isdigit():
-        return Count(int(wanted), int(wanted), message)
+    if isinstance(wanted, int) and wanted >= 0:
+        return Count(wanted, wanted, message)
     raise ValueError(f"the violations of an assertion are neither yes, no nor a number: {wanted!r}")
 
 

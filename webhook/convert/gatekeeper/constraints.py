@@ -5,10 +5,11 @@ Source: the documentation of Gatekeeper, "Constraint", "Enforcement points", "Va
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from webhook.convert import celtext, standard
-from webhook.convert.gatekeeper import library
+from webhook.convert.gatekeeper import library, parameters
 from webhook.convert.gatekeeper.match import match
 from webhook.convert.gatekeeper.templates import Template
 from webhook.convert.model import JSONObject, Outcome, Unsupported, listing, mapping
@@ -16,13 +17,18 @@ from webhook.convert.standard import Rule
 from webhook.schema.kinds import Kinds
 
 _ACTIONS: Final = {"deny": ["Deny"], "warn": ["Warn", "Audit"], "dryrun": ["Audit"]}
-_DEEPEST: Final = 24
 _POINTS: Final = ("validation.gatekeeper.sh", "vap.k8s.io", "*")
 """The enforcement points that are about admission. Others: audit.gatekeeper.sh and gator.gatekeeper.sh."""
 _SPEC: Final = frozenset({"match", "parameters", "enforcementAction", "scopedEnforcementActions"})
-_SOURCE: Final = frozenset(
-    {"validations", "variables", "matchCondition", "matchConditions", "failurePolicy", "generateVAP"}
-)
+_SOURCE: Final = frozenset({"validations", "variables", "matchCondition", "failurePolicy", "generateVAP"})
+_VALIDATION: Final = ("expression", "message", "messageExpression")
+_OWN: Final = ("anyObject", "params")
+_PREFIX: Final = "gatekeeper_internal_"
+_ELSEWHERE: Final = {
+    "namespaceObject": "namespaceObject is null in Gatekeeper, and here the Namespace of the request",
+    "authorizer": "authorizer is not in Gatekeeper's CEL, where its validation refuses everything",
+}
+"""Variables of Kubernetes that have another meaning in Gatekeeper, or none -> which."""
 ANY_OBJECT: Final = "has(request.operation) && request.operation == 'DELETE' && object == null ? oldObject : object"
 
 
@@ -46,28 +52,29 @@ def convert(outcome: Outcome, templates: dict[str, Template], kinds: Kinds) -> N
 
 def _convert(outcome: Outcome, spec: JSONObject, template: Template, kinds: Kinds, actions: list[str]) -> None:
     source = template.source or {}
-    if unknown := sorted(source.keys() - _SOURCE):
-        raise Unsupported(f"source.{unknown[0]} of the template")
+    _name_what_is_not_read(source, template)
+    failure_policy = source.get("failurePolicy") or "Fail"
+    if failure_policy not in ("Fail", "Ignore"):
+        raise Unsupported(f"the template's failurePolicy {str(failure_policy)[:40]!r}: Gatekeeper refuses it")
     rule = Rule(outcome.folder)
     rule.annotations = standard.described(template.outcome.document.value.get("metadata", {}).get("annotations"))
-    rule.failure_policy = "Ignore" if source.get("failurePolicy") == "Ignore" else "Fail"
+    rule.failure_policy = failure_policy
     operations = template.operations or ("CREATE", "UPDATE")
     match(spec.get("match"), rule, outcome, kinds, operations, ("spec", "match"))
-    for index, each in enumerate(
-        listing(source.get("matchConditions") or source.get("matchCondition"), "matchConditions")
-    ):
+    for index, each in enumerate(listing(source.get("matchCondition"), "matchCondition")):
         condition = mapping(each, "a condition")
-        rule.conditions.append((str(condition.get("name", index)), str(condition.get("expression"))))
+        name = str(condition.get("name", index))
+        if name.startswith(_PREFIX):
+            raise Unsupported(f"the template's matchCondition {name[:60]}: Gatekeeper keeps the prefix for itself")
+        rule.conditions.append((name, str(condition.get("expression"))))
     rule.variables = [
         ("anyObject", ANY_OBJECT),
-        ("params", _params(defaulted(spec.get("parameters"), template.schema))),
-        *(
-            (str(each.get("name")), str(each.get("expression")))
-            for each in listing(source.get("variables"), "variables")
-        ),
+        ("params", _params(parameters.taken(template.custom, spec) if template.custom else spec.get("parameters"))),
+        *map(_variable, listing(source.get("variables"), "variables")),
     ]
     rule.validations = [
-        dict(mapping(each, "a validation")) for each in listing(source.get("validations"), "validations")
+        {key: each[key] for key in _VALIDATION if key in each}
+        for each in (mapping(one, "a validation") for one in listing(source.get("validations"), "validations"))
     ]
     if not rule.validations:
         raise Unsupported("a template without validations: half a policy")
@@ -77,25 +84,32 @@ def _convert(outcome: Outcome, spec: JSONObject, template: Template, kinds: Kind
     outcome.bindings.append(standard.binding(made, actions))
 
 
-def defaulted(value: Any, schema: Any, depth: int = 0) -> Any:
-    """The parameters with the defaults of the template's schema, which the API server adds to the constraint."""
-    if not isinstance(schema, dict):
-        return value
-    if depth > _DEEPEST:
-        raise Unsupported(f"a template's schema of more than {_DEEPEST} levels")
-    if value is None and "default" in schema:
-        value = schema["default"]
-    if isinstance(value, dict):
-        properties = mapping(schema.get("properties"), "properties of the template's schema")
-        others = schema.get("additionalProperties")
-        found = {key: defaulted(each, properties.get(key, others), depth + 1) for key, each in value.items()}
-        for key, each in properties.items():
-            if key not in value and isinstance(each, dict) and "default" in each:
-                found[key] = defaulted(each["default"], each, depth + 1)
-        return found
-    if isinstance(value, list):
-        return [defaulted(each, schema.get("items"), depth + 1) for each in value]
-    return value
+def _variable(given: Any) -> tuple[str, str]:
+    variable = mapping(given, "a variable")
+    name = str(variable.get("name"))
+    if name in _OWN or name.startswith(_PREFIX):
+        raise Unsupported(f"the template's variable {name[:60]}: Gatekeeper keeps the name for itself")
+    return name, str(variable.get("expression"))
+
+
+def _name_what_is_not_read(source: JSONObject, template: Template) -> None:
+    """Fields of a source that Gatekeeper passes over: they have no effect there, and are left out here."""
+    for field in sorted(map(str, source.keys() - _SOURCE)):
+        instead = ": its field is matchCondition" if field == "matchConditions" else ""
+        template.outcome.differs((*template.at, field), f"Gatekeeper does not read source.{field[:60]}{instead}")
+    for index, each in enumerate(listing(source.get("validations"), "validations")):
+        for field in sorted(map(str, mapping(each, "a validation").keys() - set(_VALIDATION))):
+            at = (*template.at, "validations", index, field)
+            template.outcome.differs(at, f"Gatekeeper does not read validations[].{field[:60]}")
+    for name, text in _ELSEWHERE.items():
+        if any(name in each for each in _expressions(source)):
+            template.outcome.differs(template.at, text)
+
+
+def _expressions(source: JSONObject) -> Iterator[str]:
+    for field in ("validations", "variables", "matchCondition"):
+        for each in listing(source.get(field), field):
+            yield from (str(one) for one in mapping(each, "an expression").values())
 
 
 def _params(given: Any) -> str:

@@ -41,7 +41,7 @@ def template(outcome: Outcome, spec: JSONObject, given: Template | None) -> Temp
         ("spec",), f"{kind} is in Rego: what is converted is a policy of the same name and parameters in CEL"
     )
     made = given or Template(kind, outcome)
-    return Template(kind, made.outcome, KNOWN[kind], made.operations, made.schema)
+    return Template(kind, made.outcome, KNOWN[kind], operations=made.operations, custom=made.custom)
 
 
 def _is_keyed(item: object) -> bool:

@@ -5,20 +5,28 @@ Source: the documentation of Gatekeeper, "Mutation".
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-from webhook.convert import celtext, jsonpatches, rules, standard
+from webhook.convert import celtext, rules, standard
 from webhook.convert.gatekeeper.locations import Step, parse
 from webhook.convert.gatekeeper.match import match
+from webhook.convert.gatekeeper.patching import Patch, Test, Value
 from webhook.convert.model import JSONObject, Outcome, Unsupported, listing, mapping, texts
 from webhook.convert.rules import Kind
 from webhook.convert.standard import Rule
+from webhook.lazypatterns import lazily
 from webhook.paths import Path
 from webhook.schema.kinds import Kinds
 
 KINDS: Final = ("Assign", "AssignMetadata", "ModifySet", "AssignImage")
 _OPERATIONS: Final = ("CREATE", "UPDATE")
 _MAPS: Final = ("labels", "annotations")
+_PARTS: Final = {
+    "assignDomain": lazily(r"(?:localhost|[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63})+)(?::[0-9]{1,5})?"),
+    "assignPath": lazily(r"[a-z0-9][a-z0-9._-]{0,126}(?:/[a-z0-9][a-z0-9._-]{0,126}){0,16}"),
+    "assignTag": lazily(r":[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|@[A-Za-z][A-Za-z0-9+._-]{0,31}:[0-9a-fA-F]{32,128}"),
+}
+"""The parts of an image that are assigned -> what Gatekeeper takes for one."""
 
 
 def convert(outcome: Outcome, kinds: Kinds) -> None:
@@ -34,11 +42,13 @@ def convert(outcome: Outcome, kinds: Kinds) -> None:
         if not isinstance(location, str):
             raise Unsupported("a mutator without a location: half a policy", ("spec",))
         steps = parse(location, ("spec", "location"))
+        if any((each.list_value or "").isdigit() for each in steps):
+            raise Unsupported(
+                "an element that is known by a number, which Gatekeeper never finds", ("spec", "location")
+            )
         parameters = mapping(spec.get("parameters"), "parameters", ("spec", "parameters"))
         write = {"AssignMetadata": _metadata, "Assign": _assign, "ModifySet": _modify_set, "AssignImage": _assign_image}
-        write[outcome.kind](steps, parameters, rule)
-        if any(each.list_value not in (None, "*") for each in steps):
-            outcome.differs(("spec", "location"), "an element that the list lacks is not added to it")
+        write[outcome.kind](steps, parameters, rule, outcome)
     except Unsupported as error:
         outcome.refuse(error.path or ("spec",), str(error))
         return
@@ -49,6 +59,10 @@ def convert(outcome: Outcome, kinds: Kinds) -> None:
 
 
 def _applies_to(spec: JSONObject, rule: Rule, outcome: Outcome, kinds: Kinds) -> None:
+    if outcome.kind == "AssignMetadata":
+        if "applyTo" in spec:
+            outcome.differs(("spec", "applyTo"), "AssignMetadata has no applyTo: Gatekeeper does not read it")
+        return
     wanted = [
         Kind(group, version, kind)
         for index, each in enumerate(listing(spec.get("applyTo"), "applyTo", ("spec", "applyTo")))
@@ -58,9 +72,9 @@ def _applies_to(spec: JSONObject, rule: Rule, outcome: Outcome, kinds: Kinds) ->
         for kind in texts(entry.get("kinds"), "kinds", ("spec", "applyTo", index))
     ]
     if not wanted:
-        if outcome.kind != "AssignMetadata":
-            raise Unsupported("a mutator that applies to no kinds: half a policy", ("spec",))
-        return
+        raise Unsupported("a mutator that applies to no kinds: half a policy", ("spec",))
+    if any(celtext.is_wild(each.group + each.version + each.kind) for each in wanted):
+        raise Unsupported("applyTo with *, which Gatekeeper takes for a name that nothing has", ("spec", "applyTo"))
     rule.resource_rules, guessed = rules.resource_rules(wanted, kinds, _OPERATIONS)
     for text in guessed:
         outcome.differs(("spec", "applyTo"), text)
@@ -82,8 +96,8 @@ def _applies_to(spec: JSONObject, rule: Rule, outcome: Outcome, kinds: Kinds) ->
         rule.conditions.append(("kinds", celtext.disjunction(terms)))
 
 
-def _value(parameters: JSONObject, at: Path) -> str:
-    """The value that is assigned: a constant, or the name or namespace of the object."""
+def _value(parameters: JSONObject, at: Path) -> tuple[Any, str]:
+    """The value that is assigned, and its expression: a constant, or the name or namespace of the object."""
     assign = mapping(parameters.get("assign"), "assign", at)
     if "externalData" in assign:
         raise Unsupported("assign.externalData: a provider over HTTP", (*at, "externalData"))
@@ -91,59 +105,52 @@ def _value(parameters: JSONObject, at: Path) -> str:
         field = mapping(assign["fromMetadata"], "fromMetadata", at).get("field")
         if field not in ("namespace", "name"):
             raise Unsupported(f"fromMetadata of {str(field)[:40]!r}", (*at, "fromMetadata"))
-        return "request.?namespace.orValue('')" if field == "namespace" else "object.metadata.?name.orValue('')"
-    if "value" not in assign:
+        return "", "request.?namespace.orValue('')" if field == "namespace" else "object.metadata.?name.orValue('')"
+    if assign.get("value") is None:
         raise Unsupported("a mutator without a value: half a policy", at)
-    return celtext.literal(assign["value"])
+    return assign["value"], celtext.literal(assign["value"])
 
 
-def _metadata(steps: list[Step], parameters: JSONObject, rule: Rule) -> None:
+def _metadata(steps: list[Step], parameters: JSONObject, rule: Rule, outcome: Outcome) -> None:
     """A label or annotation, only if it is not there."""
     names = [each.key for each in steps]
-    if len(names) != 3 or names[0] != "metadata" or names[1] not in _MAPS:
+    if len(names) != 3 or names[0] != "metadata" or names[1] not in _MAPS or any(each.list_key for each in steps):
         raise Unsupported(
             f"AssignMetadata of {'.'.join(names)}: expected a label or an annotation", ("spec", "location")
         )
-    if parameters.get("pathTests"):
-        raise Unsupported("pathTests of AssignMetadata", ("spec", "parameters", "pathTests"))
-    value = _value(parameters, ("spec", "parameters", "assign"))
-    key, there = celtext.text(names[2]), f"object.metadata.?{names[1]}.orValue({{}})"
-    entry = f"{{?{key}: {key} in {there} ? optional.none() : optional.of({value})}}"
-    _apply(rule, f"Object{{metadata: Object.metadata{{{names[1]}: {entry}}}}}")
+    for field in sorted(map(str, parameters.keys() - {"assign"})):
+        at: Path = ("spec", "parameters", field)
+        outcome.differs(at, f"AssignMetadata has no {field[:60]}: Gatekeeper does not read it")
+    constant, value = _value(parameters, ("spec", "parameters", "assign"))
+    if not isinstance(constant, str):
+        raise Unsupported("AssignMetadata of a value that is no text", ("spec", "parameters", "assign", "value"))
+    _patch(rule, Patch(steps, Value(lambda _: value, value), [Test(3, there=False)]))
 
 
-def _assign(steps: list[Step], parameters: JSONObject, rule: Rule) -> None:
-    value = _value(parameters, ("spec", "parameters", "assign"))
+def _assign(steps: list[Step], parameters: JSONObject, rule: Rule, outcome: Outcome) -> None:
+    constant, value = _value(parameters, ("spec", "parameters", "assign"))
     if unknown := sorted(parameters.keys() - {"assign", "pathTests", "assignIf"}):
         raise Unsupported(f"parameters.{unknown[0]}", ("spec", "parameters", unknown[0]))
     if parameters.get("assignIf"):
         raise Unsupported("parameters.assignIf", ("spec", "parameters", "assignIf"))
-    tests = _path_tests(steps, parameters)
-    lists = [index for index, each in enumerate(steps) if each.list_key]
-    if (
-        not lists
-        and steps[-1].key not in _MAPS
-        and isinstance((parameters["assign"] or {}).get("value", ""), dict | list)
-    ):
-        path = [each.key for each in steps]
-        operation = {"op": "add", "path": jsonpatches.pointer(path), "value": None}
-        expression = jsonpatches.expression([operation], lambda _: value, ("spec", "location"))
-        met = celtext.conjunction(tests.get(len(steps), []) + tests.get(0, []))
-        rule.mutations.append(
-            {
-                "patchType": "JSONPatch",
-                "jsonPatch": {"expression": expression if met == "true" else f"{met} ? {expression} : []"},
-            }
-        )
-        return
-    met = celtext.conjunction(tests.pop(0, []))
-    written = _nested(steps, 0, "object", "Object", value, tests)
-    _apply(rule, f"Object{{{written}}}", met)
+    _not_metadata(steps)
+    last = steps[-1]
+    if last.list_key:
+        if last.list_value == "*":
+            raise Unsupported("an assignment of all elements of a list, which Gatekeeper refuses", ("spec", "location"))
+        if not isinstance(constant, dict) or constant.get(last.list_key) != last.list_value:
+            text = f"an element whose {last.list_key} is not that of the location, which Gatekeeper refuses"
+            raise Unsupported(text, ("spec", "parameters", "assign"))
+    _patch(rule, Patch(steps, Value(lambda _: value, value), _path_tests(steps, parameters)))
 
 
-def _path_tests(steps: list[Step], parameters: JSONObject) -> dict[int, list[str]]:
-    """The tests of paths: the number of the step whose list they are about (0: none) -> conditions."""
-    found: dict[int, list[str]] = {}
+def _not_metadata(steps: list[Step]) -> None:
+    if steps[0].key == "metadata":
+        raise Unsupported("a location in metadata, which only AssignMetadata may have", ("spec", "location"))
+
+
+def _path_tests(steps: list[Step], parameters: JSONObject) -> list[Test]:
+    found = []
     for index, each in enumerate(
         listing(parameters.get("pathTests"), "pathTests", ("spec", "parameters", "pathTests"))
     ):
@@ -152,105 +159,77 @@ def _path_tests(steps: list[Step], parameters: JSONObject) -> dict[int, list[str
         path = parse(str(test.get("subPath")), at)
         if [one.text for one in path] != [one.text for one in steps[: len(path)]]:
             raise Unsupported("a subPath that is no beginning of the location", at)
-        lists = [number for number, one in enumerate(path) if one.list_key]
-        start = lists[-1] + 1 if lists else 0
-        root = f"c{start}" if start else "object"
-        chain = celtext.optional(root, *[one.key for one in path[start:]])
-        if chain == root:
-            continue
         condition = test.get("condition")
         if condition not in ("MustExist", "MustNotExist"):
             raise Unsupported(f"the condition {str(condition)[:40]!r}", at)
-        found.setdefault(start, []).append(f"{'' if condition == 'MustExist' else '!'}{chain}.hasValue()")
+        found.append(Test(len(path), there=condition == "MustExist"))
     return found
 
 
-def _nested(steps: list[Step], index: int, subject: str, kind: str, value: str, tests: dict[int, list[str]]) -> str:
-    """The field of a step with all below it, in an ApplyConfiguration."""
-    step, rest = steps[index], steps[index + 1 :]
-    last = not rest
-    if index and steps[index - 1].key in _MAPS and not steps[index - 1].list_key:
-        return f"{celtext.text(step.key)}: {value}"
-    if not celtext.is_name(step.key):
-        raise Unsupported(f"the field {step.key!r} in a location", ("spec", "location"))
-    there = celtext.optional(subject, step.key)
-    if not step.list_key:
-        if last:
-            return f"{step.key}: {value}"
-        inner = _nested(steps, index + 1, f"{there}.orValue({{}})", f"{kind}.{step.key}", value, tests)
-        return f"{step.key}: {{{inner}}}" if step.key in _MAPS else f"{step.key}: {kind}.{step.key}{{{inner}}}"
-    if last:
-        raise Unsupported("an assignment of a whole element of a list", ("spec", "location"))
-    variable, key = f"c{index + 1}", step.list_key
-    conditions = list(tests.get(index + 1, []))
-    if step.list_value is not None and step.list_value != "*":
-        conditions.insert(0, f"{variable}.{key} == {celtext.text(step.list_value)}")
-    chosen = f"{there}.orValue([])" + (f".filter({variable}, {celtext.conjunction(conditions)})" if conditions else "")
-    inner = _nested(steps, index + 1, variable, f"{kind}.{step.key}", value, tests)
-    mapped = f"{chosen}.map({variable}, {kind}.{step.key}{{{key}: {variable}.{key}, {inner}}})"
-    return f"?{step.key}: {there}.hasValue() ? optional.of({mapped}) : optional.none()"
-
-
-def _modify_set(steps: list[Step], parameters: JSONObject, rule: Rule) -> None:
-    """Items of a list of scalars are added or taken away, by a JSON patch that replaces the list."""
-    if any(each.list_key for each in steps):
-        raise Unsupported("ModifySet within the elements of a list", ("spec", "location"))
+def _modify_set(steps: list[Step], parameters: JSONObject, rule: Rule, outcome: Outcome) -> None:
+    """Items are added to a list, or taken away, as in a set."""
+    _not_metadata(steps)
+    if steps[-1].list_key:
+        raise Unsupported("ModifySet of the elements of a list: expected the list", ("spec", "location"))
     values = mapping(parameters.get("values"), "values", ("spec", "parameters", "values")).get("fromList")
-    if not isinstance(values, list) or not values or not all(isinstance(each, str | int) for each in values):
-        raise Unsupported("ModifySet of values that are no texts", ("spec", "parameters", "values"))
+    if not isinstance(values, list) or not values:
+        raise Unsupported("ModifySet without values: half a policy", ("spec", "parameters", "values"))
     operation = parameters.get("operation") or "merge"
-    path = [each.key for each in steps]
-    chain = celtext.optional("object", *path)
-    now, listed = f"{chain}.orValue([])", celtext.literal(values)
-    tests = _path_tests(steps, parameters)
-    pointer = celtext.text(jsonpatches.pointer(path))
-    if operation == "merge":
-        new = f"{now} + {listed}.filter(v, !(v in {now}))"
-        patch = jsonpatches.expression(
-            [{"op": "add", "path": jsonpatches.pointer(path)}], lambda _: new, ("spec", "location")
-        )
-        needed = f"!{listed}.all(v, v in {now})"
-    elif operation == "prune":
-        patch = f"[JSONPatch{{op: 'replace', path: {pointer}, value: {now}.filter(v, !(v in {listed}))}}]"
-        needed = f"{listed}.exists(v, v in {now})"
-    else:
+    if operation not in ("merge", "prune"):
         raise Unsupported(f"the operation {str(operation)[:40]!r}", ("spec", "parameters", "operation"))
-    met = celtext.conjunction([needed, *(each for tested in tests.values() for each in tested)])
-    rule.mutations.append(
-        {"patchType": "JSONPatch", "jsonPatch": {"expression": f"{met} ? {celtext.enclose(patch)} : []"}}
-    )
+    listed = celtext.literal(values)
+    if any(isinstance(each, dict | list) for each in values):
+        rule.reinvocation = "Never"  # with its defaults an item is another one, which would be added again
+
+    def now(there: str) -> str:
+        return f"{there}.orValue([])"
+
+    if operation == "merge":
+        value = Value(
+            lambda there: f"{now(there)} + {listed}.filter(v, !(v in {now(there)}))",
+            listed,
+            lambda there: f"!{listed}.all(v, v in {now(there)})",
+        )
+    else:
+        value = Value(
+            lambda there: f"{now(there)}.filter(v, !(v in {listed}))",
+            needed=lambda there: f"{listed}.exists(v, v in {now(there)})",
+        )
+        if not all(each.list_key for each in steps[1:-1]):
+            text = "where the list is missing, no mapping on its way is made"
+            outcome.differs(("spec", "parameters", "operation"), text)
+    _patch(rule, Patch(steps, value, _path_tests(steps, parameters)))
 
 
-def _assign_image(steps: list[Step], parameters: JSONObject, rule: Rule) -> None:
+def _assign_image(steps: list[Step], parameters: JSONObject, rule: Rule, outcome: Outcome) -> None:
     """The domain, the path or the tag of an image, taken apart as Gatekeeper does: the first part is a domain if it has
     a dot or a colon, or is localhost."""
-    parts = {name: parameters.get(name) for name in ("assignDomain", "assignPath", "assignTag")}
+    _not_metadata(steps)
+    parts = {name: parameters.get(name) or None for name in _PARTS}
     if unknown := sorted(parameters.keys() - {*parts, "pathTests"}):
         raise Unsupported(f"parameters.{unknown[0]}", ("spec", "parameters", unknown[0]))
-    if not any(parts.values()) or not all(each is None or isinstance(each, str) for each in parts.values()):
+    if not any(parts.values()):
         raise Unsupported("AssignImage that assigns nothing: half a policy", ("spec", "parameters"))
-    if steps[-1].key != "image" or not any(each.list_key for each in steps):
-        raise Unsupported("AssignImage of something other than the image of containers", ("spec", "location"))
-    image = f"c{max(index for index, each in enumerate(steps) if each.list_key) + 1}.image"
-    domain = f"({image}.matches('^(localhost|[^/]*[.:][^/]*)/') ? {image}.split('/')[0] : '')"
-    tag = (
-        f"({image}.matches('[:@][^/]*$') ? {image}.substring({image}.size() - {image}.find('[:@][^/]*$').size()) : '')"
-    )
-    path = f"{image}.substring(({domain} == '' ? 0 : {domain}.size() + 1), {image}.size() - {tag}.size())"
-    written = []
-    written.append(
-        celtext.text(f"{parts['assignDomain']}/")
-        if parts["assignDomain"]
-        else f"({domain} == '' ? '' : {domain} + '/')"
-    )
-    written.append(celtext.text(parts["assignPath"]) if parts["assignPath"] else path)
-    written.append(celtext.text(parts["assignTag"]) if parts["assignTag"] else tag)
-    tests = _path_tests(steps, parameters)
-    met = celtext.conjunction(tests.pop(0, []))
-    _apply(rule, f"Object{{{_nested(steps, 0, 'object', 'Object', ' + '.join(written), tests)}}}", met)
+    for name, part in parts.items():
+        if part is not None and not (isinstance(part, str) and _PARTS[name].fullmatch(part)):
+            text = f"{name} {str(part)[:60]!r}, which is no {name.removeprefix('assign').lower()} of an image"
+            raise Unsupported(text, ("spec", "parameters", name))
+    if steps[-1].list_key:
+        raise Unsupported("AssignImage of an element of a list: expected its image", ("spec", "location"))
+    first, slash, _ = (parts["assignPath"] or "").partition("/")
+    if slash and not parts["assignDomain"] and (set(".:") & set(first) or first == "localhost"):
+        text = "assignPath begins with what may be a domain, and Gatekeeper then wants assignDomain too"
+        raise Unsupported(text, ("spec", "parameters", "assignPath"))
+    domain = "(m.matches('^(localhost|[^/]*[.:][^/]*)/') ? m.split('/')[0] : '')"
+    tag = "(m.matches('[:@][^/]*$') ? m.substring(m.size() - m.find('[:@][^/]*$').size()) : '')"
+    path = f"m.substring(({domain} == '' ? 0 : {domain}.size() + 1), m.size() - {tag}.size())"
+    own = (f"({domain} == '' ? '' : {domain} + '/')", path, tag)
+    given = (f"{parts['assignDomain']}/" if parts["assignDomain"] else "", parts["assignPath"], parts["assignTag"])
+    written = " + ".join(celtext.text(one) if one else other for one, other in zip(given, own, strict=True))
+    new = celtext.text("".join(filter(None, given)))
+    value = Value(lambda there: f"[string({there}.orValue(''))].map(m, {written})[0]", new)
+    _patch(rule, Patch(steps, value, _path_tests(steps, parameters)))
 
 
-def _apply(rule: Rule, expression: str, met: str = "true") -> None:
-    if met != "true":
-        expression = f"{celtext.enclose(met)} ? {expression} : Object{{}}"
-    rule.mutations.append({"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": expression}})
+def _patch(rule: Rule, patch: Patch) -> None:
+    rule.mutations.append({"patchType": "JSONPatch", "jsonPatch": {"expression": patch.expression}})

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from msgspec import Struct, field
+from msgspec import Struct
 
+from webhook.apiserver.customresources.definitions import Kind as CustomKind
+from webhook.convert.gatekeeper import parameters
 from webhook.convert.model import JSONObject, Outcome, Unsupported, listing, mapping
+from webhook.paths import Path
 
 TARGET: Final = "admission.k8s.gatekeeper.sh"
 ENGINE: Final = "K8sNativeValidation"
@@ -18,14 +21,16 @@ ENGINE: Final = "K8sNativeValidation"
 class Template(Struct):
     """A template. source: the policy in CEL; None if there is none, then `reason` says what there is.
 
-    schema: of the parameters, with defaults. used: by a constraint that was converted.
+    at: where the source stands. custom: the kind that it defines, which takes parameters or not; None if it is not
+    known. used: by a constraint that was converted.
     """
 
     kind: str
     outcome: Outcome
     source: JSONObject | None = None
+    at: Path = ("spec",)
     operations: tuple[str, ...] = ()
-    schema: JSONObject = field(default_factory=dict)
+    custom: CustomKind | None = None
     reason: str = ""
     used: bool = False
 
@@ -62,7 +67,9 @@ def _read(outcome: Outcome) -> Template:
     target = mapping(targets[0], "a target", ("spec", "targets", 0))
     template = Template(kind, outcome)
     validation = mapping(crd.get("validation"), "validation", ("spec", "crd"))
-    template.schema = mapping(validation.get("openAPIV3Schema"), "openAPIV3Schema", ("spec", "crd"))
+    schema = mapping(validation.get("openAPIV3Schema"), "openAPIV3Schema", ("spec", "crd"))
+    legacy = validation.get("legacySchema", not outcome.document.value["apiVersion"].endswith("/v1"))
+    template.custom = parameters.kind_of(kind, schema, legacy=legacy is True)
     if target.get("target") != TARGET:
         raise Unsupported(f"the target {str(target.get('target'))[:60]!r}", ("spec", "targets", 0))
     if operations := target.get("operations"):
@@ -70,7 +77,8 @@ def _read(outcome: Outcome) -> Template:
     for index, each in enumerate(listing(target.get("code"), "code", ("spec", "targets", 0, "code"))):
         code = mapping(each, "code", ("spec", "targets", 0, "code", index))
         if code.get("engine") == ENGINE:
-            template.source = mapping(code.get("source"), "source", ("spec", "targets", 0, "code", index, "source"))
+            template.at = ("spec", "targets", 0, "code", index, "source")
+            template.source = mapping(code.get("source"), "source", template.at)
             return template
     template.reason = "the template is in Rego, and none of its constraints is converted"
     return template
