@@ -5,6 +5,7 @@ GATEWRIGHT_AUDIT_OBJECTS=20000 is the whole size; a tenth of it is audited first
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import re
@@ -21,10 +22,13 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
+from tests.cli.clusterreports.definitions import definitions
 from tests.cli.running import gatewright
 from tests.e2e.apiserver import Client
 from tests.e2e.controlplane import ADMIN, DEVELOPER, ControlPlane, manifests
 from tests.e2e.objects import namespace
+from tests.server.running import wait_for
+from webhook.cli.clusterreports.dialects import OPENREPORTS
 
 Object = dict[str, Any]
 
@@ -249,6 +253,54 @@ def test_memory_does_not_grow_with_the_cluster(
     with capsys.disabled():
         print(f"\nmemory: {few.memory >> 20} MiB for {FEW:,} objects, {all_of_them.memory >> 20} MiB for {OBJECTS:,}")
     assert all_of_them.memory < GROWS * few.memory
+
+
+def versions(cluster: ControlPlane) -> dict[tuple[str, str], str]:
+    """The resourceVersion of each report."""
+    plurals = f"{OPENREPORTS.plural}.openreports.io,{OPENREPORTS.cluster_plural}.openreports.io"
+    items = json.loads(cluster.kubectl("get", plurals, "-A", "-o", "json").stdout)["items"]
+    of = [each["metadata"] for each in items]
+    return {(each.get("namespace", ""), each["name"]): each["resourceVersion"] for each in of}
+
+
+def test_reports_are_few_and_only_those_of_changed_objects_are_written(
+    cluster: ControlPlane, folder: Path, all_of_them: Done
+) -> None:
+    cluster.apply(*copy.deepcopy(definitions(OPENREPORTS)))
+    assert wait_for(lambda: cluster.client().get(f"/apis/{OPENREPORTS.api_version}/reports").ok, seconds=ACTIVE)
+
+    def written() -> tuple[int, ...]:
+        done = audit(folder, "--qps", "0", "--write-reports", "openreports")
+        assert not done.report["errors"], done.report["errors"]
+        (note,) = (each for each in done.report["notes"] if "written" in each)
+        return tuple(map(int, re.findall(r" ([0-9]+) ", f" {note.partition(': ')[2]}".replace(",", ""))))
+
+    found = {each["object"]["namespace"] for each in all_of_them.report["findings"]}
+    assert len(found) > NAMESPACES // 2
+    first = written()
+    there = versions(cluster)
+    assert (first[1:], len(there)) == ((0, 0), first[0])
+    assert {within for within, _ in there} == found and len(there) <= 2 * len(found)
+    assert written() == (0, len(there), 0)
+    assert versions(cluster) == there
+    owned = [each for each in range(OBJECTS) if each % 11 and each % len(PATHS) in (0, 1, 4)]
+    changed = {made(each)["metadata"]["namespace"]: made(each) for each in reversed(owned)}
+    ten = sorted(changed.items())[:10]
+    assert len(ten) == 10
+
+    def label(text: str) -> None:
+        for within, each in ten:
+            cluster.kubectl("label", each["kind"].lower(), each["metadata"]["name"], text, "--namespace", within)
+
+    label("owner-")
+    try:
+        assert written() == (10, len(there) - 10, 0)
+        after = versions(cluster)
+        assert {key for key in after if after[key] != there.get(key)} == {
+            (within, "gatewright-audit") for within, _ in ten
+        }
+    finally:
+        label("owner=somebody")
 
 
 WARNING = re.compile(r"Validation failed for ValidatingAdmissionPolicy '(.*?)' with binding '.*?': (.*)", re.DOTALL)

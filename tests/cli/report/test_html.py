@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from tests.browsers import CONTRAST, launched
 from tests.cli.report.reports import CHECK, HOSTILE, REPORTS, SCORED, finding, report, written
-from webhook.cli.report.model import Past, Report, Rule
+from webhook.cli.report.model import Past, Place, Report, Rule
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -296,13 +296,26 @@ def test_texts_are_readable_in_light_and_in_dark(scheme: str, browser: Browser, 
         assert ratio >= 4.5, where
 
 
-@pytest.mark.parametrize("width", [360, 1200])
+@pytest.mark.parametrize("width", [360, 768, 1280])
 def test_nothing_is_wider_than_the_window(width: int, browser: Browser, tmp_path: Path) -> None:
     with opened(browser, TREND, tmp_path, viewport={"width": width, "height": 700}) as page:
         page.get_by_text("As a table").click()
         for head in page.locator(".head").all():
             head.click()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [768, 1280])
+def test_a_long_path_leaves_room_for_the_object(width: int, browser: Browser, tmp_path: Path) -> None:
+    long = "/".join(["charts", *("a-folder-with-a-name",) * 12, "deployment.yaml"])
+    of = report("check", findings=[finding(place=Place(long, 3, 1)), finding(place=Place("a.yaml", 3, 1))])
+    with opened(browser, of, tmp_path, viewport={"width": width, "height": 700}) as page:
+        for head in page.locator(".head").all():
+            what, all_of_it = head.locator(".what").bounding_box(), head.bounding_box()
+            assert what is not None and all_of_it is not None
+            assert what["width"] > 0.3 * all_of_it["width"]
+        short = page.locator(".place").last.bounding_box()
+        assert short is not None and short["width"] < 100
 
 
 def test_an_explanation_is_shown_as_its_lines(browser: Browser, tmp_path: Path) -> None:

@@ -333,7 +333,10 @@ def test_texts_are_readable_and_nothing_is_wider_than_the_window(scheme: str, br
                 tab.get_by_role("region", name="Table of scores").wait_for()
             ratio, where = tab.evaluate(CONTRAST)
             assert ratio >= 4.5, where  # WCAG 2, AA
-            assert tab.evaluate("document.documentElement.scrollWidth") <= 360, name
+            for width in (360, 768, 1280):
+                tab.set_viewport_size({"width": width, "height": 700})
+                assert tab.evaluate("document.documentElement.scrollWidth") <= width, (name, width)
+            tab.set_viewport_size({"width": 360, "height": 700})
 
 
 def test_the_last_audit_is_shown_with_its_age_scores_and_trend(browser: Browser, shown: Running) -> None:
