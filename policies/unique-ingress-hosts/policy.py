@@ -121,9 +121,11 @@ class Hosts:
                 found["*"] = "spec.defaultBackend"
             for key, aliases in (obj["metadata"].get("annotations") or {}).items():
                 if aliases and key.endswith(ALIASES):
-                    for alias in aliases.lower().split(","):
-                        if alias.strip():
-                            found[alias.strip()] = f"metadata.annotations['{key}']"
+                    for alias in map(str.strip, aliases.lower().split(",")):
+                        # For nginx one that begins with a dot is the domain and all below it.
+                        for host in (alias[1:], f"*{alias}") if alias.startswith(".") else (alias,):
+                            if host:
+                                found[host] = f"metadata.annotations['{key}']"
         elif kind == "Gateway":
             for index, listener in enumerate(spec.get("listeners") or []):
                 found[(listener.get("hostname") or "*").lower()] = f"spec.listeners[{index}].hostname"
