@@ -31,6 +31,8 @@ ANNOTATIONS = {
 }
 
 OF_CLASS = ".deviceclass.resource.k8s.io/devices"
+# By this name and that of a class a container asks for its devices without a claim.
+IMPLICIT = "deviceclass.resource.kubernetes.io/"
 
 # What makes Pods, with the field of their number. Reads of these are declared below.
 WORKLOADS = {
@@ -53,6 +55,7 @@ OWNERS = {
 # Those who make objects of what is judged and counted already: Pods of workloads, Jobs of CronJobs, claims of Pods.
 CONTROLLERS = frozenset({
     "system:kube-controller-manager",
+    "system:kube-scheduler",
     "system:serviceaccount:kube-system:cronjob-controller",
     "system:serviceaccount:kube-system:daemon-set-controller",
     "system:serviceaccount:kube-system:deployment-controller",
@@ -275,7 +278,9 @@ def _of_container(container: JSON) -> Devices:
     for field in ("limits", "requests"):
         for resource, quantity in (resources.get(field) or {}).items():
             if "/" in resource:  # an extended resource has a domain
-                devices |= Counter({resource: _number(quantity)})
+                of_class = resource.removeprefix(IMPLICIT)
+                name = resource if of_class == resource else of_class + OF_CLASS
+                devices |= Counter({name: _number(quantity)})
     return devices
 
 
