@@ -24,6 +24,7 @@ import yaml
 from tests.e2e.apiserver import Client, Reply
 from tests.e2e.controlplane import ControlPlane
 from tests.e2e.objects import namespace
+from tests.e2e.probing import PROBE, PROBES, probe
 from tests.e2e.webhooks import POLICIES, Gatewright, until_seen
 from tests.server.running import wait_for
 from webhook.library import catalog, placing
@@ -34,9 +35,6 @@ from webhook.policy.load.loading import load
 
 GROUP = "admissionregistration.k8s.io/v1"
 REGISTRATIONS = f"/apis/{GROUP}/%swebhookconfigurations"
-PROBES = "/api/v1/namespaces/default/configmaps?dryRun=All"
-PROBE = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "library-probe"}}
-PROBED = "the library is in force"
 ENTRIES = catalog.entries(POLICIES)
 CEL = [each for each in ENTRIES if each.language == "CEL"]
 SENT = 500
@@ -157,27 +155,6 @@ def _read(file: Path) -> list[Object]:
     return list(yaml.safe_load_all(file.read_text())) if file.exists() else []
 
 
-def _probe() -> list[Object]:
-    """A policy that shows that the others are in force: the server takes them over together."""
-    rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["configmaps"]}
-    policy = {
-        "apiVersion": GROUP,
-        "kind": "ValidatingAdmissionPolicy",
-        "metadata": {"name": "library-probe"},
-        "spec": {
-            "matchConstraints": {"resourceRules": [{**rule, "resourceNames": ["library-probe"]}]},
-            "validations": [{"expression": "false", "message": PROBED}],
-        },
-    }
-    binding = {
-        "apiVersion": GROUP,
-        "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": "library-probe"},
-        "spec": {"policyName": "library-probe", "validationActions": ["Deny"]},
-    }
-    return [policy, binding]
-
-
 @dataclass(frozen=True, slots=True)
 class Both:
     """`alone`: the statuses of REQUESTS without a policy. `asked`: those that the server admits then, with the answers
@@ -205,10 +182,10 @@ def answers(cluster: ControlPlane, gatewright: Gatewright, tmp_path_factory: pyt
     policies = [each for entry in CEL for each in _read(entry.folder / "policy.yaml")]
     bindings = [each for entry in CEL for each in _bound(entry)]
     cluster.apply(*(each for entry in ENTRIES for each in _read(entry.folder / catalog.PARAMS)))
-    cluster.apply(*policies, *bindings, *_probe())
+    cluster.apply(*policies, *bindings, *probe())
     until_seen(client, "POST", PROBES, PROBE, 422)
     natively = _send(client, asked)
-    cluster.kubectl("delete", "--filename", "-", stdin=_text([*_probe(), *bindings, *policies]))
+    cluster.kubectl("delete", "--filename", "-", stdin=_text([*probe(), *bindings, *policies]))
     until_seen(client, "POST", PROBES, PROBE, 201)
 
     gatewright.look_up_in(cluster)
@@ -233,7 +210,7 @@ def _through_webhook(
         placing.add(each, tree)
         placing.enable(tree, each.name, "warn" if each.validating else "mutate")
         (tree / each.name / "tests.yaml").unlink()
-    (tree / "probe.yaml").write_text(_text(_probe()))
+    (tree / "probe.yaml").write_text(_text(probe()))
     gatewright.start(tree)
     client = cluster.client()
     wait_for(lambda: gatewright.running.get("/readyz").status == 200, 60)

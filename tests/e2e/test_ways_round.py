@@ -11,38 +11,19 @@ import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-from tests.e2e.apiserver import Client, Reply
 from tests.e2e.controlplane import DEVELOPER, ControlPlane
 from tests.e2e.objects import namespace, pod, service
 from tests.e2e.people import roles
+from tests.e2e.ways import Way, send
 from tests.e2e.webhooks import POLICIES, Gatewright, register, rendered
 
 Object = dict[str, Any]
 
-PATCHES = {
-    "MERGE": "application/merge-patch+json",
-    "JSON": "application/json-patch+json",
-    "APPLY": "application/apply-patch+yaml",
-}
-GROUPS = {"": "/api/v1", "apps": "/apis/apps/v1", "batch": "/apis/batch/v1", "autoscaling": "/apis/autoscaling/v2"}
-CLUSTER_SCOPED = {"namespaces", "persistentvolumes"}
 _numbers = itertools.count()
-
-
-class Way(NamedTuple):
-    """`before`: what has to pass first. `last`: what has to be refused, with this text.
-
-    A request is a verb, a path such as apps/deployments/NAME/scale, and a body.
-    """
-
-    name: str
-    says: str
-    last: tuple[str, str, Any]
-    before: tuple[tuple[str, str, Any], ...] = ()
 
 
 @pytest.fixture(scope="module")
@@ -65,20 +46,6 @@ def shop(enforced: ControlPlane) -> Iterator[str]:
     name = f"shop-{next(_numbers)}"
     enforced.apply(namespace(name))
     yield name
-
-
-def send(client: Client, where: str, verb: str, path: str, body: Any) -> Reply:
-    group, _, rest = path.partition("/") if path.partition("/")[0] in GROUPS else ("", "", path)
-    plural = rest.partition("/")[0]
-    scope = "" if plural in CLUSTER_SCOPED else f"/namespaces/{where}"
-    root = GROUPS[group]
-    if isinstance(body, dict) and body.get("apiVersion") == "autoscaling/v1" and plural == "horizontalpodautoscalers":
-        root = "/apis/autoscaling/v1"
-    url = f"{root}{scope}/{rest}"
-    if verb in PATCHES:
-        query = "?fieldManager=dora&force=true" if verb == "APPLY" else ""
-        return client.request("PATCH", url + query, body, content_type=PATCHES[verb])
-    return client.request(verb, url, body)
 
 
 TEMPLATE: Object = {
