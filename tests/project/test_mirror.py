@@ -20,7 +20,7 @@ audit/sources: audit/test_auditing
 apiserver/customresources/coercing: apiserver/customresources/test_judging
 apiserver/customresources/correlation: apiserver/customresources/test_judging
 apiserver/customresources/embedded: apiserver/customresources/test_against_kubernetes
-apiserver/customresources/estimates: apiserver/customresources/test_against_kubernetes
+apiserver/customresources/estimating: apiserver/customresources/test_against_kubernetes
 apiserver/customresources/listtypes: apiserver/customresources/test_against_kubernetes
 apiserver/customresources/openapi: apiserver/customresources/test_against_kubernetes
 apiserver/customresources/rules: apiserver/customresources/test_judging

@@ -183,4 +183,71 @@ self.s > 'a' && self.s <= self.u
 -self.n < 3 && self.n % 2 == 0
 [[1, 2], [3]].all(l, l.all(x, x > 0))
 self.lists.map(l, l.map(x, x * 2)).size() > 0
+strings.quote(self.s).size() > 3
+strings.quote(self.s) == self.s
+strings.quote(url(self.s).getHost()) == strings.quote(url(self.s).getHost())
+self.s.upperAscii() == 'X'
+self.list.lastIndexOf('a') == 1
+dyn(self.s).contains(self.t)
+dyn(self.s).startsWith(self.t)
+dyn(self.u).endsWith('a')
+dyn(self.s).matches('^[a-z]+$')
+dyn(self.s).find('a') == 'b'
+dyn(self.s).findAll('a').size() == 1
+dyn(self.s).lowerAscii() == self.t
+dyn(self.s).substring(1, 2) == self.t
+dyn(self.s).replace('a', 'bcd') == self.t
+dyn(self.s).split(',').size() < 3
+dyn(self.list).join(',') == self.s
+dyn(self.s).indexOf('a') == 1
+dyn(self.list).indexOf('a') == 1
+dyn(self.list).lastIndexOf('a') == 1
+dyn(self.list).max() == 'a'
+dyn(self.numbers).sum() == 3
+dyn(self.list).isSorted()
+dyn(self.list).distinct().size() == 1
+dyn(self.list).sort() == self.list
+[].sort() == self.numbers
+[self.at].sort() == [self.at]
+[self.wait].sort() == [self.wait]
+[self.b].sort() == [self.b]
+[self.d].sort() == [self.d]
+[self.raw].sort() == [self.raw]
+dyn(self.numbers).sort() == self.numbers
+self.list.map(x, dyn(x)).sort() == self.list
+self.numbers.map(x, dyn(x)).sort() == self.numbers
+self.items.sortBy(i, i.name).size() > 0
+self.items.sortBy(i, dyn(i.n)).size() > 0
+dyn(self.items).sortBy(i, i.n).size() > 0
+dyn(self.list).reverse() == self.list
+dyn(self.list).slice(1, 2).size() == 1
+dyn(self.lists).flatten().size() > 1
+lists.range(dyn(self.n)).size() == 2
+sets.contains(dyn(self.list), ['a', 'b'])
+string(dyn(self.raw)) == 'abc'
+string(self.any) == 'abc'
+bytes(dyn(self.s)).size() > 3
+isIP(dyn(self.s))
+cidr(self.s).containsIP(dyn(self.t))
+cidr(self.s).containsCIDR(dyn(self.t))
+dyn(cidr(self.s)).ip().isLoopback()
+isQuantity(dyn(self.s))
+semver(dyn(self.s)).major() == 1
+format.dns1123Label().validate(dyn(self.s)).hasValue()
+dyn(self.s) + dyn(self.t) == 'x'
+dyn(self.s) < dyn(self.t)
+dyn(self.n) < self.n
+dyn(self.at) > self.at
+dyn(self.wait) > dyn(self.at)
+(self.wait + dyn(self.wait)) == dyn(self.wait)
+[self.d + dyn(self.d), dyn(self.d) + self.d].size() > 1
+dyn(self.list) + self.list == self.list
+dyn(self.raw) + self.raw == self.raw
+dyn(self.any) + dyn(self.s) == self.s
+format.uuid() == format.uuid()
+dyn(self.s) in dyn(self.list)
+dyn(self.s) in self.list
+dyn(self.list)[0] == 'a'
+dyn(self.map)['a'] == 'b'
+dyn(self.any).orValue(1) == 1
 """.strip().split("\n")

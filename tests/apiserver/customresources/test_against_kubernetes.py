@@ -11,7 +11,7 @@ import pytest
 
 from tests.apiserver.customresources import corpus, costly
 from tests.goprograms import answers, built
-from webhook.apiserver.customresources import definitions, estimates, judging, rules, ruletypes, structural
+from webhook.apiserver.customresources import definitions, estimating, judging, rules, ruletypes, structural
 from webhook.versions import NEWEST
 
 OBJECTS = 12
@@ -153,5 +153,5 @@ def test_estimated_costs(program: Path) -> None:
     found = {}
     for rule in rules.compile_rules(spec, known, NEWEST):
         assert rule.program is not None, rule.error
-        found[rule.rule.rule] = str(estimates.estimated(rule.program.tree, known))
+        found[rule.rule.rule] = str(estimating.estimated(rule.program.tree, known))
     assert found == dict(zip(costly.RULES, answer["costs"], strict=True))

@@ -16,13 +16,7 @@ from webhook.apiserver.customresources import openapi, rules, structurality
 from webhook.apiserver.customresources.coercing import META_FIELDS, coerce_embedded, copied, prune
 from webhook.apiserver.customresources.correlation import Correlated, same
 from webhook.apiserver.customresources.embedded import embedded_refusals
-from webhook.apiserver.customresources.estimates import (
-    CRD_LIMIT,
-    RULE_LIMIT,
-    estimated,
-    exceeded,
-    product,
-)
+from webhook.apiserver.customresources.estimating import CRD_LIMIT, RULE_LIMIT, estimated, exceeded
 from webhook.apiserver.customresources.fieldpaths import FieldPathError, parsed
 from webhook.apiserver.customresources.rules import Compiled
 from webhook.apiserver.customresources.ruletypes import REQUEST, Declared, declared, escaped
@@ -36,6 +30,7 @@ from webhook.apiserver.fielderrors import (
     not_supported,
     required,
 )
+from webhook.cel.cost.estimates import product
 from webhook.paths import Path
 from webhook.versions import Version
 

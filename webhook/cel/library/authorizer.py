@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from webhook.access import Access, AccessDecision, AccessUnknown, Authorize
 from webhook.cel.cost import costs
+from webhook.cel.cost.estimates import Estimate, fixed
 from webhook.cel.library.declaring import Library, method
 from webhook.cel.library.named_format import dns_label, dns_subdomain
 from webhook.cel.tree.errors import EvaluationError, no_such_overload
@@ -144,6 +145,10 @@ def _asking(*_: Any) -> int:
     return 350_000
 
 
+def _estimated_check(*_: Any) -> Estimate:
+    return Estimate(fixed(_asking()))
+
+
 def _selecting(_: Any, selector: Any) -> int:
     """10, and 25.1 for each character of the selector."""
     length = costs.size(selector)
@@ -223,6 +228,7 @@ LIBRARY = Library(
             "The decision on an HTTP verb in lower case: get, post, …",
             "authorizer.path('/healthz').check('get').allowed()",
             cost=_asking,
+            estimate=_estimated_check,
         ),
         method(
             "check",
@@ -231,6 +237,7 @@ LIBRARY = Library(
             "The decision on a verb of the API: get, list, create, delete, use, or any other that rules name.",
             f"{_GET_PODS}.allowed()",
             cost=_asking,
+            estimate=_estimated_check,
         ),
         method(
             "allowed",

@@ -8,9 +8,11 @@ from __future__ import annotations
 from math import ceil
 from typing import Any
 
-from webhook.cel.cost import costs
+from webhook.cel.cost import costs, estimates
+from webhook.cel.cost.estimates import Estimate, Sizes, Span
 from webhook.cel.library.declaring import Library, function, method, remembered, where_fixed
 from webhook.cel.library.ip import IP, AddressError, is_mapped, parse_address, parse_ip, text_read
+from webhook.cel.tree.ast import Expr
 from webhook.cel.tree.errors import EvaluationError, no_such_overload
 from webhook.cel.value.quoting import quoted
 
@@ -133,6 +135,21 @@ def _holds_cidr_of_text(network: Any, other: Any) -> int:
     return _holds_cidr(network, other) + (costs.text(other) if type(other) is str else 0)
 
 
+_ADDRESS = Span(4, 16)  # bytes
+
+
+def _estimated_ip(sizes: Sizes, _: Expr, other: Expr) -> Estimate:
+    cost = _ADDRESS.plus(_ADDRESS).scaled(estimates.TRAVERSAL)
+    if other.type.name in ("string", "dyn"):
+        cost = cost.plus(sizes.size(other).scaled(estimates.TRAVERSAL))
+    return Estimate(cost)
+
+
+def _estimated_cidr(sizes: Sizes, network: Expr, other: Expr) -> Estimate:
+    cost = _estimated_ip(sizes, network, other).cost
+    return Estimate(cost.plus(_ADDRESS.scaled(estimates.TRAVERSAL)).plus(estimates.ONE))
+
+
 def _reading(_: Any, text: Any) -> int:
     return costs.size(text) if type(text) is str else 0
 
@@ -153,6 +170,7 @@ LIBRARY = Library(
                 'conversion from string: netip.ParsePrefix("10.0.0.0/33"): prefix length out of range',
             ),
             cost=costs.text,
+            estimate=estimates.text,
         ),
         function(
             "isCIDR",
@@ -161,6 +179,7 @@ LIBRARY = Library(
             "Whether a text is a network that `cidr` accepts.",
             "isCIDR('2001:db8::/32') && !isCIDR('10.0.0.0')",
             cost=costs.text,
+            estimate=estimates.text,
         ),
         method(
             "containsIP",
@@ -170,6 +189,7 @@ LIBRARY = Library(
             "cidr('10.0.0.0/8').containsIP('10.1.2.3')",
             error=("cidr('10.0.0.0/8').containsIP('10')", "no such overload"),
             cost=where_fixed(_holds_ip_of_text, otherwise=_holds_ip),
+            estimate=_estimated_ip,
             work=_reading,
         ),
         method(
@@ -179,6 +199,7 @@ LIBRARY = Library(
             "Whether an address is in the network. An address of the other family never is.",
             "!cidr('10.0.0.0/8').containsIP(ip('::1'))",
             cost=_holds_ip,
+            estimate=_estimated_ip,
         ),
         method(
             "containsCIDR",
@@ -187,6 +208,7 @@ LIBRARY = Library(
             "Whether the network of a text is inside this one.",
             "cidr('10.0.0.0/8').containsCIDR('10.1.0.0/16')",
             cost=where_fixed(_holds_cidr_of_text, otherwise=_holds_cidr),
+            estimate=_estimated_cidr,
             work=_reading,
         ),
         method(
@@ -196,6 +218,7 @@ LIBRARY = Library(
             "Whether another network is inside this one.",
             "!cidr('10.0.0.0/8').containsCIDR(cidr('0.0.0.0/0'))",
             cost=_holds_cidr,
+            estimate=_estimated_cidr,
         ),
         method(
             "ip",

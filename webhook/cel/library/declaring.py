@@ -18,6 +18,9 @@ the call (webhook.cel.tree.declared.Declared, which documents each fact).
 - `cost`: the API server's charge, from the arguments: a formula of webhook.cel.cost.costs, or one next to the
   implementation. Without it a call costs 1. The API server charges some costs by the overload, which is unknown if an
   argument is dyn: `where_fixed(cost, otherwise)`.
+- `estimate`: the API server's estimate of the cost before any value is known, which it makes for the rules of a
+  CustomResourceDefinition: a formula of webhook.cel.cost.estimates, or one next to the implementation. Overloads that
+  only values tell apart share it, or have none.
 - `work`: if Python needs more time or memory than the cost covers: steps of about 0.1 µs.
 - `privacy`: by default a result is computed from its arguments, and hidden if they are; set it for other functions.
 - `shape`, and `element`: if the result is a part of an argument, so that findings point at the origin of the part.
@@ -41,7 +44,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from webhook.cel.tree import types
-from webhook.cel.tree.declared import Check, Cost, Deciding, Declared, Element, Privacy, Shape
+from webhook.cel.tree.declared import Check, Cost, Deciding, Declared, Element, Estimate, Privacy, Shape
 from webhook.cel.tree.parsed import Expand
 from webhook.cel.tree.types import Type
 from webhook.cel.value.operators import RECEIVERS
@@ -70,6 +73,7 @@ class Facts(TypedDict, total=False):
     """The keyword arguments of `function` and `method`; see the module's docstring."""
 
     cost: Cost | WhereFixed
+    estimate: Estimate
     work: Cost
     privacy: Privacy
     shape: Shape
@@ -207,6 +211,7 @@ def _overload(
     declared = Declared(
         call,
         cost=fixed,
+        estimate=facts.get("estimate"),
         work=facts.get("work"),
         privacy=facts.get("privacy", Privacy.MADE),
         shape=facts.get("shape", Shape.MADE),

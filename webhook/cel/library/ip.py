@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from webhook.cel.cost import costs
+from webhook.cel.cost import costs, estimates
+from webhook.cel.cost.estimates import Estimate, Sizes
 from webhook.cel.library.declaring import Library, function, method, remembered
+from webhook.cel.tree.ast import Expr
 from webhook.cel.tree.errors import EvaluationError, cut, no_such_overload
 from webhook.cel.value.quoting import quoted
 
@@ -237,6 +239,10 @@ def text_read(value: Any) -> int:
     return costs.text(value) if type(value) is str else 1
 
 
+def _read_twice(sizes: Sizes, text: Expr) -> Estimate:
+    return Estimate(sizes.size(text).scaled(2 * estimates.TRAVERSAL))
+
+
 _BAD = (
     "ip('10.0.0')",
     'IP Address "10.0.0" parse error during conversion from string: ParseAddr("10.0.0"): IPv4 address too short',
@@ -254,6 +260,7 @@ LIBRARY = Library(
             "ip('::1') == ip('0:0:0:0:0:0:0:1')",
             error=_BAD,
             cost=text_read,
+            estimate=estimates.text,
         ),
         function(
             "isIP",
@@ -262,6 +269,7 @@ LIBRARY = Library(
             "Whether a text is an address that `ip` accepts.",
             "isIP('10.0.0.1') && !isIP('10.0.0.01') && !isIP('::ffff:10.0.0.1')",
             cost=costs.text,
+            estimate=estimates.text,
         ),
         function(
             "ip.isCanonical",
@@ -274,6 +282,7 @@ LIBRARY = Library(
                 'IP Address "x" parse error during conversion from string: ParseAddr("x"): unable to parse IP',
             ),
             cost=costs.text_twice,
+            estimate=_read_twice,
         ),
         method(
             "family",

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any, Unpack
 
-from webhook.cel.cost import costs
+from webhook.cel.cost import costs, estimates
 from webhook.cel.library.declaring import Facts, Failure, Library, Overload, method, same_element
 from webhook.cel.tree.declared import Shape
 from webhook.cel.tree.errors import EvaluationError, no_such_overload
@@ -110,7 +110,7 @@ def _method(
     **facts: Unpack[Facts],
 ) -> Overload:
     """A method that visits the whole list."""
-    facts |= {"cost": costs.traversed, "work": costs.gone_over}
+    facts = {"estimate": estimates.visited_or_text, **facts, "cost": costs.traversed, "work": costs.gone_over}
     return method(name, signature, call, doc, example, error, **facts)
 
 
@@ -178,6 +178,7 @@ LIBRARY = Library(
             _includes,
             "Whether a list has the element. Any other value is compared with it.",
             "['a', 'b'].includes('b') && 'a'.includes('a')",
+            estimate=estimates.visited,
             since=(1, 37),
         ),
     ),

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from webhook.cel.cost import costs
+from webhook.cel.cost.estimates import MOST, NEW_LIST, ONE, SCALARS, TRAVERSAL, Estimate, Sizes, Span, fixed, literal
 from webhook.cel.library.comprehensions import mapped
 from webhook.cel.library.declaring import (
     Library,
@@ -21,6 +22,7 @@ from webhook.cel.library.declaring import (
     unnamed_to_receivers,
     where_fixed,
 )
+from webhook.cel.tree.ast import Expr
 from webhook.cel.tree.declared import Shape
 from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.tree.parsed import CALL, FOLD, IDENT, LIST, SELECT, UNUSED, Expansion, MacroError, Parsed
@@ -196,6 +198,46 @@ def _flatten_of(place: int, _: Any, items: Any, depth: Any = 1) -> tuple[int, ..
     return None
 
 
+# ---------------------------------------------------------------------------------------------------------- estimates
+
+
+def _allocating(factor: float, size: Span) -> Estimate:
+    return Estimate(size.scaled(factor).plus(ONE).plus(NEW_LIST), size)
+
+
+def _estimated_slice(sizes: Sizes, items: Expr, start: Expr, end: Expr) -> Estimate:
+    taken = literal(end, sizes.size(items).most) - literal(start, 0)
+    return _allocating(1, fixed(taken % 2**64))  # it wraps round, as the API server's own
+
+
+def _estimated_range(_: Sizes, count: Expr) -> Estimate:
+    return _allocating(1, fixed(literal(count, MOST)))
+
+
+def _estimated_reverse(sizes: Sizes, items: Expr) -> Estimate:
+    return _allocating(1, sizes.size(items))
+
+
+def _estimated_flatten(sizes: Sizes, items: Expr, levels: Expr | None = None) -> Estimate:
+    depth = 1 if levels is None else literal(levels, MOST)
+    return _allocating(float(depth), sizes.size(items))
+
+
+def _estimated_distinct(sizes: Sizes, items: Expr) -> Estimate:
+    size = sizes.size(items)
+    return _allocating(2, size.times(size))
+
+
+def _estimated_sort(sizes: Sizes, items: Expr, keys: Expr | None = None) -> Estimate:
+    compared = items if keys is None else keys
+    size = sizes.size(compared)
+    kinds = [each.name for each in compared.type.params] or ["dyn"]
+    return _allocating(2 if kinds[0] in SCALARS else 2 + TRAVERSAL, size.times(size))
+
+
+# -------------------------------------------------------------------------------------------------------- refusals
+
+
 def _no_list(_: str, args: tuple[Any, ...]) -> str:
     """The error text of a function that the API server's own code calls with anything for a list."""
     kind = go_type(args[0])
@@ -223,6 +265,7 @@ def _is_sortable(kind: str) -> tuple[Overload, Overload]:
             "[3, 1, 2].sort() == [1, 2, 3]",
             error=("[1, 2].map(e, e == 1 ? dyn(e) : dyn('a')).sort()", "list elements must have the same type"),
             cost=where_fixed(costs.self_compared),
+            estimate=_estimated_sort,
             work=_sorted_work,
             shape=Shape.ELEMENTS,
             element=same_element,
@@ -234,6 +277,7 @@ def _is_sortable(kind: str) -> tuple[Overload, Overload]:
             _sort_by_keys,
             "The elements in the order of their keys. The macro sortBy calls it.",
             cost=where_fixed(_sorted_by),
+            estimate=_estimated_sort,
             work=_sorted_by_work,
             shape=Shape.ELEMENTS,
             element=same_element,
@@ -268,6 +312,7 @@ LIBRARY = Library(
             "[1, 2, 3, 4].slice(1, 3) == [2, 3]",
             error=("[1, 2].slice(1, 3)", "cannot slice(1, 3), list is length 2"),
             cost=_sliced,
+            estimate=_estimated_slice,
             shape=Shape.ELEMENTS,
             element=_slice_of,
         ),
@@ -279,6 +324,7 @@ LIBRARY = Library(
             "lists.range(3) == [0, 1, 2]",
             error=("lists.range(-1)", "lists.range: size must be non-negative, got -1"),
             cost=_ranged,
+            estimate=_estimated_range,
         ),
         method(
             "distinct",
@@ -287,6 +333,7 @@ LIBRARY = Library(
             "The elements without duplicates; the first of equal elements is kept.",
             "[1, 2, 2, 1].distinct() == [1, 2]",
             cost=costs.self_compared,
+            estimate=_estimated_distinct,
             work=costs.with_itself,
             shape=Shape.ELEMENTS,
             element=same_element,
@@ -299,6 +346,7 @@ LIBRARY = Library(
             "The elements in reverse order.",
             "[1, 2, 3].reverse() == [3, 2, 1]",
             cost=costs.same_length,
+            estimate=_estimated_reverse,
             shape=Shape.ELEMENTS,
             element=_reverse_of,
         ),
@@ -310,6 +358,7 @@ LIBRARY = Library(
             "The elements of the inner lists, in one list.",
             "[[1], [2, 3], []].flatten() == [1, 2, 3]",
             cost=_flattening,
+            estimate=_estimated_flatten,
             work=_flattening_work,
             shape=Shape.FLATTENED,
             element=_flatten_of,
@@ -323,6 +372,7 @@ LIBRARY = Library(
             "[[[1]], [[2]]].flatten(2) == [1, 2]",
             error=("[[1]].flatten(-1)", "level must be non-negative"),
             cost=_flattening,
+            estimate=_estimated_flatten,
             work=_flattening_work,
             shape=Shape.FLATTENED,
             element=_flatten_of,

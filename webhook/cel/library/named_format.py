@@ -10,10 +10,12 @@ from calendar import monthrange
 from collections.abc import Callable
 from typing import Any
 
-from webhook.cel.cost import costs
+from webhook.cel.cost import costs, estimates
+from webhook.cel.cost.estimates import Estimate, Sizes
 from webhook.cel.library.declaring import Library, Overload, function, method
 from webhook.cel.library.patterns import compiled
 from webhook.cel.library.url import URLError, parse_request_uri
+from webhook.cel.tree.ast import Expr
 from webhook.cel.tree.errors import no_such_overload
 from webhook.cel.value.values import NONE, Optional
 from webhook.lazypatterns import lazily
@@ -269,6 +271,13 @@ def _matched(named: Any, text: Any) -> int:
     return costs.matched(text, named.charged_length if type(named) is NamedFormat else _LONGEST)
 
 
+_PATTERN = 128  # characters: the API server does not ask which format it is
+
+
+def _estimated(sizes: Sizes, _: Expr, text: Expr) -> Estimate:
+    return Estimate(sizes.size(text).scaled(estimates.TRAVERSAL).scaled(_PATTERN * estimates.PATTERN))
+
+
 def _constant(name: str, named: NamedFormat, doc: str, example: str) -> Overload:
     return function(
         f"format.{name}",
@@ -299,6 +308,7 @@ LIBRARY = Library(
             "The API server's error texts for a text; absent if it has the format.",
             "format.date().validate('2026-02-30').value() == ['invalid date']",
             cost=_matched,
+            estimate=_estimated,
         ),
     ),
     opaque={_F: NamedFormat},

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
+from webhook.cel.cost import estimates
 from webhook.cel.library.declaring import FunctionDeclaration, split
 from webhook.cel.tree import types
 from webhook.cel.tree.declared import Declared, Privacy, Shape, written
@@ -22,19 +23,19 @@ OPERATORS: Final[Mapping[str, Declared]] = {
     "_?_:_": Declared(written, lazy=True, privacy=Privacy.PASSED, shape=Shape.CHOSEN),
     "!_": Declared(operators.invert),
     "-_": Declared(operators.negate),
-    "_==_": Declared(operators.equal),
-    "_!=_": Declared(written),
-    "_<_": Declared(operators.less),
-    "_<=_": Declared(operators.less_equal),
-    "_>_": Declared(operators.greater),
-    "_>=_": Declared(operators.greater_equal),
-    "_+_": Declared(operators.add, shape=Shape.JOINED),
+    "_==_": Declared(operators.equal, estimate=estimates.equal),
+    "_!=_": Declared(written, estimate=estimates.compared),
+    "_<_": Declared(operators.less, estimate=estimates.ordered),
+    "_<=_": Declared(operators.less_equal, estimate=estimates.ordered),
+    "_>_": Declared(operators.greater, estimate=estimates.ordered),
+    "_>=_": Declared(operators.greater_equal, estimate=estimates.ordered),
+    "_+_": Declared(operators.add, shape=Shape.JOINED, estimate=estimates.added),
     "_-_": Declared(operators.subtract),
     "_*_": Declared(operators.multiply),
     "_/_": Declared(operators.divide),
     "_%_": Declared(operators.modulo),
-    "@in": Declared(operators.contains),
-    "_in_": Declared(operators.contains),
+    "@in": Declared(operators.contains, estimate=estimates.within),
+    "_in_": Declared(operators.contains, estimate=estimates.within),
     "_[_]": Declared(operators.index, privacy=Privacy.PASSED, shape=Shape.PART),
     "_[?_]": Declared(operators.optional_index, privacy=Privacy.PASSED, shape=Shape.PART),
     "_?._": Declared(operators.optional_select, privacy=Privacy.PASSED, shape=Shape.PART),

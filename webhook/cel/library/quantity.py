@@ -11,7 +11,7 @@ import math
 from fractions import Fraction
 from typing import Any
 
-from webhook.cel.cost import costs
+from webhook.cel.cost import costs, estimates
 from webhook.cel.library.declaring import Library, function, method, remembered
 from webhook.cel.tree.errors import EvaluationError, no_such_overload
 from webhook.cel.value.numbers import INT_MAX, INT_MIN
@@ -206,6 +206,7 @@ LIBRARY = Library(
             "quantity('1') == quantity('1000m')",
             error=("quantity('1ki')", "unable to parse quantity's suffix"),
             cost=costs.text,
+            estimate=estimates.text,
             work=costs.read,
         ),
         function(
@@ -215,6 +216,7 @@ LIBRARY = Library(
             "Whether a text is a quantity.",
             "isQuantity('1.5Gi') && !isQuantity('1ki')",
             cost=costs.text,
+            estimate=estimates.text,
             work=costs.read,
         ),
         function(

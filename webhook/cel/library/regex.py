@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any, Final
 
-from webhook.cel.cost import costs
+from webhook.cel.cost import costs, estimates
 from webhook.cel.cost.metering import Metered
 from webhook.cel.library.declaring import Library, method
 from webhook.cel.library.patterns import compiled, compiling_steps, memory_of, program_steps
@@ -182,6 +182,7 @@ LIBRARY = Library(
             "The first match; empty if there is none.",
             "'abc 123'.find('[0-9]+') == '123'",
             cost=costs.regex,
+            estimate=estimates.regex_found,
             pattern=1,
             of_pattern=finding,
             metered=search,
@@ -194,6 +195,7 @@ LIBRARY = Library(
             "All matches.",
             "'1 22'.findAll('[0-9]+') == ['1', '22']",
             cost=costs.regex,
+            estimate=estimates.regex_found,
             pattern=1,
             metered=search_all,
         ),
@@ -204,6 +206,7 @@ LIBRARY = Library(
             "The first matches, up to a limit; all if it is negative.",
             "'1 22'.findAll('[0-9]+', 1) == ['1']",
             cost=costs.regex,
+            estimate=estimates.regex_found,
             pattern=1,
             metered=search_all,
         ),

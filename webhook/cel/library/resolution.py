@@ -191,6 +191,7 @@ def _of_any(overloads: list[Overload]) -> Declared:
     return Declared(
         first.call,
         cost=_most([overload.unfixed_cost for overload in overloads]),
+        estimate=next((each.estimate for each in every if each.estimate is not None), None),
         work=_most([each.work for each in every]),
         privacy=next(each for each in (Privacy.MADE, Privacy.PASSED, Privacy.OPEN) if each in privacy),
         shape=first.shape if alike else Shape.MADE,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from webhook.cel.cost import costs
+from webhook.cel.cost import costs, estimates
 from webhook.cel.library.declaring import Library, function, method, remembered
 from webhook.cel.tree.errors import EvaluationError, no_such_overload
 from webhook.cel.value.quoting import quoted
@@ -168,6 +168,7 @@ LIBRARY = Library(
             "semver('1.2.3') == semver('1.2.3+build')",
             error=("semver('1.2')", "No Major.Minor.Patch elements found"),
             cost=costs.text,
+            estimate=estimates.text,
             work=costs.read,
         ),
         function(
@@ -178,6 +179,7 @@ LIBRARY = Library(
             "semver('v01.2', true) == semver('1.2.0')",
             error=("semver('1.2-rc.1', true)", 'Invalid character(s) found in minor number "2-rc"'),
             cost=costs.text,
+            estimate=estimates.text,
             work=costs.read,
         ),
         function(
@@ -187,6 +189,7 @@ LIBRARY = Library(
             "Whether a text is a semantic version.",
             "isSemver('1.2.3-rc.1') && !isSemver('v1.2.3')",
             cost=costs.text,
+            estimate=estimates.text,
             work=costs.read,
         ),
         function(
@@ -196,6 +199,7 @@ LIBRARY = Library(
             "The same; with true, whether `semver(text, true)` accepts the text.",
             "isSemver('v1.2', true)",
             cost=costs.text,
+            estimate=estimates.text,
             work=costs.read,
         ),
         method(

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from operator import contains
 from typing import Any, Unpack
 
-from webhook.cel.cost import costs
+from webhook.cel.cost import costs, estimates
+from webhook.cel.cost.estimates import MOST, ONE, TRAVERSAL, UNIT, Estimate, Sizes, Span
 from webhook.cel.library.declaring import Facts, Library, Overload, function, method, unnamed, where_fixed
 from webhook.cel.library.regex import light, matches, matching, search
 from webhook.cel.tree.ast import Const, Expr
@@ -127,6 +128,25 @@ def _conversion(
     return function(name, signature, call, doc, example, **facts)
 
 
+def _encoded(sizes: Sizes, value: Expr) -> Estimate:
+    if value.type.name not in ("string", "dyn"):
+        return UNIT
+    size = sizes.size(value)
+    return Estimate(size.scaled(TRAVERSAL), Span(size.least, min(size.most * 4, MOST)))
+
+
+def _decoded(sizes: Sizes, value: Expr) -> Estimate:
+    if value.type.name not in ("bytes", "dyn"):
+        return UNIT
+    size = sizes.size(value)
+    cost = size.scaled(TRAVERSAL)
+    return Estimate(cost.union(ONE) if value.type.name == "dyn" else cost, Span(size.least // 4, size.most))
+
+
+def _untyped(sizes: Sizes, value: Expr) -> Estimate:
+    return Estimate(ONE, sizes.size(value), sizes.entries(value))
+
+
 def _literal(name: str, parse: Callable[[str], Any], expected: str) -> Check:
     """The check of a literal that a conversion parses."""
 
@@ -154,6 +174,7 @@ _CONVERSIONS: tuple[Overload, ...] = (
         "The text in UTF-8.",
         "bytes('é') == b'\\xc3\\xa9'",
         cost=where_fixed(costs.text),
+        estimate=_encoded,
     ),
     _conversion("double", "double -> double", _same, "The value itself."),
     _conversion("double", "int -> double", float, "The nearest double.", "double(3) == 3.0"),
@@ -177,6 +198,7 @@ _CONVERSIONS: tuple[Overload, ...] = (
         "dyn(1) == dyn(1.0)",
         privacy=Privacy.PASSED,
         shape=Shape.SAME,
+        estimate=_untyped,
     ),
     _conversion("int", "int -> int", _same, "The value itself."),
     _conversion("int", "uint -> int", lambda value: checked_int(int(value)), "The same number.", "int(3u) == 3"),
@@ -205,6 +227,7 @@ _CONVERSIONS: tuple[Overload, ...] = (
         "The bytes read as UTF-8.",
         "string(b'abc') == 'abc'",
         cost=where_fixed(costs.text),
+        estimate=_decoded,
     ),
     _conversion("string", "double -> string", shortest_general, "The shortest form.", "string(1.5) == '1.5'"),
     _conversion("string", "duration -> string", str, "Seconds.", "string(duration('1m')) == '60s'"),
@@ -252,6 +275,10 @@ def _found(result: Any, text: Any, part: Any) -> Iterator[tuple[int, int]]:
         yield 0, text.find(part)
 
 
+def _searched(sizes: Sizes, text: Expr, part: Expr) -> Estimate:
+    return Estimate(sizes.size(text).scaled(TRAVERSAL).times(sizes.size(part).scaled(TRAVERSAL)))
+
+
 _STRINGS: tuple[Overload, ...] = (
     method(
         "contains",
@@ -260,6 +287,7 @@ _STRINGS: tuple[Overload, ...] = (
         "Whether the text contains the argument.",
         "'abc'.contains('b')",
         cost=costs.search,
+        estimate=_searched,
         missing=unnamed,
         deciding=_found,
     ),
@@ -270,6 +298,7 @@ _STRINGS: tuple[Overload, ...] = (
         "Whether the text ends with the argument.",
         "'abc'.endsWith('c')",
         cost=costs.second_text,
+        estimate=estimates.second_text,
         missing=unnamed,
     ),
     method(
@@ -279,6 +308,7 @@ _STRINGS: tuple[Overload, ...] = (
         "Whether the text starts with the argument.",
         "'abc'.startsWith('a')",
         cost=costs.second_text,
+        estimate=estimates.second_text,
         missing=unnamed,
     ),
     *(
@@ -289,6 +319,7 @@ _STRINGS: tuple[Overload, ...] = (
             "Whether the RE2 pattern matches a part of the text.",
             example,
             cost=costs.regex,
+            estimate=estimates.regex,
             pattern=1,
             of_pattern=matching,
             metered=search,

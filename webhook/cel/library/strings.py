@@ -8,9 +8,11 @@ from __future__ import annotations
 from math import ceil
 from typing import Any
 
-from webhook.cel.cost import costs
+from webhook.cel.cost import costs, estimates
+from webhook.cel.cost.estimates import MOST, Estimate, Sizes, Span
 from webhook.cel.library.declaring import Library, function, method
 from webhook.cel.library.formatting import check_format, format_text
+from webhook.cel.tree.ast import Const, Expr
 from webhook.cel.tree.errors import BudgetExceeded, EvaluationError
 from webhook.cel.value.extent import nests
 from webhook.cel.value.operators import MAX_SIZE
@@ -154,6 +156,44 @@ def _replaced(text: Any, old: Any, new: Any, *_: Any) -> int:
     return (len(text) + text.count(old) * len(new)) // costs.CHARACTERS
 
 
+def _estimated_replace(sizes: Sizes, text: Expr, part: Expr, by: Expr, *_: Expr) -> Estimate:
+    read, old, new = map(sizes.size, (text, part, by))
+    if old.least == 0:
+        most = min(min(read.most + 1, MOST) * new.most + read.most, MOST)
+    elif new.most <= old.least:
+        most = read.most
+    else:
+        most = estimates.product(ceil(read.most / old.least), new.most)
+    if old.most == 0:
+        least = min(min(read.least + 1, MOST) * new.least + read.least, MOST)
+    elif old.most <= new.least:
+        least = read.least
+    else:
+        least = estimates.product(ceil(read.least / old.most), new.least)
+    return Estimate(read.scaled(2 * estimates.TRAVERSAL), Span(least, most))
+
+
+def _estimated_split(sizes: Sizes, text: Expr, _: Expr, limit: Expr | None = None) -> Estimate:
+    read = sizes.size(text)
+    most = limit.value if isinstance(limit, Const) and type(limit.value) is int else read.most
+    return Estimate(read.scaled(2 * estimates.TRAVERSAL), Span(0, most % 2**64))
+
+
+def _estimated_join(sizes: Sizes, parts: Expr, separator: Expr | None = None) -> Estimate:
+    count = sizes.size(parts)
+    size = count.times(sizes.elements(parts)) if parts.type.params else estimates.NOTHING
+    if separator is not None:
+        gaps = Span(max(count.least - 1, 0), max(count.most - 1, 0))
+        size = size.plus(sizes.size(separator).times(gaps))
+    return Estimate(size.scaled(estimates.TRAVERSAL), size)
+
+
+def _estimated_quote(sizes: Sizes, text: Expr) -> Estimate:
+    size = sizes.size(text)
+    most = (size.most * 2 + 2) % 2**64  # it wraps round, as the API server's own
+    return Estimate(size.scaled(estimates.TRAVERSAL), Span(size.least + 2, most))
+
+
 def _parted(text: Any, *_: Any) -> int:
     return costs.size(text) // 4
 
@@ -194,6 +234,7 @@ LIBRARY = Library(
             "The position of the first occurrence, or -1.",
             "'hello'.indexOf('l') == 2",
             cost=costs.traversed,
+            estimate=estimates.visited_or_text,
         ),
         method(
             "indexOf",
@@ -202,6 +243,7 @@ LIBRARY = Library(
             "The same, searched from a position on.",
             "'hello'.indexOf('l', 3) == 3",
             cost=costs.traversed,
+            estimate=estimates.visited_or_text,
         ),
         method(
             "lastIndexOf",
@@ -210,6 +252,7 @@ LIBRARY = Library(
             "The position of the last occurrence, or -1.",
             "'hello'.lastIndexOf('l') == 3",
             cost=costs.traversed,
+            estimate=estimates.visited_or_text,
         ),
         method(
             "lastIndexOf",
@@ -218,6 +261,7 @@ LIBRARY = Library(
             "The same, searched up to a position.",
             "'hello'.lastIndexOf('l', 2) == 2",
             cost=costs.traversed,
+            estimate=estimates.visited_or_text,
         ),
         method(
             "join",
@@ -226,6 +270,7 @@ LIBRARY = Library(
             "The texts joined into one.",
             "['a', 'b'].join() == 'ab'",
             cost=_joined,
+            estimate=_estimated_join,
             work=_joined_work,
             element=_joined_of,
         ),
@@ -236,6 +281,7 @@ LIBRARY = Library(
             "The texts joined with a separator.",
             "['a', 'b'].join(', ') == 'a, b'",
             cost=_joined,
+            estimate=_estimated_join,
             work=_joined_work,
             element=_joined_of,
         ),
@@ -246,6 +292,7 @@ LIBRARY = Library(
             "The text with A to Z in lower case.",
             "'AbÉ'.lowerAscii() == 'abÉ'",
             cost=costs.text,
+            estimate=estimates.text_of_same_size,
         ),
         method(
             "upperAscii",
@@ -254,6 +301,7 @@ LIBRARY = Library(
             "The text with a to z in upper case.",
             "'abé'.upperAscii() == 'ABé'",
             cost=costs.text,
+            estimate=estimates.text_of_same_size,
         ),
         method(
             "replace",
@@ -262,6 +310,7 @@ LIBRARY = Library(
             "The text with every occurrence replaced.",
             "'hello'.replace('l', 'L') == 'heLLo'",
             cost=costs.text_twice,
+            estimate=_estimated_replace,
             work=_replaced,
         ),
         method(
@@ -271,6 +320,7 @@ LIBRARY = Library(
             "The same, up to a number of occurrences; all if it is negative.",
             "'hello'.replace('l', 'L', 1) == 'heLlo'",
             cost=costs.text_twice,
+            estimate=_estimated_replace,
             work=_replaced,
         ),
         method(
@@ -280,6 +330,7 @@ LIBRARY = Library(
             "The parts between the separators.",
             "'a,b'.split(',') == ['a', 'b']",
             cost=costs.text_twice,
+            estimate=_estimated_split,
             work=_parted,
         ),
         method(
@@ -289,6 +340,7 @@ LIBRARY = Library(
             "The same, up to a number of parts; all if it is negative.",
             "'a,b,c'.split(',', 2) == ['a', 'b,c']",
             cost=costs.text_twice,
+            estimate=_estimated_split,
             work=_parted,
         ),
         method(
@@ -298,6 +350,7 @@ LIBRARY = Library(
             "The text from a position on.",
             "'hello'.substring(3) == 'lo'",
             cost=costs.text,
+            estimate=estimates.text_of_same_size,
         ),
         method(
             "substring",
@@ -306,6 +359,7 @@ LIBRARY = Library(
             "The text from the first position up to, but without, the second one.",
             "'hello'.substring(1, 3) == 'el'",
             cost=costs.text,
+            estimate=estimates.text_of_same_size,
         ),
         method(
             "trim",
@@ -314,6 +368,7 @@ LIBRARY = Library(
             "The text without white space at both ends.",
             "' a '.trim() == 'a'",
             cost=costs.text,
+            estimate=estimates.text_of_same_size,
         ),
         method(
             "format",
@@ -322,6 +377,7 @@ LIBRARY = Library(
             "The text with %s, %d, %f, %e, %b, %o, %x, %X filled in.",
             "'%s has %d'.format(['a', 2]) == 'a has 2'",
             cost=costs.text,
+            estimate=estimates.text,
             work=_formatted,
             mixes=True,
             check=check_format,
@@ -334,6 +390,7 @@ LIBRARY = Library(
             "The text in double quotes, with control characters escaped.",
             "strings.quote('a\"b') == '\"a\\\\\"b\"'",
             cost=costs.text,
+            estimate=_estimated_quote,
             since=(1, 29),
         ),
     ),

@@ -10,7 +10,7 @@ import re
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 
-from webhook.cel.cost import costs
+from webhook.cel.cost import costs, estimates
 from webhook.cel.library.declaring import Library, function, method, remembered
 from webhook.cel.library.ip import AddressError, parse_address
 from webhook.cel.tree.errors import EvaluationError, no_such_overload
@@ -350,6 +350,7 @@ LIBRARY = Library(
                 'URL parse error during conversion from string: parse "example.com": invalid URI for request',
             ),
             cost=costs.text,
+            estimate=estimates.text_of_same_size,
             work=costs.read,
         ),
         function(

@@ -16,6 +16,10 @@ from msgspec import Struct
 Cost = Callable[..., int]
 """The cost or the work of a call, from its arguments. It must not raise for any arguments."""
 
+Estimate = Callable[..., Any]
+"""(sizes, *arguments as nodes of the tree) -> the most that a call may cost, and the size of its result, as the API
+server estimates it: webhook.cel.cost.estimates has both types."""
+
 Element = Callable[..., tuple[int, ...] | None]
 """(place, result, *arguments) -> the position in the first argument of the element at `place` of the result, as indexes
 from the outside in; None if it is not in there. If the result itself is the element, `place` is 0. The arguments are
@@ -71,8 +75,9 @@ class Shape(Enum):
 class Declared(Struct, frozen=True):
     """The declaration of a function, or of one overload if the types of the arguments determine it.
 
-    call: the implementation. cost: the API server's cost of a call; None if it is 1. work: the steps of a call in
-    Python, of about 0.1 µs each, if `cost` does not bound them.
+    call: the implementation. cost: the API server's cost of a call; None if it is 1. estimate: what the API server
+    expects of it before any value is known; None if that is 1. work: the steps of a call in Python, of about 0.1 µs
+    each, if `cost` does not bound them.
 
     privacy, shape: see Privacy and Shape. element: the positions of the result's elements in the first argument, for
     the shapes ELEMENT, ELEMENTS and FLATTENED; of a text that is joined, the positions of its characters.
@@ -93,6 +98,7 @@ class Declared(Struct, frozen=True):
 
     call: Callable[..., Any]
     cost: Cost | None = None
+    estimate: Estimate | None = None
     work: Cost | None = None
     privacy: Privacy = Privacy.MADE
     shape: Shape = Shape.MADE
