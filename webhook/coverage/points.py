@@ -27,6 +27,7 @@ from msgspec.structs import replace
 from webhook.cel.code.codegen import logical_terms
 from webhook.cel.tree import types
 from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, Select, children
+from webhook.cel.tree.declared import Shape
 from webhook.cel.tree.macros import recognise
 
 Kind = Literal["decision", "optional", "evaluation"]
@@ -100,8 +101,6 @@ def branches(node: Expr) -> tuple[Expr, ...]:
 
 
 _LOGICAL: Final = frozenset({"_&&_", "_||_"})
-_ALWAYS: Final = frozenset({"optional.of", "optional.none"})
-"""The functions of which the result is always present, or always absent."""
 _BODY: Final = "body of a macro"
 _QUANTIFIERS: Final = frozenset({"all", "exists", "exists_one"})
 
@@ -192,7 +191,7 @@ class _Finder:
         elif isinstance(node, Call) and node.declared.otherwise:  # a.or(b): both are optionals themselves
             self._below(node)
         else:
-            if not (isinstance(node, Call) and node.function in _ALWAYS):
+            if not (isinstance(node, Call) and node.declared.present is not None):
                 self._add("optional", "optional", node)
             while _selects(node):  # the chain is one point
                 node, *keys = children(node)
@@ -227,13 +226,7 @@ def _is_optional(node: Expr) -> bool:
 
 def _tests(node: Expr) -> bool:
     """Whether a node is `a.hasValue()`."""
-    return (
-        isinstance(node, Call)
-        and node.member
-        and len(node.args) == 1
-        and node.type == types.BOOL
-        and _is_optional(node.args[0])
-    )
+    return isinstance(node, Call) and node.declared.shape is Shape.PRESENT and _is_optional(node.args[0])
 
 
 def _selects(node: Expr) -> bool:

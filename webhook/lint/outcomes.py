@@ -170,13 +170,13 @@ class Outcomes:
                 if of.constant is None or of.constant is NOTHING:
                     return constant(NOTHING)
                 return narrowed(node, Outcome(nulls=of.nulls, fails=of.fails))
-            case "optional.none", ():
-                return constant(NOTHING)
-            case "hasValue", (receiver,):
-                of = self._outcome(receiver, local)
-                if of.constant is NOTHING:
-                    return constant(False)
-                return Outcome(other=False, nulls=of.nulls, fails=of.fails)
+        if node.declared.present is False:
+            return constant(NOTHING)
+        if node.declared.shape is Shape.PRESENT:
+            of = self._outcome(node.args[0], local)
+            if of.constant is NOTHING:
+                return constant(False)
+            return Outcome(other=False, nulls=of.nulls, fails=of.fails)
         if node.declared.shape is Shape.EITHER:
             of, otherwise = (self._outcome(each, local) for each in node.args)
             return otherwise if of.constant is NOTHING else either(narrowed(node, of), otherwise)

@@ -25,7 +25,8 @@ the call (webhook.cel.tree.declared.Declared, which documents each fact).
 - `privacy`: by default a result is computed from its arguments, and hidden if they are; set it for other functions.
 - `shape`, and `element`: if the result is a part of an argument, so that findings point at the origin of the part.
 - `deciding`: if some elements of the arguments decide the result, as in sets.intersects.
-- `lazy` and `otherwise`, `folds`, `mixes`, `pattern` and `of_pattern`, `metered` and `light`, `check`: see Declared.
+- `lazy` and `otherwise`, `present`, `folds`, `mixes`, `pattern` and `of_pattern`, `metered` and `light`, `check`: see
+  Declared.
 - `since`: the first Kubernetes version with the function, if its library is older.
 - `guarded`: the implementation itself refuses values of other types, so that nothing needs to choose between overloads
   that share it.
@@ -81,6 +82,7 @@ class Facts(TypedDict, total=False):
     deciding: Deciding
     lazy: bool
     otherwise: Literal["optional", "value"]
+    present: bool
     folds: bool
     mixes: bool
     pattern: int
@@ -219,6 +221,7 @@ def _overload(
         deciding=facts.get("deciding"),
         lazy=facts.get("lazy", False),
         otherwise=facts.get("otherwise", ""),
+        present=facts.get("present"),
         folds=facts.get("folds", False),
         mixes=facts.get("mixes", False),
         pattern=facts.get("pattern"),

@@ -92,6 +92,7 @@ LIBRARY = Library(
             "optional.of(1).hasValue()",
             privacy=Privacy.PASSED,
             shape=Shape.SAME,
+            present=True,
         ),
         function(
             "optional.ofNonZeroValue",
@@ -103,7 +104,12 @@ LIBRARY = Library(
             shape=Shape.SAME,
         ),
         function(
-            "optional.none", " -> optional_type(T)", lambda: NONE, "An absent optional.", "!optional.none().hasValue()"
+            "optional.none",
+            " -> optional_type(T)",
+            lambda: NONE,
+            "An absent optional.",
+            "!optional.none().hasValue()",
+            present=False,
         ),
         method(
             "hasValue",
@@ -112,6 +118,7 @@ LIBRARY = Library(
             "Whether the value is present.",
             "optional.of(1).hasValue()",
             privacy=Privacy.OPEN,
+            shape=Shape.PRESENT,
         ),
         method(
             "value",

@@ -70,6 +70,8 @@ class Shape(Enum):
     """It is a list of the elements of both arguments, or computed from both."""
     LENGTH = "length"
     """It is the number of the elements, characters or bytes of the first argument."""
+    PRESENT = "present"
+    """It says whether the first argument, an optional, has a value."""
 
 
 class Declared(Struct, frozen=True):
@@ -87,6 +89,8 @@ class Declared(Struct, frozen=True):
     lazy: the arguments after the first are evaluated only if the first one does not decide, and the call itself costs
     nothing. otherwise: the result of a lazy function if its first argument, an optional, is present: the optional
     itself or its value.
+
+    present: whether the result, an optional, always has a value (True), or never has one (False); None for all others.
 
     folds: the API server evaluates a call on constants when it builds the program. mixes: literals in the arguments may
     mix types. pattern: the index of the argument that is a regular expression. A constant pattern is checked when a
@@ -106,6 +110,7 @@ class Declared(Struct, frozen=True):
     deciding: Deciding | None = None
     lazy: bool = False
     otherwise: Literal["", "optional", "value"] = ""
+    present: bool | None = None
     folds: bool = False
     mixes: bool = False
     pattern: int | None = None

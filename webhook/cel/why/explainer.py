@@ -31,7 +31,7 @@ from webhook.cel.tree.macros import Fold, recognise
 from webhook.cel.tree.spans import Spans
 from webhook.cel.value.values import NONE
 from webhook.cel.why import privacy
-from webhook.cel.why.explanation import Explanation, Outcome, Round, Step
+from webhook.cel.why.explanation import Explanation, Form, Outcome, Round, Step
 from webhook.cel.why.origins import At, Frame, Origin, Origins
 from webhook.cel.why.privacy import CLEAN, PRIVATE, Private
 from webhook.cel.why.witness import witnesses
@@ -165,6 +165,7 @@ class _Tree:
             made.variable,
             made.rounds,
             made.total,
+            made.form,
         )
 
     def skipped(self, node: Expr) -> Step:
@@ -257,7 +258,8 @@ class _Tree:
             case _:
                 level = max(levels, default=CLEAN)
                 plain = all(step.plain for step in steps)
-        return _Made(self.named(node), level, tuple(steps), plain=plain or isinstance(node, Const))
+        form: Form = "default" if isinstance(node, Call) and node.declared.otherwise else ""
+        return _Made(self.named(node), level, tuple(steps), plain=plain or isinstance(node, Const), form=form)
 
     def logical(self, node: Call, value: Any, record: Record, scope: _Locals, error: str) -> _Made:
         decisive = node.function == "_||_"
@@ -297,7 +299,7 @@ class _Tree:
         (target,), failed = self.parts([target_node], record, scope, error, id(present) in record)
         fold = yes.args[0] if isinstance(yes, Call) and yes.declared.shape is Shape.SAME else yes
         if not isinstance(fold, Comprehension):
-            return _Made(name, PRIVATE if target.level else CLEAN, (target,))
+            return _Made(name, PRIVATE if target.level else CLEAN, (target,), form="mapped")
         if failed or record.get(id(present)) is not True:
             level, result = target.level, self.skipped(fold.result)
         else:
@@ -305,7 +307,7 @@ class _Tree:
             inner = {**scope, fold.accu: _Local(level, self.context.origins.of(fold.init, _frame(record, scope)))}
             result = self.step(fold.result, record, inner, error)
             level = max(result.level, PRIVATE if target.level == PRIVATE else CLEAN)
-        return _Made(name, level, (target, result))
+        return _Made(name, level, (target, result), form="mapped")
 
     # ------------------------------------------------------------------------------------------------------ loops
 
@@ -321,12 +323,12 @@ class _Tree:
         touched = (scope[name].level if name in scope else self.context.root_level(name) for name in used)
         level = PRIVATE if max(outer.level, *touched, CLEAN) else CLEAN
         if failed or rounds is None:
-            return _Made(self.named(node), level, (outer,), total=total)
+            return _Made(self.named(node), level, (outer,), total=total, form="loop")
         shown = [
             self.round(node, fold, each, decided, _frame(record, scope), scope, error, outer)
             for each, decided in _telling(fold, rounds, value, record)
         ]
-        return _Made(self.named(node), level, (outer,), rounds=tuple(shown), total=total)
+        return _Made(self.named(node), level, (outer,), rounds=tuple(shown), total=total, form="loop")
 
     def round(
         self,
@@ -419,3 +421,4 @@ class _Made(Struct):
     variable: Step | None = None
     rounds: tuple[Round, ...] = ()
     total: int = 0
+    form: Form = ""

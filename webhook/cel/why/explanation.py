@@ -15,12 +15,15 @@ from webhook.cel.why.privacy import CLEAN
 from webhook.paths import Path
 
 Outcome = Literal["value", "error", "skipped"]
+Form = Literal["", "loop", "default", "mapped"]
 
 
 class Step(Struct, frozen=True):
     """One sub-expression: its span in `source`, and its result.
 
-    name: `&&`, `?:`, a function, a macro, `variables.x`, a field (`.x`), `literal`, `list` or `map`.
+    name: `&&`, `?:`, a function, a macro, `variables.x`, a field (`.x`), `literal`, `list` or `map`, as it is shown.
+    form: `loop` of a macro over elements; `default` of a function that gives its second argument if the first one, an
+    optional, is absent; `mapped` of a macro on the value of an optional; else empty.
     outcome: `value`; `error`, with its text in `error`; or `skipped` if a short circuit or a condition left it
     unevaluated, without children then. A step in error has a value too if the value is of the wrong type.
     level, error_level: how much of the value and of the error may be shown, see webhook.cel.why.privacy.
@@ -48,6 +51,7 @@ class Step(Struct, frozen=True):
     variable: Step | None = None
     rounds: tuple[Round, ...] = ()
     total: int = 0
+    form: Form = ""
 
     @property
     def text(self) -> str:

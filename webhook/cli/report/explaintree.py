@@ -9,7 +9,6 @@ from typing import Final
 
 from msgspec import Struct
 
-from webhook.cel.functions import LIBRARIES
 from webhook.cel.tree.stack import with_levels
 from webhook.cel.why.explanation import Explanation, Round, Step
 from webhook.cel.why.privacy import Private
@@ -29,9 +28,6 @@ PIPED_WIDTH: Final = 120
 """Columns of a line where there is no terminal."""
 
 _LOGICAL: Final = frozenset({"&&", "||", "!", "?:"})
-_DEFAULTING: Final = frozenset(
-    overload.name for library in LIBRARIES for overload in library.overloads if overload.declared.otherwise
-)
 
 Paint = Callable[[str, str], str]
 """(style, text) -> text in that style."""
@@ -355,8 +351,7 @@ def _silent(step: Step, child: Step, full: bool) -> bool:
     """Whether a child needs no line of its own."""
     if child.name == "literal" or full:
         return child.name == "literal"
-    looped = bool(step.rounds) or step.name in ("all", "exists", "filter", "map")
-    if child.outcome == "skipped" and step.name in _DEFAULTING:
+    if child.outcome == "skipped" and step.form == "default":
         return True  # the default of what is there
-    selects = step.name in _DEFAULTING or step.name.startswith((".", "?", "[", "optMap", "optFlatMap"))
-    return child.plain and (looped or (selects and step.outcome == "value") or child.name == "object")
+    selects = step.form in ("default", "mapped") or step.name.startswith((".", "?", "["))
+    return child.plain and (step.form == "loop" or (selects and step.outcome == "value") or child.name == "object")
