@@ -25,6 +25,7 @@ from typing import Any, Final
 import orjson
 from msgspec import Struct
 
+from webhook.server.doors import Listener, open_line
 from webhook.server.profiling import Busy, Profiler
 from webhook.visible import visible
 
@@ -65,11 +66,8 @@ class Debugged:
             await asyncio.sleep(_RETRY_AFTER)
 
     async def _answer(self, door: socket.socket) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            hello = orjson.dumps({"name": self.name, "pid": os.getpid()})
-            socket.send_fds(door, [hello], [theirs.fileno(), self.file])
-        reader, writer = await asyncio.open_unix_connection(sock=ours)
+        hello = orjson.dumps({"name": self.name, "pid": os.getpid()})
+        reader, writer = await asyncio.open_unix_connection(sock=open_line(door, hello, self.file))
         try:
             while line := await reader.readline():
                 answer = orjson.dumps(await self.answer(orjson.loads(line)))
@@ -116,14 +114,10 @@ class Debugging:
 
     def __init__(self, own: Debugged, door: socket.socket | None = None) -> None:
         self._own = own
-        self._door = door
         self._processes: dict[_Process, None] = {}
         self._lock = asyncio.Lock()
-        self._tasks: set[asyncio.Task[None]] = set()
         own.register()
-        if door is not None:
-            door.setblocking(False)
-            asyncio.get_running_loop().add_reader(door.fileno(), self._admit)
+        self._listener = None if door is None else Listener(door, self._listen, files=1)
 
     async def stacks(self) -> str:
         """The stacks of all processes and of the policies that run apart, and the tasks of event loops. Raises Busy."""
@@ -165,19 +159,9 @@ class Debugging:
         async with self._lock:
             yield
 
-    def _admit(self) -> None:
-        if self._door is None:
-            return
-        try:
-            hello, descriptors, _, _ = socket.recv_fds(self._door, 4096, 2)
-        except OSError:
-            return
-        task = asyncio.get_running_loop().create_task(self._listen(orjson.loads(hello), *descriptors))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _listen(self, hello: dict[str, Any], line: int, file: int) -> None:
-        reader, writer = await asyncio.open_unix_connection(sock=socket.socket(fileno=line))
+    async def _listen(self, introduction: bytes, line: socket.socket, file: int) -> None:
+        hello: dict[str, Any] = orjson.loads(introduction)
+        reader, writer = await asyncio.open_unix_connection(sock=line)
         for former in [each for each in self._processes if each.name == hello["name"]]:
             former.writer.close()
         process = _Process(hello["name"], hello["pid"], file, reader, writer)

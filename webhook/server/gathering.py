@@ -21,6 +21,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollecto
 from prometheus_client.metrics_core import Metric
 from prometheus_client.samples import Exemplar, Sample
 
+from webhook.server.doors import Listener, open_line
 from webhook.server.metrics import READY_HELP, RESTARTS_HELP, Metrics, exposition
 from webhook.server.seen import Outbox, Seen
 from webhook.server.state import State
@@ -137,10 +138,7 @@ class Line:
             await self._writer.drain()
 
     async def _answer(self) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            socket.send_fds(self._door, [b"line"], [theirs.fileno()])
-        reader, self._writer = await asyncio.open_unix_connection(sock=ours)
+        reader, self._writer = await asyncio.open_unix_connection(sock=open_line(self._door, b"line"))
         try:
             self._answered = 0
             await self.report()
@@ -175,7 +173,6 @@ class Gathering:
     """
 
     def __init__(self, door: socket.socket, count: int, state: State) -> None:
-        self._door = door
         self._count = count
         self._state = state
         self.own = CollectorRegistry()
@@ -186,15 +183,13 @@ class Gathering:
         self._workers: dict[_Worker, None] = {}
         self._ended: list[Family] = []  # counters and histograms of workers that have ended
         self._seen: set[int] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.get_running_loop()
         self.all_ready = asyncio.Event()
         """Set while every worker is ready."""
         self.none_left = asyncio.Event()
         """Set while no worker has a line."""
         self._update_readiness()
-        door.setblocking(False)
-        self._loop.add_reader(door.fileno(), self._admit)
+        self._listener = Listener(door, self._listen)
 
     async def keep_polling(self) -> None:
         """Poll every worker regularly, to detect one that hangs and to lose few counts of one that is killed."""
@@ -244,17 +239,7 @@ class Gathering:
         """Whether the worker has not answered for so long that it does not count as ready."""
         return self._silence(worker) > SILENT_AFTER
 
-    def _admit(self) -> None:
-        try:
-            _, descriptors, _, _ = socket.recv_fds(self._door, 16, 1)
-        except OSError:
-            return
-        for descriptor in descriptors:
-            task = self._loop.create_task(self._listen(socket.socket(fileno=descriptor)))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _listen(self, line: socket.socket) -> None:
+    async def _listen(self, _hello: bytes, line: socket.socket) -> None:
         reader, writer = await asyncio.open_unix_connection(sock=line)
         worker = _Worker(writer)
         self._workers[worker] = None

@@ -24,6 +24,7 @@ import orjson
 from webhook.documents.reader import Problem
 from webhook.policy.load.treefiles import Tree
 from webhook.policy.policyset import PolicySet
+from webhook.server.doors import Listener, open_line
 from webhook.server.installing import Candidate, Installer, NotInstalled
 from webhook.server.logs import Log, cut
 from webhook.visible import encodable, visible
@@ -139,10 +140,7 @@ class Member:
 
 
 class Follower:
-    """A worker's end: opens a line to the process of the plain port, and obeys its orders.
-
-    `door`: a socket that these processes inherited; the end of a socket pair is sent through it.
-    """
+    """A worker's end: opens a line to the process of the plain port, and obeys its orders."""
 
     def __init__(self, door: socket.socket, member: Member) -> None:
         self._door = door
@@ -168,10 +166,7 @@ class Follower:
             await asyncio.sleep(_RETRY_AFTER)
 
     async def _obey(self) -> None:
-        ours, theirs = socket.socketpair()
-        with theirs:
-            socket.send_fds(self._door, [b"tree"], [theirs.fileno()])
-        reader, writer = await asyncio.open_unix_connection(sock=ours)
+        reader, writer = await asyncio.open_unix_connection(sock=open_line(self._door, b"tree"))
         try:
             while True:
                 length = int.from_bytes(await reader.readexactly(_LENGTH), "big")
@@ -230,15 +225,12 @@ class Coordinator:
     """The end of the process that looks at the files. `seconds`: the time for loading a tree."""
 
     def __init__(self, door: socket.socket, member: Member, kept: Kept, seconds: float) -> None:
-        self._door = door
         self._member = member
         self._kept = kept
         self._seconds = seconds
         self._last = 0  # the number of the last tree that workers were sent
         self._lines: set[_Line] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        door.setblocking(False)
-        asyncio.get_running_loop().add_reader(door.fileno(), self._admit)
+        self._listener = Listener(door, self._listen)
 
     async def install(self, tree: Tree) -> PolicySet:
         """Put a tree in force in all workers and in this process. Raises NotInstalled if one of them cannot load it."""
@@ -284,17 +276,7 @@ class Coordinator:
             with contextlib.suppress(OSError):
                 await line.send(order)
 
-    def _admit(self) -> None:
-        try:
-            _, descriptors, _, _ = socket.recv_fds(self._door, 16, 1)
-        except OSError:
-            return
-        for descriptor in descriptors:
-            task = asyncio.get_running_loop().create_task(self._listen(socket.socket(fileno=descriptor)))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _listen(self, line: socket.socket) -> None:
+    async def _listen(self, _hello: bytes, line: socket.socket) -> None:
         reader, writer = await asyncio.open_unix_connection(sock=line, limit=_LONGEST_REPLY)
         opened = _Line(writer)
         self._lines.add(opened)
