@@ -133,8 +133,9 @@ convert/gatekeeper/mutators: convert/gatekeeper/test_corpora
 convert/gatekeeper/parameters: convert/gatekeeper/test_corpora
 convert/gatekeeper/patching: convert/gatekeeper/test_corpora
 convert/gatekeeper/templates: convert/gatekeeper/test_corpora
-convert/jsonpatches: convert/test_whole
+convert/jsonpatches: convert/kyverno/test_mutating
 convert/kyverno/context: convert/test_whole
+convert/kyverno/merging: convert/kyverno/test_mutating
 convert/kyverno/images: convert/kyverno/test_documented
 convert/kyverno/jmesfunctions: convert/kyverno/test_expressions
 convert/kyverno/match: convert/test_whole

@@ -5,29 +5,51 @@ Beyond RFC 6902, as in these engines, `add` creates missing parents, and `remove
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from webhook.convert import celtext
 from webhook.convert.model import JSONObject, Unsupported
 from webhook.paths import Path
 
 _OPERATIONS: Final = ("add", "replace", "remove", "test", "copy", "move")
-INDEX: Final = "{{elementIndex}}"
-"""The step of a path that is the index of a foreach."""
-
 
 MOST_STEPS: Final = 24
 """Steps of a path: what makes its missing parents names each of them from the root on."""
 
 
+class Computed(Struct, frozen=True):
+    """A step of a path that is known at evaluation. cel: an int for an index; a text, as it stands in the path, with
+    its escapes, for a key."""
+
+    cel: str
+    index: bool = False
+
+
+Step = str | Computed
+"""A step of a path: a key, or an index in digits, without the escapes of a pointer; or an expression for one."""
+
+
+class Loop(Struct):
+    """What goes through a list, for operations on each of its elements. base: the list. number, element: the variables.
+    conditions: of the elements that are meant."""
+
+    base: str
+    number: str
+    element: str
+    conditions: list[str] = field(default_factory=list)
+
+
 class Operation(Struct, frozen=True):
-    """An operation of a JSON patch in CEL. condition: whether it is made at all."""
+    """An operation of a JSON patch in CEL. condition: whether it is made at all. loops: for which elements, the outer
+    ones first."""
 
     cel: str
     condition: str = "true"
+    loops: tuple[Loop, ...] = ()
 
 
 def pointer(path: Sequence[str]) -> str:
@@ -42,83 +64,131 @@ def steps(path: str) -> tuple[str, ...]:
 
 def expression(operations: Sequence[JSONObject], write: Callable[[Any], str], at: Path) -> str:
     """The list of the operations. write: what makes an expression of a value. Raises Unsupported."""
-    terms = []
-    for each in written(operations, write, at):
-        one = f"[{each.cel}]"
-        terms.append(one if each.condition == "true" else f"({each.condition} ? {one} : [])")
-    return " +\n".join(terms)
+    return listed(written(operations, write, at))
+
+
+def listed(operations: Iterable[Operation]) -> str:
+    """The expression of a list of operations."""
+    return " +\n".join(map(_listed, operations))
+
+
+def _listed(operation: Operation) -> str:
+    if not operation.loops:
+        one = f"[{operation.cel}]"
+        return one if operation.condition == "true" else f"({operation.condition} ? {one} : [])"
+    *outer, last = operation.loops
+    text = _through(last, [*last.conditions, operation.condition], operation.cel)
+    for each in reversed(outer):
+        text = f"{_through(each, each.conditions, text)}.flatten()"
+    return text
+
+
+def _through(loop: Loop, conditions: Sequence[str], value: str) -> str:
+    met = celtext.conjunction(conditions)
+    only = f"{met}, " if met != "true" else ""
+    return f"{loop.base}.transformList({loop.number}, {loop.element}, {only}{value})"
 
 
 def written(
-    operations: Sequence[JSONObject], write: Callable[[Any], str], at: Path, index: str = ""
+    operations: Sequence[JSONObject],
+    write: Callable[[Any], str],
+    at: Path,
+    path_of: Callable[[str], tuple[Step, ...]] = steps,
+    loops: tuple[Loop, ...] = (),
 ) -> list[Operation]:
-    """The operations, and those that make the parents of what they add. index: of the element of a foreach, in CEL:
-    the value of steps that are INDEX. Raises Unsupported."""
-    made: set[tuple[str, ...]] = set()
+    """The operations, and those that make the parents of what they add. path_of: what makes steps of a path. loops:
+    the elements for which they are made. Raises Unsupported."""
+    made: set[tuple[Step, ...]] = set()
+    added: list[tuple[Step, ...]] = []
     found = []
-    for operation in operations:
-        op, path = operation.get("op"), operation.get("path")
-        if op not in _OPERATIONS or not _is_path(path, index):
+    for given in operations:
+        op, path = given.get("op"), given.get("path")
+        if op not in _OPERATIONS or not _is_path(path):
             raise Unsupported(f"a JSON patch with the operation {str(op)[:40]!r} and the path {str(path)[:80]!r}", at)
-        way = steps(str(path))
-        text = f"op: {celtext.text(op)}, "
+        way = path_of(str(path))
+        origin: tuple[Step, ...] = ()
         if op in ("copy", "move"):
-            origin = operation.get("from")
-            if not _is_path(origin, index):
-                raise Unsupported(f"a JSON patch that is to {op} from the path {str(origin)[:80]!r}", at)
-            text += f"from: {_pointer(steps(str(origin)), index)}, "
-        text += f"path: {_pointer(way, index)}"
-        if op in ("add", "replace", "test"):
-            text += f", value: {write(operation.get('value'))}"
+            if not _is_path(given.get("from")):
+                raise Unsupported(f"a JSON patch that is to {op} from the path {str(given.get('from'))[:80]!r}", at)
+            origin = path_of(str(given["from"]))
+        value = write(given.get("value")) if op in ("add", "replace", "test") else None
         if op == "add":
-            found += _parents(way, made, index)
-        found.append(Operation(f"JSONPatch{{{text}}}", _there(way, index) if op == "remove" else "true"))
+            found += [replace(each, loops=loops) for each in parents(way, made)]
+        condition = there(way) if op == "remove" else "true"
+        if op == "replace" and not any(way[: len(each)] == each for each in added):
+            condition = _held(way)
+        if op in ("add", "copy", "move"):
+            added.append(way)
+        found.append(operation(str(op), way, value, origin=origin, condition=condition, loops=loops))
     return found
 
 
-def _is_path(path: Any, index: str) -> bool:
-    if not isinstance(path, str) or not path.startswith("/") or path.count("/") > MOST_STEPS:
-        return False
-    return not any("{{" in each and not (index and each == INDEX) for each in steps(path))
+def operation(
+    op: str,
+    way: tuple[Step, ...],
+    value: str | None = None,
+    *,
+    origin: tuple[Step, ...] = (),
+    condition: str = "true",
+    loops: tuple[Loop, ...] = (),
+) -> Operation:
+    """An operation. value: an expression. origin: the path of `from`."""
+    text = f"op: {celtext.text(op)}, "
+    if origin:
+        text += f"from: {_pointer(origin)}, "
+    text += f"path: {_pointer(way)}"
+    if value is not None:
+        text += f", value: {value}"
+    return Operation(f"JSONPatch{{{text}}}", condition, loops)
 
 
-def _pointer(way: Sequence[str], index: str) -> str:
+def _is_path(path: Any) -> bool:
+    return isinstance(path, str) and path.startswith("/") and path.count("/") <= MOST_STEPS
+
+
+def _pointer(way: Sequence[Step]) -> str:
     """A path as an expression."""
     terms, piece = [], ""
     for each in way:
-        if each == INDEX:
-            terms += [celtext.text(f"{piece}/"), f"string({index})"]
+        if isinstance(each, Computed):
+            terms += [celtext.text(f"{piece}/"), f"string({each.cel})" if each.index else each.cel]
             piece = ""
         else:
             piece += pointer([each])
     return " + ".join([*terms, *([celtext.text(piece)] if piece else [])])
 
 
-def _parents(way: tuple[str, ...], made: set[tuple[str, ...]], index: str) -> list[Operation]:
-    """What makes the parents of a path that are missing: a list where an item is added to it, else a map."""
+def parents(way: tuple[Step, ...], made: set[tuple[Step, ...]]) -> list[Operation]:
+    """What makes the parents of a path that are missing: a list where an item is added to it, else a map. Elements of
+    lists are not made, and what `made` holds is made already."""
     found = []
     for length in range(1, len(way)):
         parent, following = way[:length], way[length]
-        if (
-            parent in made
-            or parent in (("metadata",), ("spec",))
-            or following.isdigit()
-            or INDEX in (following, parent[-1])
-            or any(each.isdigit() for each in parent)
-        ):
+        if parent in made or parent in (("metadata",), ("spec",)) or _is_index(following) or _is_index(parent[-1]):
             continue
         made.add(parent)
         empty = "[]" if following == "-" else "{}"
-        missing = celtext.negation(_there(parent, index))
-        found.append(Operation(f"JSONPatch{{op: 'add', path: {_pointer(parent, index)}, value: {empty}}}", missing))
+        found.append(operation("add", parent, empty, condition=celtext.negation(there(parent))))
     return found
 
 
-def _there(way: Sequence[str], index: str) -> str:
+def _is_index(step: Step) -> bool:
+    return step.index if isinstance(step, Computed) else step.isdigit()
+
+
+def _held(way: Sequence[Step]) -> str:
+    """That a path is there, and an error that says what is missing if it is not."""
+    chain = there(way).removesuffix(".hasValue()").replace(".?", ".").replace("[?", "[")
+    return f"size([{chain}]) == 1"
+
+
+def there(way: Sequence[Step]) -> str:
+    """Whether a path is there."""
     chain = "object"
     for each in way:
-        if each == INDEX:
-            chain += f"[?{index}]"
+        if isinstance(each, Computed):
+            # A key has the escapes of a pointer, if whoever wrote it put them there.
+            chain += f"[?{each.cel}]" if each.index else f"[?({each.cel}).replace('~1', '/').replace('~0', '~')]"
         else:
             chain += f"[?{each}]" if each.isdigit() else celtext.optional("", each)
     return f"{chain}.hasValue()"

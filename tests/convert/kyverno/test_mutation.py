@@ -174,15 +174,9 @@ def test_a_second_foreach_has_what_the_first_one_made(tmp_path: Path) -> None:
 
 
 def test_the_elements_of_a_filter_have_the_indexes_of_what_is_left(tmp_path: Path) -> None:
-    entry = {
-        "list": f"{CONTAINERS}[?image == 'b']",
-        "patchesJson6902": patch({"op": "add", "path": "/metadata/labels/index{{elementIndex}}", "value": "x"}),
-    }
-    outcome = converted(tmp_path, entry)
-    assert "the path '/metadata/labels/index{{elementIndex}}'" in outcome.refused[0].message
-    add = {"op": "add", "path": "/metadata/labels/index", "value": "{{element.name}}-{{elementIndex}}"}
-    entry["patchesJson6902"] = patch(add)
-    labelled = {"metadata": {"labels": {"index": "b-0"}}}
+    add = {"op": "add", "path": "/metadata/labels/index{{elementIndex}}", "value": "{{element.name}}"}
+    entry = {"list": f"{CONTAINERS}[?image == 'b']", "patchesJson6902": patch(add)}
+    labelled = {"metadata": {"labels": {"index0": "b"}}}
     assert_made(converted(tmp_path, entry), "Pod", [(pod(A, B), {**labelled, **pod(A, B)}), (pod(A), pod(A))])
 
 
@@ -191,9 +185,10 @@ def test_the_elements_of_a_filter_have_the_indexes_of_what_is_left(tmp_path: Pat
     [
         ({"order": "Sideways"}, "the order 'Sideways': expected Ascending or Descending"),
         ({"patchStrategicMerge": {"data": {"a": "b"}}}, "a foreach with patchStrategicMerge and patchesJson6902"),
-        ({"foreach": []}, "mutate.foreach.foreach"),
-        ({"patchesJson6902": "- {op: add, path: '/data/{{element}}', value: a}"}, "the path '/data/{{element}}'"),
-        ({"patchesJson6902": "- {op: copy, from: '/data/{{x}}', path: /data/a}"}, "copy from the path '/data/{{x}}'"),
+        ({"foreach": []}, "a foreach with patchesJson6902 and foreach"),
+        ({"as": "one"}, "mutate.foreach.as"),
+        ({"patchesJson6902": "- {op: copy, from: '/data/{{x}}', path: /data/a}"}, "the variable x"),
+        ({"patchesJson6902": "- {op: copy, from: data, path: /data/a}"}, "copy from the path 'data'"),
         (
             {"patchesJson6902": f"- {{op: add, path: {'/a' * 25}, value: a}}"},
             "with the operation 'add' and the path '/a/a",

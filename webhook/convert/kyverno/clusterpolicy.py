@@ -182,7 +182,9 @@ class _Policy:
             if "cel" in given["validate"] and context.root != "object":
                 self._without_pods(rule, context, where)
         else:
-            mutate(mapping(given["mutate"], "mutate", (*at, "mutate")), rule, context, (*at, "mutate"))
+            services = any(each.kind == "Service" for each in matched.kinds)
+            place: Path = (*at, "mutate")
+            mutate(mapping(given["mutate"], "mutate", place), rule, context, place, services=services)
         if any("variables.oldPod" in each for each in _expressions(rule)):
             rule.variables.append(("oldPod", PODS["oldPod"]))
         if context.param_ref and not rule.param_kind:

@@ -1,20 +1,19 @@
-"""One rule of a ClusterPolicy with `mutate` -> the mutations of a MutatingAdmissionPolicy.
+"""One rule of a ClusterPolicy with `mutate` -> the mutations of a MutatingAdmissionPolicy: JSON patches.
 
-patchStrategicMerge becomes an ApplyConfiguration, whose lists are merged by the same keys; what it sets to null, and
-lists that have no key, become JSON patches, as patchesJson6902 does. Source: the documentation of Kyverno, "Mutate
-Rules".
+patchStrategicMerge is in webhook.convert.kyverno.merging. Source: the documentation of Kyverno, "Mutate Rules".
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from webhook.convert import celtext, jsonpatches
+from webhook.convert.jsonpatches import Computed, Loop, Step
 from webhook.convert.kyverno import conditions, variables
 from webhook.convert.kyverno.context import Context
 from webhook.convert.kyverno.expressions import Scalar
-from webhook.convert.kyverno.patterns import Patterns, anchor
+from webhook.convert.kyverno.merging import Each, Merge, text_of
 from webhook.convert.kyverno.validation import elements, listed
 from webhook.convert.model import JSONObject, Unsupported, listing, mapping
 from webhook.convert.standard import Rule
@@ -22,240 +21,133 @@ from webhook.documents import syntax
 from webhook.lazypatterns import lazily
 from webhook.paths import Path
 
-MAPS: Final = frozenset(
-    {"labels", "annotations", "nodeSelector", "matchLabels", "limits", "requests", "data", "stringData", "binaryData"}
-)
-KEYS: Final = {
-    "containers": "name", "initContainers": "name", "ephemeralContainers": "name", "env": "name", "volumes": "name",
-    "imagePullSecrets": "name", "volumeMounts": "mountPath", "ports": "containerPort", "volumeDevices": "devicePath",
-    "hostAliases": "ip", "topologySpreadConstraints": "topologyKey",
-}  # fmt: skip
-"""Lists that are merged by a key -> the key. A Service's ports have another: those of containers are meant."""
 _EACH: Final = frozenset(
-    {"list", "preconditions", "patchStrategicMerge", "patchesJson6902", "context", "elementScope", "order"}
+    {
+        "list", "preconditions", "patchStrategicMerge", "patchesJson6902", "context", "elementScope", "order",
+        "foreach",
+    }
+)  # fmt: skip
+_PLAIN_LIST: Final = lazily(
+    r"(?P<root>request\.object|element[0-9]?)\.(?P<path>[A-Za-z0-9_]+(?:\.[A-Za-z0-9_]+)*)(?:\[\])?"
 )
-_INDEX: Final = lazily(r"\{\{ *elementIndex0? *\}\}")
-_PLAIN_LIST: Final = lazily(r"request\.object\.(?P<path>[A-Za-z0-9_]+(?:\.[A-Za-z0-9_]+)*)(?:\[\])?")
-_DEEPEST: Final = 20
+_ONE_INDEX: Final = lazily(r"\{\{ {0,4}elementIndex(?P<level>[0-9]?) {0,4}\}\}")
 _MOST: Final = 100  # operations of a JSON patch
+_LEVELS: Final = 3  # of foreach
 
 
-def mutate(given: JSONObject, rule: Rule, context: Context, at: Path) -> None:
-    """Fill the rule with what `mutate` changes. Raises Unsupported or Unfinished, with the place."""
+def mutate(given: JSONObject, rule: Rule, context: Context, at: Path, *, services: bool = False) -> None:
+    """Fill the rule with what `mutate` changes. Raises Unsupported or Unfinished, with the place.
+
+    services: whether it is about Services, whose ports have another key.
+    """
     if "targets" in given or "mutateExistingOnPolicyUpdate" in given:
         raise Unsupported("mutate.targets: existing objects are changed in the background", (*at, "targets"))
     if unknown := sorted(given.keys() - {"patchStrategicMerge", "patchesJson6902", "foreach"}):
         raise Unsupported(f"mutate.{unknown[0]}", (*at, unknown[0]))
     if "patchStrategicMerge" in given:
         patch = mapping(given["patchStrategicMerge"], "patchStrategicMerge", (*at, "patchStrategicMerge"))
-        _Merge(rule, context).patch(patch, (*at, "patchStrategicMerge"))
+        merge = Merge(context.translator, context.differs, service=services)
+        _add(rule, merge.expression(patch, (*at, "patchStrategicMerge")))
     if "patchesJson6902" in given:
-        _json6902(given["patchesJson6902"], rule, context, (*at, "patchesJson6902"))
+        place: Path = (*at, "patchesJson6902")
+        operations = _operations(given["patchesJson6902"], place)
+        path_of = _paths((), context, place)
+        _add(rule, jsonpatches.listed(jsonpatches.written(operations, _writer(context, place), place, path_of)))
     for index, each in enumerate(listing(given.get("foreach"), "foreach", (*at, "foreach"))):
-        entry = mapping(each, "a foreach", (*at, "foreach", index))
-        place = (*at, "foreach", index)
-        if unknown := sorted(entry.keys() - _EACH):
-            raise Unsupported(f"mutate.foreach.{unknown[0]}", (*place, unknown[0]))
-        if "patchesJson6902" in entry:
-            if "patchStrategicMerge" in entry:
-                raise Unsupported("a foreach with patchStrategicMerge and patchesJson6902", place)
-            _each_json6902(entry, rule, context, place)
-            continue
-        context.read(entry.get("context"), (*place, "context"))
-        patch = mapping(entry.get("patchStrategicMerge"), "patchStrategicMerge", place)
-        _Merge(rule, context, entry, place).patch(patch, (*place, "patchStrategicMerge"))
+        where: Path = (*at, "foreach", index)
+        _Foreach(rule, context, services=services).read(mapping(each, "a foreach", where), where, ())
     if not rule.mutations:
         raise Unsupported("a mutation that changes nothing", at)
 
 
-class _Merge:
-    """A patchStrategicMerge. each: the foreach that it stands in, if any."""
+def _add(rule: Rule, expression: str) -> None:
+    if expression:
+        rule.mutations.append({"patchType": "JSONPatch", "jsonPatch": {"expression": expression}})
 
-    def __init__(self, rule: Rule, context: Context, each: JSONObject | None = None, each_at: Path = ()) -> None:
-        self._rule, self._context = rule, context
-        self._patterns = Patterns(context.translator)
-        self._conditions: list[str] = []
-        self._patches: list[str] = []
-        self._each, self._each_at = each or {}, each_at
 
-    def patch(self, given: JSONObject, at: Path) -> None:
-        fields = self._fields(given, "object", "Object", at, ())
-        # What kind and name a patch repeats is known already.
-        met = celtext.conjunction(self._conditions)
-        if fields:
-            expression = f"Object{{{fields}}}"
-            if met != "true":
-                expression = f"{celtext.enclose(met)} ? {expression} : Object{{}}"
-            self._rule.mutations.append(
-                {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": expression}}
-            )
-        if self._patches:
-            expression = " +\n".join(self._patches)
-            if met != "true":
-                expression = f"{celtext.enclose(met)} ? ({expression}) : []"
-            self._rule.mutations.append({"patchType": "JSONPatch", "jsonPatch": {"expression": expression}})
+class _Foreach:
+    """The entries of a foreach, and those in them."""
 
-    def _fields(self, given: JSONObject, subject: str, kind: str, at: Path, path: tuple[str, ...]) -> str:
-        """The fields of an object in an ApplyConfiguration. subject: the expression for the object as it is."""
-        if len(path) > _DEEPEST:
-            raise Unsupported(f"a patch of more than {_DEEPEST} levels", at)
-        written = []
-        for named, value in given.items():
-            sign, key = anchor(named)
-            place = (*at, named)
-            if not path and key in ("apiVersion", "kind"):
-                continue
-            if sign == "(":
-                self._conditions.append(self._patterns.condition(value, subject, key, place))
-                continue
-            if sign not in ("", "+"):
-                raise Unsupported(f"the anchor {sign}({key}) in a patch", place)
-            if not celtext.is_name(key):
-                raise Unsupported(f"a patch of the field {key!r}", place)
-            if field := self._field(key, value, subject, kind, place, path, only_if_absent=sign == "+"):
-                written.append(field)
-        return ", ".join(written)
+    def __init__(self, rule: Rule, context: Context, *, services: bool) -> None:
+        self._rule, self._context, self._services = rule, context, services
 
-    def _field(
-        self, key: str, value: Any, subject: str, kind: str, at: Path, path: tuple[str, ...], *, only_if_absent: bool
-    ) -> str:
-        there = celtext.optional(subject, key)
-        if value is None:
-            self._remove((*path, key), at)
-            return ""
-        if isinstance(value, dict) and not only_if_absent:
-            if key in MAPS or not all(celtext.is_name(anchor(name)[1]) for name in value):
-                return f"{key}: {self._map(value, f'{there}.orValue({{}})', at, path, key)}"
-            inner = self._fields(value, f"{there}.orValue({{}})", f"{kind}.{key}", at, (*path, key))
-            return f"{key}: {kind}.{key}{{{inner}}}" if inner else ""
-        if isinstance(value, list):
-            return self._list(key, value, subject, kind, at, path, only_if_absent=only_if_absent)
-        new = self._new(value, f"{kind}.{key}", key, at)
-        if only_if_absent:
-            return f"?{key}: {there}.hasValue() ? optional.none() : optional.of({new})"
-        return f"{key}: {new}"
-
-    def _map(self, given: JSONObject, subject: str, at: Path, path: tuple[str, ...], key: str) -> str:
-        """A map of texts, such as labels."""
-        entries = []
-        for named, value in given.items():
-            sign, name = anchor(named)
-            if sign == "(":
-                self._conditions.append(self._patterns.condition(value, subject, name, (*at, named)))
-            elif value is None:
-                self._remove((*path, key, name), (*at, named))
-            elif sign == "+":
-                new = self._text(value, (*at, named))
-                held = f"{celtext.text(name)} in {subject}"
-                entries.append(f"?{celtext.text(name)}: {held} ? optional.none() : optional.of({new})")
-            elif sign:
-                raise Unsupported(f"the anchor {sign}({name}) in a patch", (*at, named))
-            else:
-                entries.append(f"{celtext.text(name)}: {self._text(value, (*at, named))}")
-        return "{" + ", ".join(entries) + "}"
-
-    def _list(
-        self,
-        key: str,
-        value: list[Any],
-        subject: str,
-        kind: str,
-        at: Path,
-        path: tuple[str, ...],
-        *,
-        only_if_absent: bool,
-    ) -> str:
-        if key not in KEYS or not all(isinstance(each, dict) for each in value):
-            if not all(each.isidentifier() for each in path) or "[" in subject or not subject.startswith("object"):
-                raise Unsupported(f"a patch of the list {key} within the elements of a list", at)
-            pointer = jsonpatches.pointer((*path, key))
-            new = celtext.literal(value) if not variables.has_variables(value) else self._text(value, at)
-            absent = f"!{celtext.optional('object', *path, key)}.hasValue()"
-            made = f"[JSONPatch{{op: 'add', path: {celtext.text(pointer)}, value: {new}}}]"
-            self._patches.append(f"({absent} ? {made} : [])" if only_if_absent else made)
-            if not only_if_absent:
-                self._context.differs(at, f"the list {key} is replaced as a whole")
-            return ""
-        there = celtext.optional(subject, key)
-        over, added = [], []
-        for index, item in enumerate(value):
-            place = (*at, index)
-            name = KEYS[key]
-            if any(anchor(each)[0] == "(" for each in item) or (self._each and name in item):
-                over.append(self._over_elements(item, there, f"{kind}.{key}", name, place, (*path, key)))
-            elif name not in item:
-                raise Unsupported(f"an item of {key} without {name}", place)
-            else:
-                added.append(self._new(item, f"{kind}.{key}", key, place))
-        expression = " + ".join([*over, *([f"[{', '.join(added)}]"] if added else [])])
-        if not added or only_if_absent:
-            held = f"{there}.hasValue()"
-            kept = ("optional.none()", f"optional.of({expression})")
-            first, second = kept if only_if_absent else kept[::-1]
-            return f"?{key}: {held} ? {first} : {second}"
-        return f"{key}: {expression}"
-
-    def _over_elements(
-        self, item: JSONObject, there: str, kind: str, name: str, at: Path, path: tuple[str, ...]
-    ) -> str:
-        """The change of those elements of a list that meet the anchors."""
-        variable = self._context.translator.fresh()
-        kept, names = self._conditions, dict(self._context.translator.names)
-        self._conditions = []
-        rest = dict(item)
+    def read(self, entry: JSONObject, at: Path, around: tuple[Each, ...]) -> None:
+        """One entry. around: those that it stands in, the outer ones first."""
+        if unknown := sorted(entry.keys() - _EACH):
+            raise Unsupported(f"mutate.foreach.{unknown[0]}", (*at, unknown[0]))
+        made = [name for name in ("patchStrategicMerge", "patchesJson6902", "foreach") if name in entry]
+        if len(made) != 1:
+            raise Unsupported(f"a foreach with {' and '.join(made) or 'nothing to change'}", at)
+        if len(around) >= _LEVELS:
+            raise Unsupported(f"a foreach of more than {_LEVELS} levels", at)
+        operations: list[JSONObject] = []
+        if "patchesJson6902" in entry:
+            operations = _operations(entry["patchesJson6902"], (*at, "patchesJson6902"))
+        descending = _descending(entry, operations, len(around), self._context, at)
+        names = dict(self._context.translator.names)
+        each = self._each(entry, at, around, descending=descending)
+        all_of = (*around, each)
         try:
-            if self._each:
-                listed = str(self._each.get("list")).strip()
-                if listed.removesuffix("[]") != "request.object." + ".".join(path):
-                    raise Unsupported(f"a foreach over {listed[:80]} that changes {'.'.join(path)}", self._each_at)
-                self._context.translator.names["element"] = Scalar(variable)
-                when = conditions.conditions(
-                    self._each.get("preconditions"), self._context.translator, (*self._each_at, "preconditions")
-                )
-                self._conditions.append(when)
-                for spelt in (name, f"({name})"):
-                    if "".join(str(rest.get(spelt)).split()) == f"{{{{element.{name}}}}}":
-                        del rest[spelt]
-            rest = {key: value for key, value in rest.items() if key != name}
-            fields = self._fields(rest, variable, kind, at, (*path, "*"))
-            met = celtext.conjunction(self._conditions)
+            self._context.read(entry.get("context"), (*at, "context"))
+            each.loop.conditions.append(
+                conditions.conditions(entry.get("preconditions"), self._context.translator, (*at, "preconditions"))
+            )
+            if "foreach" in entry:
+                inner = listing(entry["foreach"], "foreach", (*at, "foreach"))
+                for index, one in enumerate(inner):
+                    where: Path = (*at, "foreach", index)
+                    self.read(mapping(one, "a foreach", where), where, all_of)
+            elif "patchesJson6902" in entry:
+                self._json6902(operations, all_of, (*at, "patchesJson6902"))
+            else:
+                place: Path = (*at, "patchStrategicMerge")
+                patch = mapping(entry["patchStrategicMerge"], "patchStrategicMerge", place)
+                merge = Merge(self._context.translator, self._context.differs, service=self._services, each=all_of)
+                _add(self._rule, merge.expression(patch, place))
         finally:
-            self._conditions, self._context.translator.names = kept, names
-        chosen = f"{there}.orValue([])" + (f".filter({variable}, {met})" if met != "true" else "")
-        return f"{chosen}.map({variable}, {kind}{{{', '.join(filter(None, [f'{name}: {variable}.{name}', fields]))}}})"
+            self._context.translator.names = names
 
-    def _new(self, value: Any, kind: str, key: str, at: Path) -> str:
-        """A value that is added: an object with its type, a scalar, or a text with variables."""
-        if isinstance(value, dict) and key not in MAPS:
-            fields = [
-                f"{name}: {self._new(each, f'{kind}.{name}', name, (*at, name))}"
-                for name, each in value.items()
-                if celtext.is_name(name) or self._refuse(name, at)
-            ]
-            return f"{kind}{{{', '.join(fields)}}}"
-        if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
-            return f"[{', '.join(self._new(each, kind, '', (*at, index)) for index, each in enumerate(value))}]"
-        return self._text(value, at)
+    def _each(self, entry: JSONObject, at: Path, around: tuple[Each, ...], *, descending: bool) -> Each:
+        """The elements of an entry, with their names in variables."""
+        translator, depth = self._context.translator, len(around)
+        base = elements(listed(entry, self._context, at), translator)
+        number, element = translator.fresh(), translator.fresh()
+        index = number
+        if not around:
+            # A list that is gone through several times has a name.
+            name = f"foreach{sum(each.startswith('foreach') for each, _ in self._rule.variables) + 1}"
+            self._rule.variables.append((name, base))
+            base = f"variables.{name}"
+        loop = Loop(base, number, element)
+        value = element
+        if descending:
+            index = f"size({base}) - 1 - {number}"
+            value = f"{base}[{index}]"
+            index = f"({index})"
+        found = {"element": Scalar(value), f"element{depth}": Scalar(value)}
+        found |= {f"elementIndex{depth}": Scalar(index, type="int"), "elementIndex": Scalar(index, type="int")}
+        translator.names |= found
+        return Each(loop, _plain(entry, around), index, frozenset({"element", f"element{depth}"}), value)
 
-    def _refuse(self, name: str, at: Path) -> bool:
-        raise Unsupported(f"a patch of the field {name!r}", at)
-
-    def _text(self, value: Any, at: Path) -> str:
-        if isinstance(value, dict | list) and variables.has_variables(value):
-            raise Unsupported("a patch with variables within a list or a map that is added as a whole", at)
-        return self._context.translator.scalar(variables.value(value, self._context.translator)).cel
-
-    def _remove(self, path: tuple[str, ...], at: Path) -> None:
-        if "*" in path:
-            raise Unsupported("a patch that removes a field of the elements of a list", at)
-        held = f"{celtext.optional('object', *path)}.hasValue()"
-        pointer = celtext.text(jsonpatches.pointer(path))
-        self._patches.append(f"({held} ? [JSONPatch{{op: 'remove', path: {pointer}}}] : [])")
+    def _json6902(self, operations: list[JSONObject], each: tuple[Each, ...], at: Path) -> None:
+        if len(operations) > 1:
+            _apart(operations, each, at)
+        written = jsonpatches.written(
+            operations, _writer(self._context, at), at, _paths(each, self._context, at), tuple(one.loop for one in each)
+        )
+        _add(self._rule, jsonpatches.listed(written))
 
 
-def _json6902(given: Any, rule: Rule, context: Context, at: Path) -> None:
-    expression = jsonpatches.expression(_operations(given, at), _writer(context, at), at)
-    rule.mutations.append({"patchType": "JSONPatch", "jsonPatch": {"expression": expression}})
+def _plain(entry: JSONObject, around: tuple[Each, ...]) -> tuple[Step, ...]:
+    """The path in the object of the list that an entry goes through as a whole; () if it is another list."""
+    plain = _PLAIN_LIST.fullmatch(str(entry.get("list")).strip())
+    if plain is None:
+        return ()
+    path = tuple(plain["path"].split("."))
+    if plain["root"] == "request.object":
+        return path
+    outer = next((one for one in reversed(around) if plain["root"] in one.elements), None)
+    return (*outer.path, Computed(outer.index, index=True), *path) if outer and outer.path else ()
 
 
 def _operations(given: Any, at: Path) -> list[JSONObject]:
@@ -276,60 +168,60 @@ def _writer(context: Context, at: Path) -> Callable[[Any], str]:
     """What makes an expression of the value of an operation."""
 
     def write(value: Any) -> str:
-        if isinstance(value, dict | list) and variables.has_variables(value):
-            raise Unsupported("patchesJson6902 with variables within a list or a map", at)
-        return context.translator.scalar(variables.value(value, context.translator)).cel
+        if isinstance(value, dict) and variables.has_variables(value):
+            pairs = []
+            for key, each in value.items():
+                name = write(key) if variables.has_variables(key) else celtext.text(key)
+                pairs.append(f"{name}: dyn({write(each)})")
+            return "{" + ", ".join(pairs) + "}"
+        if isinstance(value, list) and variables.has_variables(value):
+            return f"[{', '.join(f'dyn({write(each)})' for each in value)}]"
+        # The variables are set into the text of the patch, so that a number in quotes is a text.
+        return text_of(value, context.translator, at) if variables.has_variables(value) else celtext.literal(value)
 
     return write
 
 
-def _each_json6902(entry: JSONObject, rule: Rule, context: Context, at: Path) -> None:
-    """A foreach with patchesJson6902: the operations of each element, in the order of the list or against it."""
-    place: Path = (*at, "patchesJson6902")
-    operations = [_indexed(each) for each in _operations(entry["patchesJson6902"], place)]
-    descending = _descending(entry, operations, context, at)
-    if len(operations) > 1:
-        _apart(entry, operations, place)
-    translator = context.translator
-    name = f"foreach{sum(each.startswith('foreach') for each, _ in rule.variables) + 1}"
-    all_of = f"variables.{name}"
-    number, element = translator.fresh(), translator.fresh()
-    index = f"size({all_of}) - 1 - {number}" if descending else number
-    outer = dict(translator.names)
-    rule.variables.append((name, elements(listed(entry, context, at), translator)))
-    translator.names |= {
-        "element": Scalar(f"{all_of}[{index}]" if descending else element),
-        "elementIndex": Scalar(f"({index})" if descending else index, type="int"),
-    }
-    try:
-        context.read(entry.get("context"), (*at, "context"))
-        when = conditions.conditions(entry.get("preconditions"), translator, (*at, "preconditions"))
-        written = jsonpatches.written(operations, _writer(context, place), place, index)
-    finally:
-        translator.names = outer
-    terms = [
-        f"{all_of}.transformList({number}, {element}, {celtext.conjunction([when, each.condition])}, {each.cel})"
-        for each in written
-    ]
-    rule.mutations.append({"patchType": "JSONPatch", "jsonPatch": {"expression": " +\n".join(terms)}})
+def _paths(each: Sequence[Each], context: Context, at: Path) -> Callable[[str], tuple[Step, ...]]:
+    """What makes the steps of a path, in which variables stand for what they are."""
+
+    def steps(path: str) -> tuple[Step, ...]:
+        return tuple(_step(each_step, each, context, at) for each_step in _split(path[1:]))
+
+    return steps
 
 
-def _indexed(operation: JSONObject) -> JSONObject:
-    """The operation, with the index in its paths spelt in one way."""
-    return operation | {
-        key: _INDEX.sub(jsonpatches.INDEX, operation[key])
-        for key in ("path", "from")
-        if isinstance(operation.get(key), str)
-    }
+def _split(path: str) -> list[str]:
+    """The steps of a path, which may have variables with slashes of their own."""
+    found, depth, start = [], 0, 0
+    for offset in range(len(path)):
+        depth += path.startswith("{{", offset) - path.startswith("}}", offset)
+        if path[offset] == "/" and depth <= 0:
+            found.append(path[start:offset])
+            start = offset + 1
+    return [*found, path[start:]]
 
 
-def _descending(entry: JSONObject, operations: list[JSONObject], context: Context, at: Path) -> bool:
-    order = entry.get("order") or "Ascending"
+def _step(text: str, each: Sequence[Each], context: Context, at: Path) -> Step:
+    index = _ONE_INDEX.fullmatch(text)
+    if index is not None and each:
+        level = int(index["level"]) if index["level"] else len(each) - 1
+        if level < len(each):
+            return Computed(each[level].index, index=True)
+    if variables.has_variables(text):
+        if not each:
+            raise Unsupported("variables in a path of patchesJson6902, which Kyverno refuses outside of a foreach", at)
+        return Computed(text_of(text, context.translator, at))
+    return jsonpatches.steps(f"/{text}")[0]
+
+
+def _descending(entry: JSONObject, operations: list[JSONObject], depth: int, context: Context, at: Path) -> bool:
+    order = entry.get("order") or ("Descending" if "patchStrategicMerge" in entry else "Ascending")
     if order not in ("Ascending", "Descending"):
         raise Unsupported(f"the order {str(order)[:40]!r}: expected Ascending or Descending", (*at, "order"))
     removes = any(
         each.get("op") in ("remove", "move")
-        and str(each.get("path" if each["op"] == "remove" else "from")).endswith(jsonpatches.INDEX)
+        and _ends_in_own_index(str(each.get("path" if each["op"] == "remove" else "from")), depth)
         for each in operations
     )
     if removes and order == "Ascending":
@@ -338,14 +230,32 @@ def _descending(entry: JSONObject, operations: list[JSONObject], context: Contex
     return removes or order == "Descending"
 
 
-def _apart(entry: JSONObject, operations: list[JSONObject], at: Path) -> None:
+def _ends_in_own_index(path: str, depth: int) -> bool:
+    index = _ONE_INDEX.fullmatch(path.rpartition("/")[2])
+    return index is not None and index["level"] in ("", str(depth))
+
+
+def _apart(operations: list[JSONObject], each: tuple[Each, ...], at: Path) -> None:
     """Raises Unsupported unless all operations stay within their element: then those of all elements may be made
     one operation after the other."""
-    plain = _PLAIN_LIST.fullmatch(str(entry.get("list")).strip())
-    prefix = (*plain["path"].split("."), jsonpatches.INDEX) if plain else ()
-    for each in operations:
+    inner = each[-1]
+    for one in operations:
         for key in ("path", "from"):
-            steps = jsonpatches.steps(str(each[key])) if key in each else None
-            if steps and (not prefix or steps[: len(prefix)] != prefix or len(steps) == len(prefix)):
+            if key not in one:
+                continue
+            steps = _split(str(one[key])[1:])
+            own = [step for step in steps if _ONE_INDEX.fullmatch(step)]
+            prefix = len(inner.path)
+            last = _ONE_INDEX.fullmatch(steps[prefix]) if prefix and len(steps) > prefix + 1 else None
+            within = (
+                last is not None
+                and last["level"] in ("", str(len(each) - 1))
+                and len(own) == len(each)
+                and all(
+                    isinstance(wanted, Computed) or wanted == step
+                    for wanted, step in zip(inner.path, steps, strict=False)
+                )
+            )
+            if not within:
                 text = "a foreach with several operations, of which one changes other things than its element"
-                raise Unsupported(f"{text}: {each[key]}", at)
+                raise Unsupported(f"{text}: {one[key]}", at)
