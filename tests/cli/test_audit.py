@@ -137,6 +137,18 @@ def test_every_format_tells_of_every_finding(here: tuple[Path, Server], name: st
     assert "<b>long" not in done.stdout or name not in ("html", "junit", "checkstyle")
 
 
+def test_objects_of_a_mebibyte_are_judged(here: tuple[Path, Server]) -> None:
+    """As large as etcd takes them."""
+    folder, server = here
+    (folder / "policies" / "large.yaml").write_text(policy("large", "object.?data.x.orValue('').size() < 9", "large"))
+    server.objects.extend(made("ConfigMap", f"large-{number}", data={"x": "x" * (1 << 20)}) for number in range(12))
+    report = json.loads(run(folder, "-o", "json", "--snapshot", "all.snapshot").stdout)
+    assert not report["errors"]
+    assert sum(each["policy"] == "large" for each in report["findings"]) == 12
+    again = json.loads(gatewright("audit", "all.snapshot", "-o", "json", cwd=folder).stdout)
+    assert sum(each["policy"] == "large" for each in again["findings"]) == 12
+
+
 def test_what_is_known_fails_nothing(here: tuple[Path, Server]) -> None:
     folder, server = here
     done = run(folder, "--baseline", "known.json", "--write-baseline")

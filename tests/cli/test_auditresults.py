@@ -13,6 +13,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.audit.clusters import Server, made, policy
 from tests.auditlog.logs import FAILURE, event
@@ -231,6 +232,23 @@ def test_an_audit_log(tmp_path: Path) -> None:
     assert (one["file"], one["line"], one["level"], one["policy"]) == ("audit-1.log.gz", 1, "audit", "replicas")
     assert one["asides"][0].startswith("said 2 times")
     assert report["summary"]["events"] == 2
+
+
+def test_an_audit_log_as_metrics(tmp_path: Path) -> None:
+    file = logs(tmp_path)
+    done = gatewright("audit", "--log", "audit.log", "--metrics", "log.prom", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    families = {each.name: each for each in text_string_to_metric_families((tmp_path / "log.prom").read_text())}
+    (found,) = families["gatewright_audit_log_findings"].samples
+    assert (found.labels["policy"], found.labels["result"], found.value) == ("replicas", "warn", 1)
+    assert set(families) == {f"gatewright_audit_log_{name}" for name in ("findings", "complete", "timestamp_seconds")}
+    assert families["gatewright_audit_log_complete"].samples[0].value == 1
+    with file.open("a") as more:
+        more.write('{"kind": "Ev')
+    assert gatewright("audit", "--log", "audit.log", "--metrics", "log.prom", cwd=tmp_path).returncode == 2
+    assert "gatewright_audit_log_complete 0\n" in (tmp_path / "log.prom").read_text()
+    done = gatewright("audit", "--log", "audit.log", "--metrics", "no/log.prom", cwd=tmp_path)
+    assert done.returncode == 2 and "no/log.prom: --metrics: cannot be written" in done.stderr
 
 
 def test_a_torn_log_fails_the_run_and_is_read(tmp_path: Path) -> None:

@@ -340,12 +340,15 @@ def _logged(asked: Asked, how: Reporting, fails: Callable[[Finding], bool]) -> i
         "--explain": asked.explain,
         "--gate": asked.gate is not None,
         "--write-reports": asked.write_reports is not None,
-        "--metrics": asked.metrics is not None,
         "--history": asked.history is not None,
         "--configmap": asked.configmap is not None,
         "--shard": asked.shard.number > 1,
     }
-    return finish(of_logs(asked.logs, refused, asked.version), how, fails)
+    started = time.monotonic()
+    report = of_logs(asked.logs, refused, asked.version)
+    if asked.metrics is not None:
+        report = measured(report, asked.metrics, None, now=time.time(), seconds=time.monotonic() - started)
+    return finish(report, how, fails)
 
 
 def _of_one_cluster(asked: Asked) -> None:

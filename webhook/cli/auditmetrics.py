@@ -41,7 +41,7 @@ Labels = tuple[tuple[str, str], ...]
 
 
 def measured(
-    report: Report, file: Path, judged: Mapping[str, int], *, now: float, seconds: float, shard: Shard
+    report: Report, file: Path, judged: Mapping[str, int] | None, *, now: float, seconds: float, shard: Shard = WHOLE
 ) -> Report:
     """Write the metrics to a file, which is there as a whole or not at all. Returns the report, with a problem if that
     cannot be done. The parameters are those of `text`."""
@@ -57,10 +57,24 @@ def measured(
 
 
 def text(
-    report: Report, judged: Mapping[str, int], *, now: float, seconds: float, shard: Shard = WHOLE, most: int = MOST
+    report: Report,
+    judged: Mapping[str, int] | None,
+    *,
+    now: float,
+    seconds: float,
+    shard: Shard = WHOLE,
+    most: int = MOST,
 ) -> str:
-    """The metrics of a run. judged: namespace -> how many of its objects were judged. now: seconds since the epoch.
-    seconds: what the run took. shard: what it is labelled with, if it is not everything. most: series of findings."""
+    """The metrics of a run. judged: namespace -> how many of its objects were judged; None of audit logs, whose metrics
+    have names of their own. now: seconds since the epoch. seconds: what the run took. shard: what it is labelled with,
+    if it is not everything. most: series of findings."""
+    if judged is None:
+        families = [
+            _family("log_findings", "What the log says, by the result that reports have.", _findings(report, most)),
+            _family("log_complete", "Whether all of the log could be read.", [((), int(not report.problems))]),
+            _family("log_timestamp_seconds", "When the log was read.", [((), round(now, 3))]),
+        ]
+        return "".join(line for family in families for line in family) + "# EOF\n"
     of_run: Labels = (("shard", str(shard)),) if shard.number > 1 else ()
     named = {each for each, _ in Counter(judged).most_common(NAMESPACES)}
     objects: Counter[str] = Counter()
