@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.timing import HANGING
 from webhook.cli import playground
 
 POLICY = """\
@@ -34,7 +36,7 @@ spec:
 """
 ASKED: dict[str, Any] = {
     "policy": POLICY, "object": POD, "old": "", "operation": "CREATE", "namespace": "", "user": "", "groups": [],
-    "version": "1.34",
+    "version": "1.34", "language": "cel", "imports": [],
 }  # fmt: skip
 
 
@@ -55,6 +57,63 @@ def test_verdict_line_cost_and_explanation() -> None:
     [validation] = shown["bindings"][0]["evaluations"][0]["validations"]
     assert (validation["tree"]["value"], validation["tree"]["decides"]) == ("false", True)
     assert not asked(object=POD.replace(":latest", ":1.29"))["denied"]
+
+
+PYTHON = """\
+from gatewright import Request, Violation, validate
+
+
+@validate(resources=["v1/pods"], operations=["CREATE", "UPDATE"])
+def no_latest(request: Request):
+    for number, each in enumerate(request.object["spec"]["containers"]):
+        if each["image"].endswith(":latest"):
+            yield Violation("images name a version", path=f"spec.containers[{number}].image")
+"""
+
+
+def test_a_policy_in_python() -> None:
+    found = asked(policy=PYTHON, language="python")
+    assert (found["denied"], found["problems"]) == (True, [])
+    assert found["notes"] == ["without a binding, so evaluated as if bound everywhere, with Deny: no-latest"]
+    [[shown]] = [each["objects"] for each in found["policies"]]
+    [finding] = shown["findings"]
+    assert (finding["line"], finding["path"], finding["message"]) == (
+        *(7, "spec.containers[0].image"),
+        "images name a version",
+    )
+    assert not asked(policy=PYTHON, language="python", object=POD.replace(":latest", ":1.29"))["denied"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ("import os\n", 1, "a policy may not import os"),
+        ("def x(:\n", 1, "not Python"),
+        (PYTHON.replace("    for number", "    open('/etc/passwd')\n    for number"), 6, "open reads or writes files"),
+    ],
+)
+def test_what_a_policy_in_python_may_not(text: str, line: int, said: str) -> None:
+    [problem] = asked(policy=text, language="python")["problems"]
+    assert (problem["where"], problem["line"]) == ("policy", line) and said in problem["message"]
+
+
+def test_what_is_allowed_to_import_may_be_and_still_opens_no_file(tmp_path: Path) -> None:
+    """In the process, in which nothing may be opened whatever was imported."""
+    opens = PYTHON.replace("from gatewright", "import os\nfrom gatewright").replace(
+        "    for number", f"    os.open({str(tmp_path / 'made')!r}, os.O_CREAT)\n    for number"
+    )
+    given = {**ASKED, "policy": opens, "language": "python", "imports": ["os"]}
+    run = subprocess.run(
+        [sys.executable, "-P", "-m", "webhook.cli.playground", "9"],
+        input=json.dumps(given).encode(),
+        capture_output=True,
+        check=True,
+        timeout=HANGING,
+    )
+    [[shown]] = [each["objects"] for each in json.loads(run.stdout)["policies"]]
+    [finding] = shown["findings"]
+    assert finding["error"] and "a policy may not read or write files (open)" in finding["message"]
+    assert not (tmp_path / "made").exists()
 
 
 def test_a_binding_of_ones_own_and_params_of_the_text_count() -> None:

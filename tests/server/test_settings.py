@@ -40,6 +40,7 @@ def test_a_flag_goes_before_a_variable_and_a_variable_before_the_file(tmp_path: 
         ({"read_timeout": "0"}, {}, "--read-timeout: "),
         ({"tls_name": "a.svc,not a name"}, {}, "'not a name' is not a DNS name"),
         ({"tls_cert": "c.pem"}, {}, "--tls-cert is set without --tls-key"),
+        ({"playground_python": True, "page": True}, {}, "--playground-python is set without --playground, which"),
         ({}, {"GATEWRIGHT_TLS_KEY": "k.pem"}, "GATEWRIGHT_TLS_KEY is set without --tls-cert"),
         ({}, {"GATEWRIGHT_PROT": "1"}, "unknown variable GATEWRIGHT_PROT; expected one of GATEWRIGHT_POLICIES"),
         ({"workers": "0"}, {}, "--workers: input should be greater than or equal to 1, got '0'"),

@@ -1,10 +1,13 @@
-"""What the playground of the server's page evaluates: policies in CEL on an object, explained, with what they cost.
+"""What the playground of the server's page evaluates: policies on an object, explained, with what they cost.
 
 It runs in a process of its own, which webhook.server.page.trying starts: `python -m webhook.cli.playground SECONDS`, of
 processor time, reads one JSON object from stdin, and writes one to stdout.
 
-Asked: {"policy", "object", "old", "operation", "namespace", "user", "groups", "version"}, all texts but the list
-`groups`. `policy` and `object` are YAML or JSON of one or several documents; so is `old`, which makes an update.
+Asked: {"policy", "object", "old", "operation", "namespace", "user", "groups", "version", "language", "imports"}, all
+texts but the lists `groups` and `imports`. `policy` and `object` are YAML or JSON of one or several documents; so is
+`old`, which makes an update. With the `language` "python", `policy` is the text of a file in Python, which may import
+`imports` besides what all policies may. Such code may open no file and no connection, and start nothing, as in the
+server (webhook.policy.python.forbidding); whoever is let in is trusted not to break out of that.
 
 Answered: {"problems": [{"where": "policy", "object" or "old", "line", "column", "message"}], "notes": [text], "denied":
 whether the request is, "costs": [{"policy", "object", "cost", "share"}], "policies": as in
@@ -19,6 +22,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import orjson
+from msgspec.structs import replace
 
 from webhook.cli.report import explainjson, explaintext
 from webhook.cluster.manifestsview import ManifestsView
@@ -47,8 +51,9 @@ MOST_OBJECTS: Final = 20
 """The most requests that are evaluated: a workload makes two, one for itself and one for its Pod."""
 
 _FILE = "policy.yaml"
+_PYTHON = "policy.py"
 _MADE = "binding.yaml"
-_WHERE = {_FILE: "policy", _MADE: "policy", "<stdin>": "object"}
+_WHERE = {_FILE: "policy", _PYTHON: "policy", _MADE: "policy", "<stdin>": "object"}
 
 Answer = dict[str, Any]
 
@@ -126,15 +131,17 @@ def _answered(asked: Answer) -> Answer:
 def _loaded(asked: Answer, notes: list[str]) -> PolicySet:
     """The policies; those without a binding have one that denies. Raises _Refused."""
     version = parse_version(asked["version"])
-    files = [TreeFile(_FILE, asked["policy"].encode("utf-8", "replace"))]
+    python = asked["language"] == "python"
+    files = [TreeFile(_PYTHON if python else _FILE, asked["policy"].encode("utf-8", "replace"))]
+    tree = Tree(("policy",), tuple(files), (), "playground", tuple(asked["imports"]))
     try:
-        policies = load_tree(Tree(("policy",), tuple(files), (), "playground"), version)
+        policies = load_tree(tree, version)
         if made := list(_bindings(policies.policies)):
             names = ", ".join(each["spec"]["policyName"] for each in made)
             notes.append(f"without a binding, so evaluated as if bound everywhere, with Deny: {names}")
             text = b"\n---\n".join(orjson.dumps(each) for each in made)
             files.append(TreeFile(_MADE, text))
-            policies = load_tree(Tree(("policy",), tuple(files), (), "playground"), version)
+            policies = load_tree(replace(tree, files=tuple(files)), version)
     except PolicyTreeError as error:
         raise _Refused("policy", error.problems) from None
     return policies
@@ -171,6 +178,10 @@ def main() -> None:
     """The work of the process."""
     limit(MEMORY, LONGEST, int(sys.argv[1]))
     asked = orjson.loads(sys.stdin.buffer.read())
+    if asked["language"] == "python":
+        from webhook.policy.python.forbidding import forbid  # where there is such code
+
+        forbid()
     sys.stdout.buffer.write(orjson.dumps(encodable(answer(asked))))
     sys.stdout.buffer.flush()
 

@@ -116,6 +116,7 @@ def serve(
     record_disk: Annotated[str | None, _option("record_disk")] = None,
     page: Annotated[bool | None, _switch("page")] = None,
     playground: Annotated[bool | None, _switch("playground")] = None,
+    playground_python: Annotated[bool | None, _switch("playground_python")] = None,
     page_audit: Annotated[str | None, _option("page_audit")] = None,
     debug: Annotated[bool | None, _switch("debug")] = None,
     shutdown_delay: Annotated[str | None, _option("shutdown_delay")] = None,

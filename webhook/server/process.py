@@ -209,7 +209,13 @@ class Serving(Struct, frozen=True):
         state.seen = seen = Seen()
         trying = None
         if self.settings.playground:
-            trying = Trying(self.programs.playground, self.settings.kubernetes_version, stopping=lambda: state.stopping)
+            imports = self.settings.policy_imports if self.settings.playground_python else None
+            trying = Trying(
+                self.programs.playground,
+                self.settings.kubernetes_version,
+                stopping=lambda: state.stopping,
+                python=imports,
+            )
         file = self.settings.page_audit
         audit = LastAudit(self.programs.audit, file) if file is not None else None
         return Page(state, collected, Course(verdicts), seen, trying, audit)

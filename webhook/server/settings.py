@@ -296,6 +296,11 @@ class Settings(BaseModel):
         description="Have a playground on the page, which evaluates policies in CEL that people write, in a process of"
         " its own. Needs --page.",
     )
+    playground_python: bool = Field(
+        False,
+        description="Evaluate policies in Python on the playground, too: whoever may open the page can then run code"
+        " as the server. Needs --playground.",
+    )
     page_audit: Path | None = Field(
         None,
         description="JSON report of `gatewright audit -o json`, which the page shows; it is read again when it has"
@@ -379,6 +384,8 @@ def resolve(flags: Mapping[str, Any], environ: Mapping[str, str], file: Path | N
             )
         if settings.playground and not settings.page:
             errors.append(f"{sources['playground']} is set without {flag('page')}, which it is a part of")
+        if settings.playground_python and not settings.playground:
+            errors.append(f"{sources['playground_python']} is set without {flag('playground')}, which it is about")
         if settings.page_audit is not None and not settings.page:
             errors.append(f"{sources['page_audit']} is set without {flag('page')}, which shows it")
         if settings.port == settings.plain_port != 0:

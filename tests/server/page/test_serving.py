@@ -211,6 +211,8 @@ def test_what_is_evaluated_is_sent_by_the_page_itself(shown: Running, server: Ru
     assert sent(shown, body, content_type="application/json", sec_fetch_site="cross-site").status == 403
     assert sent(shown, body, content_type="application/json", host="evil.example").status == 403
     assert sent(shown, b"{}", content_type="application/json").status == 400
+    python = json.dumps({"policy": "", "object": "", "language": "python"}).encode()
+    assert sent(shown, python, content_type="application/json").status == 403
     assert sent(shown, b" " * ((64 << 10) + 1), content_type="application/json").status == 413
     answer = sent(shown, body, content_type="application/json")
     assert (answer.status, answer.json["problems"][0]["message"]) == (200, "it has no policies")
@@ -414,6 +416,32 @@ def test_the_playground_evaluates_and_explains(browser: Browser, shown: Running)
         panel.get_by_text("!c.image.endsWith(':latest')", exact=True).first.click()
         panel.get_by_text("c.image.endsWith(':latest')", exact=True).first.click()
         panel.get_by_text('= "nginx:latest"').wait_for()
+
+
+def test_the_playground_evaluates_python_where_the_server_allows_it(
+    browser: Browser, shown: Running, folder: Path
+) -> None:
+    with opened(browser, shown, "#playground") as tab:
+        assert tab.get_by_label("Language").count() == 0
+    allowing = launch("--policies", str(folder / "policies"), "--page", "--playground", "--playground-python")
+    try:
+        with opened(browser, allowing, "#playground") as tab:
+            tab.get_by_label("Language").select_option("python")
+            tab.get_by_role("button", name="Example").click()
+            tab.get_by_role("button", name="Evaluate").click()
+            assert evaluated(tab) == "Denied"
+            said = tab.locator(".results").inner_text()
+            assert "images name a version, never latest" in said and "line 8" in said and "Cost" not in said
+            tab.get_by_role("button", name="Share as a link").click()
+            tab.get_by_text("It holds everything above").wait_for()
+            link = tab.url
+        fragment = link[link.index("#") :]
+        with opened(browser, allowing, fragment) as tab:
+            assert tab.get_by_label("Language").input_value() == "python"
+        with opened(browser, shown, fragment) as tab:
+            tab.get_by_text("This server evaluates no policies in Python.").wait_for()
+    finally:
+        end(allowing)
 
 
 def test_the_playground_shows_where_a_policy_is_wrong_and_hostile_texts_as_texts(

@@ -35,6 +35,37 @@ def tried(sent: bytes, **how: Any) -> Any:
     return json.loads(asyncio.run(Trying(PROGRAM, "1.34", **how).evaluated(sent)))
 
 
+def test_python_is_evaluated_only_where_it_is_allowed() -> None:
+    text = (
+        "import json\nfrom gatewright import validate\n\n\n"
+        '@validate(resources=["v1/pods"], operations=["CREATE"])\n'
+        'def never(request):\n    yield f"never, {json.dumps([])}"\n'
+    )
+    sent = body(policy=text, language="python")
+    with pytest.raises(CannotTry, match="only by a server with --playground-python") as refused:
+        tried(sent)
+    assert refused.value.status == 403
+    assert tried(sent, python=())["denied"] is True
+    assert (
+        "may not import tomllib"
+        in tried(body(policy=f"import tomllib\n{text}", language="python"), python=())["problems"][0]["message"]
+    )
+    assert tried(body(policy=f"import tomllib\n{text}", language="python"), python=("tomllib",))["denied"] is True
+
+
+def test_it_is_told_nothing_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWRIGHT_SECRET", "hunter22")
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:hunter22@proxy")
+    text = (
+        "import os\nfrom gatewright import validate\n\n\n"
+        '@validate(resources=["v1/pods"], operations=["CREATE"])\n'
+        "def tells(request):\n    yield str(dict(os.environ))\n"
+    )
+    answer = tried(body(policy=text, language="python"), python=("os",))
+    said = answer["policies"][0]["objects"][0]["findings"][0]["message"]
+    assert "PATH" in said and "hunter22" not in json.dumps(answer)
+
+
 def test_one_at_a_time() -> None:
     async def both() -> list[Any]:
         one = Trying(PROGRAM, "1.34")

@@ -201,7 +201,7 @@
     if (panels.has("playground")) return;
     const added = addTab("playground", "Playground");
     main.append(added.panel);
-    added.panel.append(playground());
+    added.panel.append(playground(state.python));
   };
 
   // ------------------------------------------------------------------------------------------------- the newest

@@ -95,7 +95,7 @@ const objectOf = (policy, object, costs) => {
     list.append(make("li", {}, levelTag((each.action || "error").toLowerCase(), each.action || "refused"), ` ${each.message}`,
       make("span", { class: "place" }, ` object, line ${each.line}${each.path ? `, ${each.path}` : ""}`)));
   }
-  const cost = costs.length ? make("p", { class: "cost" }, `Cost: ${costs.map((each) => `${number(each.cost || 0)} units, ${
+  const cost = costs.length && policy.language !== "python" ? make("p", { class: "cost" }, `Cost: ${costs.map((each) => `${number(each.cost || 0)} units, ${
     (100 * each.share).toLocaleString("en", { maximumSignificantDigits: 2 })} % of the API server's budget`).join("; ")}`) : null;
   const evaluations = object.bindings.flatMap((binding) => binding.evaluations.flatMap((each) =>
     [...each.matchConditions, ...each.validations, ...each.auditAnnotations]));
@@ -105,7 +105,23 @@ const objectOf = (policy, object, costs) => {
       ...(object.diffs || []).map((diff) => make("pre", {}, diff)), ...evaluations.map(expressionOf)));
 };
 
-const playground = () => {
+const PYTHON = {
+  language: "python",
+  policy: `from gatewright import Request, Violation, validate
+
+
+@validate(resources=["v1/pods"], operations=["CREATE", "UPDATE"])
+def no_latest(request: Request):
+    """Images name a version."""
+    for number, each in enumerate(request.object["spec"]["containers"]):
+        if each["image"].endswith(":latest"):
+            yield Violation("images name a version, never latest", path=f"spec.containers[{number}].image")
+`,
+  object: EXAMPLE.object,
+};
+
+// python: whether the server evaluates policies in Python, too.
+const playground = (python) => {
   const area = (name, label, rows) => make("textarea", { id: `try-${name}`, rows, spellcheck: "false", autocomplete: "off",
     autocapitalize: "off", "aria-label": label });
   const fields = {
@@ -115,16 +131,21 @@ const playground = () => {
     user: make("input", { id: "try-user", placeholder: "nobody in particular", autocomplete: "off" }),
     groups: make("input", { id: "try-groups", placeholder: "separated by commas", autocomplete: "off" }),
   };
+  if (python) {
+    fields.language = make("select", { id: "try-language" }, make("option", { value: "cel" }, "CEL"), make("option", { value: "python" }, "Python"));
+  }
   const labelled = (name, word) => make("div", { class: "field" }, make("label", { for: `try-${name}` }, word), fields[name]);
   const status = make("p", { role: "status" });
   const results = make("div", { class: "results" });
   const taken = () => Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.value]));
   const put = (value) => {
     for (const [name, field] of Object.entries(fields)) {
-      if (name === "operation") field.value = ["UPDATE", "DELETE"].includes(value[name]) ? value[name] : "CREATE";
+      if (name === "language") field.value = value[name] === "python" ? "python" : "cel";
+      else if (name === "operation") field.value = ["UPDATE", "DELETE"].includes(value[name]) ? value[name] : "CREATE";
       else field.value = typeof value[name] === "string" ? value[name] : "";
     }
     older.open = Boolean(fields.old.value);
+    if (value.language === "python" && !python) status.textContent = "This server evaluates no policies in Python.";
   };
   const evaluate = async () => {
     if (run.disabled) return;
@@ -181,13 +202,14 @@ const playground = () => {
       status.textContent = "The link is in the address bar. It holds everything above.";
     }
   } }, "Share as a link");
-  const example = make("button", { type: "button", class: "chip", onclick: () => put(EXAMPLE) }, "Example");
+  const example = make("button", { type: "button", class: "chip", onclick: () => put(fields.language?.value === "python" ? PYTHON : EXAMPLE) }, "Example");
   const older = make("details", {}, make("summary", {}, "Old object, for an update"), fields.old);
   const whole = make("div", { class: "playground" },
-    make("p", { class: "hint" }, "A policy in CEL, with its binding and params if it has some, and an object. Nothing is stored."),
+    make("p", { class: "hint" }, `A policy in CEL, with its binding and params if it has some${
+      python ? ", or in Python" : ""}, and an object. Nothing is stored.`),
     make("div", { class: "sides" }, make("div", {}, make("label", { for: "try-policy" }, "Policy"), fields.policy),
       make("div", {}, make("label", { for: "try-object" }, "Object"), fields.object, older)),
-    make("div", { class: "request" }, labelled("operation", "Operation"), labelled("namespace", "Namespace"), labelled("user", "User"),
+    make("div", { class: "request" }, python ? labelled("language", "Language") : null, labelled("operation", "Operation"), labelled("namespace", "Namespace"), labelled("user", "User"),
       labelled("groups", "Groups")),
     make("div", { class: "chips" }, run, share, example), status, results);
   whole.addEventListener("keydown", (event) => {

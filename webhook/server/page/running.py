@@ -16,6 +16,11 @@ from typing import Any, Final
 from msgspec import Struct
 
 _CHUNK: Final = 1 << 16
+_KEPT: Final = frozenset({"PATH", "LANG", "LC_ALL", "TZ"})
+_KEPT_WITH: Final = (
+    "PYTHON",
+    "COVERAGE_",
+)  # of the environment: settings and credentials of the server are none of its
 
 
 class Programs(Struct, frozen=True):
@@ -41,6 +46,7 @@ async def answered(module: str, *arguments: str, given: bytes = b"", most: int, 
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
         start_new_session=True,
+        env={name: value for name, value in os.environ.items() if name in _KEPT or name.startswith(_KEPT_WITH)},
     )
     try:
         async with asyncio.timeout(patience):

@@ -121,6 +121,7 @@ class Page:
                 "at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
                 "revision": policies.revision,
                 "playground": self._trying is not None,
+                "python": self._trying is not None and self._trying.python is not None,
                 "notReady": state.not_ready(),
                 "notice": bounded(state.notice),
                 "refused": bounded(shown_refused(state.refused)) if state.refused is not None else None,

@@ -1,14 +1,14 @@
 """The playground of the page: evaluates what a user writes, in a process of its own that does not delay reviews.
 
 One at a time, at the lowest priority, with bounded bytes, memory and time: the program that evaluates limits itself.
-Only policies in CEL are taken, and nothing is kept.
+Policies in CEL are taken, those in Python only where the settings say so, and nothing is kept.
 """
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, Literal
 
 import msgspec
@@ -32,7 +32,8 @@ _LOOK = 0.2
 
 
 class Asked(Struct, frozen=True, forbid_unknown_fields=True):
-    """What is to be evaluated. `policy`, `object` and `old` are YAML or JSON. `old`: an update if it is not empty."""
+    """What is to be evaluated. `policy`: YAML or JSON, or the text of a Python file, as `language` says. `object` and
+    `old` are YAML or JSON. `old`: an update if it is not empty."""
 
     policy: str
     object: str
@@ -41,6 +42,7 @@ class Asked(Struct, frozen=True, forbid_unknown_fields=True):
     namespace: str = ""
     user: str = ""
     groups: list[str] = []
+    language: Literal["cel", "python"] = "cel"
 
 
 class CannotTry(Exception):
@@ -56,7 +58,8 @@ class Trying:
 
     program: the module that evaluates. It is started with the seconds of processor time, reads what is asked as JSON
     from stdin, and writes the answer to stdout. version: the Kubernetes version of the server's policies. stopping:
-    whether the server stops: then an evaluation is ended.
+    whether the server stops: then an evaluation is ended. python: what policies in Python may import besides what all
+    may; None if they are refused.
     """
 
     def __init__(
@@ -66,7 +69,9 @@ class Trying:
         patience: float = PATIENCE,
         seconds: int = SECONDS,
         stopping: Callable[[], bool] = lambda: False,
+        python: Sequence[str] | None = None,
     ) -> None:
+        self.python = python
         self._program = program
         self._version = version
         self._stopping = stopping
@@ -80,11 +85,21 @@ class Trying:
             asked = msgspec.json.decode(body, type=Asked)
         except UNDECODABLE as error:
             raise CannotTry(400, f"not what the playground sends: {error}") from None
+        if asked.language == "python" and self.python is None:
+            raise CannotTry(403, "policies in Python are evaluated only by a server with --playground-python")
         if self._lock.locked():
             raise CannotTry(429, "another evaluation is running; there is one at a time")
         async with self._lock:
             return await self._unless_stopping(
-                self._run(orjson.dumps({**msgspec.to_builtins(asked), "version": self._version}))
+                self._run(
+                    orjson.dumps(
+                        {
+                            **msgspec.to_builtins(asked),
+                            "version": self._version,
+                            "imports": list(self.python or ()),
+                        }
+                    )
+                )
             )
 
     async def _unless_stopping(self, run: Coroutine[Any, Any, bytes]) -> bytes:
