@@ -15,8 +15,9 @@ from webhook.cel.library import standard
 from webhook.cel.library.declaring import FunctionDeclaration
 from webhook.cel.library.resolution import Functions
 from webhook.cel.tree.types import Type
+from webhook.cel.value.aggregates import make_map
 from webhook.cel.value.numbers import UInt
-from webhook.cel.value.operators import TYPE_NAMES, equal, make_map
+from webhook.cel.value.operators import TYPE_NAMES, equal
 from webhook.cel.value.times import Duration, Timestamp
 from webhook.cel.value.values import Optional
 

@@ -16,8 +16,8 @@ from webhook.cel import Activation, EvaluationError
 from webhook.cel.library.quantity import Quantity
 from webhook.cel.program import Counting, Program, Recording
 from webhook.cel.tree.types import Type
+from webhook.cel.value.aggregates import elements
 from webhook.cel.value.numbers import UInt
-from webhook.cel.value.operators import elements
 from webhook.cel.value.times import Duration, Timestamp
 from webhook.cel.value.values import NONE, Optional
 

@@ -17,8 +17,13 @@ audit/listings: audit/test_auditing
 audit/owners: audit/test_folding
 audit/planning: audit/test_auditing
 audit/sources: audit/test_auditing
+admission/findings: admission/test_engine
+cel/value/aggregates: cel/value/test_operators
+policy/cel/compilation: policy/cel/test_validating
 apiserver/customresources/coercing: apiserver/customresources/test_judging
 apiserver/customresources/correlation: apiserver/customresources/test_judging
+apiserver/customresources/definitionrefusals: apiserver/customresources/test_definitions
+apiserver/customresources/definitionspecs: apiserver/customresources/test_definitions
 apiserver/customresources/embedded: apiserver/customresources/test_against_kubernetes
 apiserver/customresources/estimating: apiserver/customresources/test_against_kubernetes
 apiserver/customresources/listtypes: apiserver/customresources/test_against_kubernetes

@@ -24,9 +24,8 @@ from typing import Final, Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from webhook.cel.code.codegen import logical_terms
 from webhook.cel.tree import types
-from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, Select, children
+from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, Select, children, logical_terms
 from webhook.cel.tree.declared import Shape
 from webhook.cel.tree.macros import recognise
 

@@ -14,8 +14,9 @@ from webhook.mutants.fields import Fields
 from webhook.mutants.mutant import Edit, Mutant, Named
 from webhook.mutants.rules import Change
 from webhook.paths import Path, lookup, render
+from webhook.policy.cel.compilation import Compiled
 from webhook.policy.cel.mutating import CELMutator
-from webhook.policy.cel.validating import CELValidator, Compiled
+from webhook.policy.cel.validating import CELValidator
 from webhook.policy.load.made import mutating_policy, validating_policy
 from webhook.policy.policyset import Policy
 from webhook.policy.written import model, refusals

@@ -7,7 +7,7 @@ import pytest
 from tests.cel.evaluating import ENVIRONMENT
 from webhook.cel import CompileError
 from webhook.cel.cost import compiling
-from webhook.policy.cel.validating import compile_policy
+from webhook.policy.cel.compilation import compile_policy
 from webhook.policy.written.model import ValidatingAdmissionPolicy, ValidatingAdmissionPolicySpec, Validation, Variable
 
 

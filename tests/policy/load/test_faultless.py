@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from tests.policy.trees import namespace, request
 from tests.timing import HANGING
 from tests.unmeasured import unmeasured
-from webhook.policy.cel import validating
+from webhook.policy.cel import compilation
 from webhook.policy.deferred import Deferred
 from webhook.policy.load import faultless
 from webhook.policy.load.loading import PolicyTreeError, load, load_tree
@@ -49,13 +49,13 @@ def shipped(name: str) -> TreeFile:
 def compiled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the policies that were compiled, in order."""
     names: list[str] = []
-    compiled = validating._Compiler.compiled
+    compiled = compilation._Compiler.compiled
 
-    def counted(compiler: validating._Compiler) -> object:
+    def counted(compiler: compilation._Compiler) -> object:
         names.append(compiler._policy.metadata.name)
         return compiled(compiler)
 
-    monkeypatch.setattr(validating._Compiler, "compiled", counted)
+    monkeypatch.setattr(compilation._Compiler, "compiled", counted)
     return names
 
 

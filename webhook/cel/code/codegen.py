@@ -19,7 +19,7 @@ No text of a policy enters the generated source. Constants, field names and func
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, Final, Literal
 
@@ -42,12 +42,13 @@ from webhook.cel.tree.ast import (
     Select,
     StructLiteral,
     children,
+    logical_terms,
     nodes,
 )
 from webhook.cel.tree.declared import Cost, Shape
 from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.tree.types import Type, Wrapper
-from webhook.cel.value import operators, wellknown
+from webhook.cel.value import aggregates, operators, wellknown
 from webhook.cel.value.messages import constructor
 from webhook.cel.value.values import NONE
 
@@ -131,7 +132,7 @@ class Generator:
                     return self.map_literal(node, wellknown.constructor(node.name), runtime.converted)
                 return self.map_literal(node, constructor(node))
             case MapLiteral():
-                return self.map_literal(node, operators.make_map)
+                return self.map_literal(node, aggregates.make_map)
             case Comprehension():
                 return Loops(self).comprehension(node)
 
@@ -159,7 +160,7 @@ class Generator:
         written = native.select(self.out, node, self.value) if self.native else None
         if written is not None:
             return written
-        function = operators.has if node.test else operators.select
+        function = aggregates.has if node.test else aggregates.select
         return self.out.call(function, self.value(node.operand), Operand(self.out.bind(node.field)))
 
     def list_literal(self, node: ListLiteral) -> Operand:
@@ -511,15 +512,6 @@ class Generator:
         with self.out.block("except EvaluationError:"):
             self.out.emit(f"{target} = True")
         return Operand(target, atomic=True)
-
-
-def logical_terms(node: Expr, function: str) -> Iterator[Expr]:
-    """The operands of a chain of one logical operator, which is associative."""
-    if isinstance(node, Call) and node.function == function:
-        for arg in node.args:
-            yield from logical_terms(arg, function)
-    else:
-        yield node
 
 
 _MADE: Final = frozenset({"string", "bytes", "list", "dyn"})

@@ -15,7 +15,7 @@ from webhook.cel.code.writer import Operand
 from webhook.cel.cost import charging
 from webhook.cel.tree.ast import Comprehension, Expr
 from webhook.cel.tree.macros import Fold, recognise
-from webhook.cel.value import operators
+from webhook.cel.value import aggregates
 
 if TYPE_CHECKING:
     from webhook.cel.code.codegen import Generator
@@ -103,11 +103,11 @@ class Loops:
             self.out.emit(f"{items} = {text} if {plain} else {self.out.bind(runtime.keys)}(a, {text})")
             text = items
         elif self.code.native:
-            careful = f"{self.out.bind(operators.pairs)}({text})"
+            careful = f"{self.out.bind(aggregates.pairs)}({text})"
             otherwise = f"{text}.items() if type({text}) is dict else {careful}"
             items = f"enumerate({text}) if type({text}) is list else {otherwise}"
         else:
-            self.out.emit(f"{items} = {self.out.bind(operators.pairs)}({text})")
+            self.out.emit(f"{items} = {self.out.bind(aggregates.pairs)}({text})")
         if self.code.recording:
             items = f"{self.out.bind(tracked)}(a.record, {self.out.bind(Body.of(node))}, {items})"
         return text, f"for {', '.join(names)} in {items}:"
@@ -222,7 +222,7 @@ class Loops:
             return
         key = self.code.value(fold.key) if self.code.native else self.out.spill(self.code.value(fold.key))
         value = self.code.value(fold.value)
-        self.out.emit(f"{target} = {self.out.bind(operators.insert)}({target}, {key.text}, {value.text})")
+        self.out.emit(f"{target} = {self.out.bind(aggregates.insert)}({target}, {key.text}, {value.text})")
 
     def binding(self, node: Comprehension) -> Operand:
         """A fold over an empty list, which binds `init` to a name. optMap and optFlatMap expand to it."""

@@ -21,7 +21,7 @@ from webhook.cel.tree import types
 from webhook.cel.tree.ast import Call, Const, Expr, ListLiteral, MapLiteral, Select
 from webhook.cel.tree.declared import Shape
 from webhook.cel.tree.errors import EvaluationError
-from webhook.cel.value import operators
+from webhook.cel.value import aggregates, operators
 from webhook.cel.value.numbers import INT_MAX, INT_MIN, UInt
 
 Value = Callable[[Expr], Operand]
@@ -53,14 +53,14 @@ def select(out: Writer, node: Select, value: Value) -> Operand | None:
     if not node.test:
         return out.expression(f"{operand.text}[{field}]", operand)
     held = out.repeated(operand)
-    careful = f"{out.bind(operators.has)}({held.again}, {field})"
+    careful = f"{out.bind(aggregates.has)}({held.again}, {field})"
     return out.expression(f"({field} in {held.again} if type({held.first}) is dict else {careful})", operand)
 
 
 def function(out: Writer, node: Call, value: Value) -> Operand | None:
     """The most common functions."""
     args = node.args
-    if node.declared.call is operators.size:
+    if node.declared.call is aggregates.size:
         operand = value(args[0])
         return out.expression(f"len({operand.text})", operand)
     name = prefix_method(node)

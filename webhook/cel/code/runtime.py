@@ -10,7 +10,7 @@ from webhook.cel.cost import costs
 from webhook.cel.cost.metering import REFERENCE, SMALL, Metered
 from webhook.cel.tree.declared import Cost
 from webhook.cel.tree.errors import EvaluationError, no_such_overload
-from webhook.cel.value import operators
+from webhook.cel.value import aggregates, operators
 from webhook.cel.value.extent import nests
 from webhook.cel.value.messages import Message
 from webhook.cel.value.numbers import UInt
@@ -77,14 +77,14 @@ def inserted_all(a: Metered, target: dict[Any, Any], entries: Any) -> dict[Any, 
     """`target` with every entry of another map."""
     if isinstance(entries, dict) and len(entries) > FEW:
         mapped(a, len(entries))
-    return operators.insert_all(target, entries)
+    return aggregates.insert_all(target, entries)
 
 
 def keys(a: Metered, container: Any) -> Any:
     """The range of a one-variable macro that is neither a plain list nor a plain map."""
     if isinstance(container, dict):
         a.work(len(container) // 2)
-    return operators.elements(container)
+    return aggregates.elements(container)
 
 
 def equal(a: Metered, left: Any, right: Any) -> bool:
@@ -165,7 +165,7 @@ def _maps_equal(a: Metered, left: dict[Any, Any], right: dict[Any, Any]) -> bool
         if left.keys() != right.keys():
             return False
         return _each_equal(a, ((value, right[key]) for key, value in left.items()))
-    found = [find(right, key) for key in operators.elements(left)]
+    found = [find(right, key) for key in aggregates.elements(left)]
     return MISSING not in found and _each_equal(a, zip(left.values(), found, strict=True))
 
 
@@ -200,7 +200,7 @@ def contains(a: Metered, item: Any, container: Any) -> bool:
     if type(container) is not list:
         if type(item) is str and len(item) > costs.COMPARED:
             long_key(a, item)
-        return operators.contains(item, container)
+        return aggregates.contains(item, container)
     if type(item) is str:
         if len(container) > FEW:
             a.work(len(container) // 2)

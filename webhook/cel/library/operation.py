@@ -14,7 +14,7 @@ from webhook.cel.cost import estimates
 from webhook.cel.library.declaring import FunctionDeclaration, split
 from webhook.cel.tree import types
 from webhook.cel.tree.declared import Declared, Privacy, Shape, written
-from webhook.cel.value import operators
+from webhook.cel.value import aggregates, operators
 from webhook.versions import CROSS_TYPE_COMPARISON, OPTIONAL_TYPES, Version
 
 OPERATORS: Final[Mapping[str, Declared]] = {
@@ -34,11 +34,11 @@ OPERATORS: Final[Mapping[str, Declared]] = {
     "_*_": Declared(operators.multiply),
     "_/_": Declared(operators.divide),
     "_%_": Declared(operators.modulo),
-    "@in": Declared(operators.contains, estimate=estimates.within),
-    "_in_": Declared(operators.contains, estimate=estimates.within),
-    "_[_]": Declared(operators.index, privacy=Privacy.PASSED, shape=Shape.PART),
-    "_[?_]": Declared(operators.optional_index, privacy=Privacy.PASSED, shape=Shape.PART),
-    "_?._": Declared(operators.optional_select, privacy=Privacy.PASSED, shape=Shape.PART),
+    "@in": Declared(aggregates.contains, estimate=estimates.within),
+    "_in_": Declared(aggregates.contains, estimate=estimates.within),
+    "_[_]": Declared(aggregates.index, privacy=Privacy.PASSED, shape=Shape.PART),
+    "_[?_]": Declared(aggregates.optional_index, privacy=Privacy.PASSED, shape=Shape.PART),
+    "_?._": Declared(aggregates.optional_select, privacy=Privacy.PASSED, shape=Shape.PART),
     "@not_strictly_false": Declared(written),
 }
 """The checker's name of an operator -> its declaration. Macros expand to the last one."""

@@ -13,7 +13,7 @@ from webhook.cel.cost.estimates import Estimate, Sizes
 from webhook.cel.library.declaring import Library, function
 from webhook.cel.tree.ast import Expr
 from webhook.cel.tree.errors import EvaluationError
-from webhook.cel.value.operators import contains
+from webhook.cel.value.aggregates import contains
 
 
 def _contains(items: list[Any], wanted: list[Any]) -> bool:

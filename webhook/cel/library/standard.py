@@ -18,8 +18,9 @@ from webhook.cel.library.regex import light, matches, matching, search
 from webhook.cel.tree.ast import Const, Expr
 from webhook.cel.tree.declared import Check, Privacy, Shape
 from webhook.cel.tree.errors import EvaluationError
+from webhook.cel.value.aggregates import size
 from webhook.cel.value.numbers import INT_MAX, INT_MIN, UInt, shortest_general
-from webhook.cel.value.operators import checked_int, checked_uint, size, type_of
+from webhook.cel.value.operators import checked_int, checked_uint, type_of
 from webhook.cel.value.times import NANO, Clock, Duration, Timestamp, parse_duration, parse_timestamp
 from webhook.lazypatterns import lazily
 

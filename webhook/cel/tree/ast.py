@@ -137,6 +137,15 @@ def nodes(tree: Expr) -> Iterator[Expr]:
         pending += children(node)
 
 
+def logical_terms(node: Expr, function: str) -> Iterator[Expr]:
+    """The operands of a chain of one logical operator, which is associative."""
+    if isinstance(node, Call) and node.function == function:
+        for arg in node.args:
+            yield from logical_terms(arg, function)
+    else:
+        yield node
+
+
 def variables_in(node: Expr, bound: frozenset[str] = frozenset()) -> set[str]:
     """The names of the variables that an expression uses, without its own loop variables, `bound` and type names."""
     found: set[str] = set()

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from webhook.cel.code.codegen import logical_terms
 from webhook.cel.code.recording import Rounds, error_key, rounds_key
-from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, Select, children
+from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, Select, children, logical_terms
 from webhook.cel.tree.macros import recognise
 from webhook.cel.why.origins import Frame
 from webhook.cel.why.privacy import reaches

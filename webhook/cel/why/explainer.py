@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
-from webhook.cel.code.codegen import logical_terms
 from webhook.cel.code.recording import Record, Rounds, error_key, rounds_key
 from webhook.cel.tree.ast import (
     Call,
@@ -23,6 +22,7 @@ from webhook.cel.tree.ast import (
     MapLiteral,
     Select,
     children,
+    logical_terms,
     variables_in,
 )
 from webhook.cel.tree.declared import Shape

@@ -12,13 +12,23 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from webhook.cel.code.codegen import logical_terms
 from webhook.cel.code.recording import SPENT, Rounds, rounds_key
-from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
+from webhook.cel.tree.ast import (
+    Call,
+    Comprehension,
+    Const,
+    Expr,
+    Ident,
+    ListLiteral,
+    MapLiteral,
+    Select,
+    children,
+    logical_terms,
+)
 from webhook.cel.tree.declared import Deciding, Shape
 from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.tree.macros import Fold, recognise
-from webhook.cel.value import operators
+from webhook.cel.value import aggregates, operators
 from webhook.cel.value.values import NONE
 from webhook.cel.why.asked import TEXT, Asked
 from webhook.cel.why.errorplaces import ErrorPlaces
@@ -363,7 +373,7 @@ class Search:
 
 def _counted(node: Expr, other: Expr) -> Expr | None:
     """The list whose size is compared, in `size(list) == 0` and in `list == []`."""
-    if isinstance(node, Call) and node.declared.call is operators.size:
+    if isinstance(node, Call) and node.declared.call is aggregates.size:
         return node.args[0]
     if isinstance(other, ListLiteral) and not other.elements:
         return node

@@ -12,7 +12,8 @@ from msgspec.structs import replace
 
 from webhook.admission import excepting
 from webhook.admission.decision import MUTATING, Decision, Excepted, Finding
-from webhook.admission.engine import decide, left_out, validate
+from webhook.admission.engine import decide, validate
+from webhook.admission.findings import left_out
 from webhook.admission.record import Record
 from webhook.admission.redaction import Redaction, SecretsSeen
 from webhook.apiserver import admitted, completion

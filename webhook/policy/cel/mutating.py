@@ -23,9 +23,10 @@ from webhook.cel.cost.metering import LATE
 from webhook.cel.value.extent import extent
 from webhook.cel.value.messages import Message
 from webhook.paths import Path
-from webhook.policy.cel import authorization, constructed, jsonpatches, structuredmerge, validating
+from webhook.policy.cel import authorization, compilation, constructed, jsonpatches, structuredmerge
+from webhook.policy.cel.compilation import Compiled
 from webhook.policy.cel.declared import base_environment
-from webhook.policy.cel.validating import CELValidator, Compiled
+from webhook.policy.cel.validating import CELValidator
 from webhook.policy.evaluation import UNCHANGED, MutationFault, MutationResult
 from webhook.policy.json_values import differs
 from webhook.policy.request import GroupVersionKind, JSONObject
@@ -287,14 +288,14 @@ def compile_policy(
 ) -> tuple[CELMutator, list[tuple[Path, Issue]]]:
     """Compile a policy. Returns the mutator, and the issues of expressions that do not compile, with their paths.
 
-    version: the Kubernetes version that the policy is for. known: see webhook.policy.cel.validating.compile_policy. Do
+    version: the Kubernetes version that the policy is for. known: see webhook.policy.cel.compilation.compile_policy. Do
     not use the mutator if there are issues: it lacks the expressions that did not compile.
     """
     spec = policy.spec
     gate = {name: getattr(spec, name) for name in ("param_kind", "match_conditions", "variables", "failure_policy")}
     compiling = Compiling()
     gated = model.ValidatingAdmissionPolicy(spec=model.ValidatingAdmissionPolicySpec(**gate))
-    shared, issues = validating.compile_policy(gated, version, compiling, known)
+    shared, issues = compilation.compile_policy(gated, version, compiling, known)
     declared = {}
     for variable in spec.variables:
         name = f"variables.{variable.name}"

@@ -10,7 +10,7 @@ from webhook.cel import Issue
 from webhook.paths import Path
 from webhook.policy.annotations import DESCRIPTION
 from webhook.policy.cel import mutating
-from webhook.policy.cel.validating import Compiled, compile_policy
+from webhook.policy.cel.compilation import Compiled, compile_policy
 from webhook.policy.deferred import Deferred
 from webhook.policy.evaluation import Mutator, Validator
 from webhook.policy.load import translate
@@ -35,8 +35,8 @@ def validating_policy(
 ) -> tuple[Policy[Validator], Issues]:
     """A policy, and the issues of its expressions. With an issue, it lacks the expressions that do not compile.
 
-    known: see webhook.policy.cel.validating.compile_policy. faultless: it is known to have no issues, so it is compiled
-    when it is first asked for.
+    known: see webhook.policy.cel.compilation.compile_policy. faultless: it is known to have no issues, so it is
+    compiled when it is first asked for.
     """
     compiled = partial(compile_policy, policy, version, known=known)
     evaluator, issues = _compiled(compiled, faultless=faultless)
