@@ -90,8 +90,8 @@ dist: $(READY)  ## dist/: the wheel, and the plugin for kubectl with its manifes
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index --wheel-dir dist .
 	$(BIN)/python release/pack.py dist $${GITHUB_REPOSITORY:-gatewright/gatewright}
 
-peers: $(READY)  ## build gator and Kyverno's command, of their published modules, for tests and `python -m bench peers`
-	$(BIN)/python -m tests.convert.peers
+peers: $(READY)  ## gator and Kyverno's command of their published modules, and Checkov: for tests and `python -m bench peers`
+	$(BIN)/python -m bench.peers
 
 BENCH_JSON ?=
 bench: $(READY)  ## measure evaluation and server beside others; BENCH_JSON=FILE: the figures as JSON too

@@ -5,9 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
+from tests.convert.converted import SOURCES
 from webhook.convert import whole
 from webhook.convert.whole import Converted
+from webhook.offline.cases import policytest, runs
+from webhook.policy.load.loading import load
 
 POLICY = """\
 apiVersion: kyverno.io/v1
@@ -126,7 +130,7 @@ tests:
   constraint: constraint.yaml
   cases:
   - {name: skipped, skip: true, object: object.yaml, assertions: [{violations: yes}]}
-  - {name: inventory, inventory: [object.yaml], object: object.yaml}
+  - {name: inventory, inventory: [none.yaml], object: object.yaml}
   - {name: no-file, object: none.yaml}
   - {name: two, object: two.yaml}
   - {name: message, object: object.yaml, assertions: [{violations: yes, message: something else}]}
@@ -155,7 +159,7 @@ def test_a_suite(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     ]
     assert [(name, passed, run, reason.replace(str(tmp_path), "")) for name, passed, run, reason in results(found)] == [
         ("t: skipped", False, False, "the suite skips it"),
-        ("t: inventory", False, False, "it needs an inventory of other objects"),
+        ("t: inventory", False, False, "/in/none.yaml: cannot be read: No such file or directory"),
         ("t: no-file", False, False, "/in/none.yaml: cannot be read: No such file or directory"),
         ("t: two", False, False, "expected one object, found 2"),
         ("t: broken", False, False, "the message of an assertion: error parsing regexp: missing closing ): `(`"),
@@ -227,3 +231,27 @@ def test_a_malformed_test_does_not_stop_the_conversion(tmp_path: Path) -> None:
     found = converted(tmp_path, policy=POLICY, test=test)
     assert [each.message for each in found.notes][-1] == "a test file is malformed; no test is run"
     assert found.written
+
+
+def test_the_assertions_of_a_suite_are_kept(tmp_path: Path) -> None:
+    """Counts, messages, and the Namespaces of an inventory stand in the cases, and a case that breaks one fails."""
+    whole.convert([str(SOURCES / "gatekeeper" / "suites")], tmp_path / "tree")
+    file = tmp_path / "tree" / "production-images" / "tests.yaml"
+    (test,) = yaml.safe_load_all(file.read_text())
+    assert [each["expect"] for each in test["cases"]] == ["deny", "allow", "no-match"]
+    assert test["cases"][0]["findings"] == [
+        {"count": 2},
+        {"matches": "^not pinned: a, b$", "count": 1},
+        {"matches": "elsewhere: a$", "count": 1},
+        {"matches": "Rego", "count": 0},
+    ]
+    assert failures(tmp_path / "tree") == []
+    file.write_text(file.read_text().replace("count: 2", "count: 3"))
+    assert failures(tmp_path / "tree") == ["expected 3 findings, found 2"]
+
+
+def failures(tree: Path) -> list[str]:
+    policies = load(str(tree))
+    planned, problems = policytest.plan([str(tree)], policies)
+    assert problems == []
+    return [failure for each in runs.run(planned, policies) for failure in each.failures]

@@ -16,6 +16,9 @@ NAMED: Final[dict[str, dict[str, str]]] = {
         "Authorized/authorized": "authorizer is not in Gatekeeper's CEL",
         "LongNames/longnames": "expected a CEL identifier",
     },
+    "engines": {
+        "RegoAlone/rego-alone": "its template is in Rego, and its name is none that is known",
+    },
     "params": {
         "Plain/plain-null": "",  # the API server takes a null out before Gatekeeper sees it
     },

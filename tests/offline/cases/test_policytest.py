@@ -84,6 +84,18 @@ def test_an_object_may_stand_in_a_file(tmp_path: Path) -> None:
             "6:65: PolicyTest 't': cases[0].message: an allowed request has no message",
         ),
         (
+            "{name: c, object: {apiVersion: v1, kind: Pod}, expect: deny, findings: [{matches: '('}]}",
+            "6:76: PolicyTest 't': cases[0].findings[0].matches: error parsing regexp: missing closing )",
+        ),
+        (
+            "{name: c, object: {apiVersion: v1, kind: Pod}, expect: deny, findings: [{count: -1}]}",
+            "6:76: PolicyTest 't': cases[0].findings[0].count: expected 0 or more, found -1",
+        ),
+        (
+            "{name: c, object: {apiVersion: v1, kind: Pod}, expect: allow, findings: [{count: 1}]}",
+            "6:76: PolicyTest 't': cases[0].findings[0]: a case that expects allow has no findings",
+        ),
+        (
             "{name: c, object: {apiVersion: autoscaling/v1, kind: Scale}, expect: deny}",
             "6:3: PolicyTest 't': cases[0].resource: the kind Scale does not determine the resource; set resource",
         ),

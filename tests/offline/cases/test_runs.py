@@ -174,3 +174,36 @@ def test_the_authorizer_answers_what_the_case_declares(tmp_path: Path, authoriza
     user = "user: {username: ann, groups: [staff, dev]}"
     case = f"name: c\n{POD}\n{user}\nauthorizations: {authorizations}\nexpect: {verdict}"
     assert one(tmp_path, case, expression=MAY_SCALE).passed
+
+
+COUNTED = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: named}
+spec:
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: ["*"], apiVersions: ["*"], operations: ["*"], resources: ["*/*"]}
+  validations:
+  - {expression: EXPRESSION, message: one is wrong}
+  - {expression: EXPRESSION, message: two is wrong}
+  - {expression: "true", message: three is wrong}
+"""
+
+
+@pytest.mark.parametrize(
+    ("findings", "failures"),
+    [
+        ("[{count: 2}]", ()),
+        ("[{}]", ()),
+        ("[{matches: wrong}, {matches: '^two', count: 1}, {matches: three, count: 0}]", ()),
+        ("[{count: 3}]", ("expected 3 findings, found 2",)),
+        ("[{count: 0}, {matches: '^wrong'}]", (
+            "expected 0 findings, found 2", "expected one finding or more that match '^wrong', found 0",
+        )),
+    ],
+)  # fmt: skip
+def test_findings_are_counted(tmp_path: Path, findings: str, failures: tuple[str, ...]) -> None:
+    binding = BINDING.replace("[Deny]", "[Warn, Audit]")
+    case = f"name: c\n{POD}\nexpect: warn\nfindings: {findings}"
+    assert one(tmp_path, case, policy=COUNTED, binding=binding).failures == failures

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from msgspec import Struct, field
 
@@ -13,6 +13,9 @@ from webhook.documents.reader import Document
 
 Wanted = Literal["pass", "fail", "skip", "pass-or-skip", "error", "mutated", "counted"]
 
+FAILURES: Final = ("deny", "warn", "audit", "error")
+"""The verdicts of a case in which the policy finds something."""
+
 
 class Count(Struct, frozen=True):
     """How many of the messages that a regular expression matches there must be. `most`: None for any number."""
@@ -20,6 +23,12 @@ class Count(Struct, frozen=True):
     least: int
     most: int | None
     pattern: str = ""
+
+    @property
+    def written(self) -> JSONObject:
+        """As a case has it: {} for any number of any."""
+        matches = {"matches": self.pattern} if self.pattern else {}
+        return matches | ({"count": self.most} if self.most is not None else {})
 
     def missed(self, texts: Sequence[str]) -> str:
         """Why the messages are not as expected; "" if they are."""
@@ -55,6 +64,7 @@ class Expected(Struct):
     namespace: str = ""
     namespace_labels: dict[str, str] = field(default_factory=dict)
     params: JSONObject | None = None
+    cluster: list[JSONObject] = field(default_factory=list)
     unrun: str = ""
 
 
@@ -78,7 +88,14 @@ def case(expected: Expected, expect: str) -> JSONObject:
         )
     if expected.params is not None:
         written["params"] = expected.params
+    if expected.cluster:
+        written["cluster"] = expected.cluster
     written["expect"] = expect
+    if expect in FAILURES:
+        counted = [each.written for each in expected.counts]
+        # That there are any is what the verdict says.
+        if findings := [each for each in counted if each]:
+            written["findings"] = findings
     if expect == "allow" and expected.patched is not None:
         written["expectObject"] = expected.patched
     return written

@@ -7,7 +7,7 @@ from webhook.cel.library import patterns
 from webhook.convert.foreigntests import files
 from webhook.convert.foreigntests.expected import Count, Expected
 from webhook.convert.foreigntests.files import NoFile
-from webhook.convert.model import JSONObject, Note, Outcome
+from webhook.convert.model import JSONObject, Note, Outcome, Unsupported, listing
 from webhook.documents.reader import Document
 
 
@@ -51,12 +51,14 @@ def _case(
     one = Expected(outcome, outcome.made, f"{name}: {case.get('name')}", test, line, "pass-or-skip")
     if case.get("skip"):
         one.unrun = "the suite skips it"
-    elif case.get("inventory"):
-        one.unrun = "it needs an inventory of other objects"
     try:
+        for each in listing(case.get("inventory"), "inventory"):
+            # CEL looks nothing up: of an inventory it is about the Namespaces, by their labels.
+            found = (document.value for document in files.objects(test, each, roots))
+            one.cluster += [value for value in found if (value["apiVersion"], value["kind"]) == ("v1", "Namespace")]
         given = files.objects(test, case.get("object"), roots)
-    except NoFile as error:
-        one.unrun = str(error)
+    except (NoFile, Unsupported) as error:
+        one.unrun = one.unrun or str(error)
         return one
     if len(given) != 1:
         one.unrun = f"expected one object, found {len(given)}"
@@ -100,4 +102,7 @@ def _review(one: Expected, request: JSONObject) -> None:
     one.object, one.old = request.get("object") or None, request.get("oldObject") or None
     one.operation = str(request.get("operation") or "")
     user = request.get("userInfo") or {}
-    one.user = {key: user[key] for key in ("username", "groups") if key in user}
+    one.user = {key: user[key] for key in ("username", "uid", "groups", "extra") if user.get(key)}
+    about = one.object or one.old or {}
+    if about.get("kind") != "Namespace":
+        one.namespace = str(request.get("namespace") or "")

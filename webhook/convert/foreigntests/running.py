@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from webhook.convert import writing
-from webhook.convert.foreigntests.expected import Expected, case
+from webhook.convert.foreigntests.expected import FAILURES, Expected, case
 from webhook.convert.model import JSONObject, Outcome, TestResult
 from webhook.documents.yamlwriting import dumped
 from webhook.offline.cases import policytest, runs
@@ -21,7 +21,6 @@ from webhook.policy.load.loading import PolicyTreeError, load
 from webhook.schema.kinds import Kinds
 from webhook.versions import Version
 
-FAILURES: Final = ("deny", "warn", "audit", "error")
 _SKIPS: Final = ("allow", "no-match")
 _MOST: Final = 5000  # expectations
 
@@ -31,7 +30,8 @@ def run(expected: Sequence[Expected], target: Version) -> None:
     outcomes = {id(each.outcome): each.outcome for each in expected}
     kinds = Kinds.builtin(target)
     for each in expected:
-        each.object, each.old, each.patched = (_placed(one, kinds) for one in (each.object, each.old, each.patched))
+        values = (each.object, each.old, each.patched)
+        each.object, each.old, each.patched = (_placed(one, each.namespace or "default", kinds) for one in values)
     for outcome in outcomes.values():
         own = [each for each in expected[:_MOST] if each.outcome is outcome]
         for each in expected[_MOST:]:
@@ -41,15 +41,15 @@ def run(expected: Sequence[Expected], target: Version) -> None:
         _run(outcome, own, target)
 
 
-def _placed(value: JSONObject | None, kinds: Kinds) -> JSONObject | None:
-    """The object with its namespace, as the API server has it: `default` where a file names none."""
+def _placed(value: JSONObject | None, namespace: str, kinds: Kinds) -> JSONObject | None:
+    """The object with its namespace, as the API server has it. namespace: where a file names none."""
     if value is None:
         return None
     known = kinds.for_kind(value["apiVersion"], value["kind"])
     metadata = value.get("metadata") or {}
     if known is None or not known.namespaced or not isinstance(metadata, dict) or metadata.get("namespace"):
         return value
-    return value | {"metadata": metadata | {"namespace": "default"}}
+    return value | {"metadata": metadata | {"namespace": namespace}}
 
 
 def _run(outcome: Outcome, expected: list[Expected], target: Version) -> None:

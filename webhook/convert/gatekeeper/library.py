@@ -22,7 +22,7 @@ def template(outcome: Outcome, spec: JSONObject, given: Template | None) -> Temp
     """A template in CEL for a constraint of a known name. Raises Unsupported for another."""
     kind = outcome.kind
     if kind not in KNOWN:
-        why = "its template is in Rego" if given else f"no template of the kind {kind} is among the sources"
+        why = f"its template is in {given.engines}" if given else f"no template of the kind {kind} is among the sources"
         near = f"; the library's policy {NEAREST[kind]} is the nearest" if kind in NEAREST else ""
         raise Unsupported(f"{why}, and its name is none that is known{near}", ("spec",))
     parameters = spec.get("parameters") or {}

@@ -19,7 +19,7 @@ ENGINE: Final = "K8sNativeValidation"
 
 
 class Template(Struct):
-    """A template. source: the policy in CEL; None if there is none, then `reason` says what there is.
+    """A template. source: the policy in CEL; None if there is none, then `engines` says of what there is code.
 
     at: where the source stands. custom: the kind that it defines, which takes parameters or not; None if it is not
     known. used: by a constraint that was converted.
@@ -31,7 +31,7 @@ class Template(Struct):
     at: Path = ("spec",)
     operations: tuple[str, ...] = ()
     custom: CustomKind | None = None
-    reason: str = ""
+    engines: str = ""
     used: bool = False
 
 
@@ -61,6 +61,9 @@ def _read(outcome: Outcome) -> Template:
     kind = mapping(crd.get("names"), "names", ("spec", "crd")).get("kind")
     if not isinstance(kind, str) or not kind:
         raise Unsupported("a template that names no kind: half a policy", ("spec",))
+    if outcome.name != kind.lower():
+        text = f"a template whose name is not {kind.lower()[:80]!r}, as that of its kind, which Gatekeeper refuses"
+        raise Unsupported(text, ("metadata", "name"))
     targets = listing(spec.get("targets"), "targets", ("spec", "targets"))
     if len(targets) != 1:
         raise Unsupported(f"a template with {len(targets)} targets: expected one", ("spec",))
@@ -74,13 +77,15 @@ def _read(outcome: Outcome) -> Template:
         raise Unsupported(f"the target {str(target.get('target'))[:60]!r}", ("spec", "targets", 0))
     if operations := target.get("operations"):
         template.operations = tuple(str(each) for each in listing(operations, "operations", at))
+    engines = ["Rego"] if target.get("rego") else []
     for index, each in enumerate(listing(target.get("code"), "code", ("spec", "targets", 0, "code"))):
         code = mapping(each, "code", ("spec", "targets", 0, "code", index))
         if code.get("engine") == ENGINE:
             template.at = ("spec", "targets", 0, "code", index, "source")
             template.source = mapping(code.get("source"), "source", template.at)
             return template
-    template.reason = "the template is in Rego, and none of its constraints is converted"
+        engines.append(str(code.get("engine"))[:40])
+    template.engines = ", ".join(dict.fromkeys(engines)) or "no language"
     return template
 
 
@@ -95,4 +100,5 @@ def finish(templates: dict[str, Template], outcomes: list[Outcome]) -> None:
                 (), f"no constraint of the kind {template.kind} is among the sources: nothing is bound"
             )
         else:
-            template.outcome.refuse((), template.reason or "none of its constraints is converted")
+            written = f"the template is in {template.engines}, and " if template.source is None else ""
+            template.outcome.refuse((), f"{written}none of its constraints is converted")

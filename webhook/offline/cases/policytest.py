@@ -23,6 +23,8 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from webhook.apiserver import admitted
+from webhook.cel import EvaluationError
+from webhook.cel.library import patterns
 from webhook.documents import reader
 from webhook.documents.reader import Document, Problem
 from webhook.lazypatterns import lazily
@@ -82,6 +84,23 @@ class CaseNamespace(model.Model, frozen=True):
     labels: dict[str, str] = {}
 
 
+class CaseFindings(model.Model, frozen=True):
+    """How many findings there are. `matches`: a regular expression (RE2) that the messages of those that count match;
+    all count without it. `count`: how many there must be; without it at least one."""
+
+    matches: str = ""
+    count: int | None = None
+
+    def missed(self, messages: Sequence[str]) -> str:
+        """Why the messages of the findings are not as expected; "" if they are."""
+        pattern = patterns.compiled(self.matches)
+        found = sum(pattern.search(each) is not None for each in messages)
+        if found == self.count or (self.count is None and found):
+            return ""
+        wanted = "one finding or more" if self.count is None else f"{self.count} findings"
+        return f"expected {wanted}{f' that match {self.matches!r}' if self.matches else ''}, found {found}"
+
+
 class Case(model.Model, frozen=True):
     """One request and the verdict on it.
 
@@ -93,8 +112,8 @@ class Case(model.Model, frozen=True):
     webhook.offline.authorizations. `validateOnly`: validate the object without mutating it.
     `expect`: allow (the policy matches and finds nothing), deny, warn, audit, error (it could not be evaluated), or
     no-match (it was not evaluated, as its rules, selectors, matchConditions or bindings do not match the request).
-    `message`: a part of the text of one finding, or of the reason why it does not match. `expectObject`: the whole
-    object after mutation.
+    `message`: a part of the text of one finding, or of the reason why it does not match. `findings`: how many there
+    are; a validation that fails under two actions is one. `expectObject`: the whole object after mutation.
     `exceptedBy`: the name of a PolicyException that must cover a finding. The exceptions of the tree apply to such a
     case, and `message` may be a part of a covered finding. They do not apply to other cases.
     """
@@ -113,6 +132,7 @@ class Case(model.Model, frozen=True):
     validate_only: bool = False
     expect: Expectation | None = None
     message: str = ""
+    findings: list[CaseFindings] = []
     excepted_by: str = ""
     expect_object: dict[str, Any] | None = None
 
@@ -401,6 +421,16 @@ def _refusals(test: PolicyTest, policies: PolicySet) -> Iterator[model.Fault]:
             yield (*path, "expect"), "expected one of allow, deny, warn, audit, error, no-match"
         elif case.expect == "allow" and case.message and not case.excepted_by:
             yield (*path, "message"), "an allowed request has no message"
+        for number, counted in enumerate(case.findings):
+            at = (*path, "findings", number)
+            if counted.count is not None and counted.count < 0:
+                yield (*at, "count"), f"expected 0 or more, found {counted.count}"
+            try:
+                patterns.compiled(counted.matches)
+            except EvaluationError as error:
+                yield (*at, "matches"), str(error)
+            if case.expect in ("allow", "no-match") and counted.count != 0:
+                yield at, f"a case that expects {case.expect} has no findings"
         if case.excepted_by and test.policy in names and case.excepted_by not in exceptions:
             known = f"those of the policy are {', '.join(sorted(exceptions))}" if exceptions else "the policy has none"
             yield (*path, "exceptedBy"), f"there is no PolicyException '{case.excepted_by}'; {known}"

@@ -118,6 +118,7 @@ def run_one(setup: Setup, tree: PolicySet, recording: Recording = "failures") ->
     excepted = tuple(Exempted(each.exception, explanations.text(each.finding)) for each in covered)
     failures = [
         *_failures(case, policies.target, verdict, texts, after, excepted, unmatched, redaction),
+        *_counted(case, decision.findings),
         *_not_excepted(case, excepted, tree),
     ]
     outside = tuple(redaction.applied(each.message) + each.afterword for each in refused)
@@ -222,6 +223,14 @@ def _failures(
             if case.expect_object.get("kind") == "Secret" and path[:1] in (("data",), ("stringData",)):
                 words = "not as expected (the values of a Secret are not shown)"
             yield f"after mutation, {redaction.applied(render(path)) or 'the object'}: {words}"
+
+
+def _counted(case: Case, findings: Sequence[Finding]) -> Iterator[str]:
+    """Why there are not as many findings as the case states. One under several actions counts once."""
+    apart = {(each.policy, each.binding, each.index, each.message): each.message for each in findings}
+    for each in case.findings:
+        if missed := each.missed(list(apart.values())):
+            yield missed
 
 
 def _why_so(case: Case, verdict: Expectation, excepted: Sequence[Exempted]) -> str:
