@@ -1,6 +1,6 @@
 """`gatewright check` beside the commands of Gatekeeper, Kyverno and Checkov, over the same files.
 
-Five rules of the same meaning stand in the dialect of each (`dialects/`, all of our own), and each finds what breaks them.
+Five rules of the same meaning stand in the dialect of each (`dialects/`, of our own); each must find what breaks them.
 
 Whole processes are measured, in turns in one run: the processor time of each, children included. A command that is not
 there is left out, with a line that says so. `make peers` builds those of Gatekeeper and Kyverno of their published
