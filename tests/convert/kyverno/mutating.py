@@ -90,6 +90,8 @@ def answers(file: Path) -> dict[str, list[list[JSONObject | str]]]:
 
 
 def _policy(given: JSONObject) -> JSONObject:
+    if "spec" in given:
+        return _in_cel(given)
     rules = given.get("rules") or [given]
     made = [
         {
@@ -101,6 +103,22 @@ def _policy(given: JSONObject) -> JSONObject:
     ]
     metadata = {"name": "p", "annotations": {"pod-policies.kyverno.io/autogen-controllers": "none"}}
     return {"apiVersion": "kyverno.io/v1", "kind": "ClusterPolicy", "metadata": metadata, "spec": {"rules": made}}
+
+
+def _in_cel(given: JSONObject) -> JSONObject:
+    """A MutatingPolicy about CREATE of the kind."""
+    kind = Kinds.builtin(NEWEST).guess("v1", given["kind"])
+    known = next((each for each in Kinds.builtin(NEWEST) if each.kind == given["kind"]), kind)
+    rule = {
+        "apiGroups": [known.group], "apiVersions": [known.version], "operations": ["CREATE"],
+        "resources": [known.plural],
+    }  # fmt: skip
+    none: JSONObject = {"podControllers": {"controllers": []}}
+    spec = {"autogen": none, "matchConstraints": {"resourceRules": [rule]}, **given["spec"]}
+    return {
+        "apiVersion": f"policies.kyverno.io/{given.get('version', 'v1')}", "kind": "MutatingPolicy",
+        "metadata": {"name": "p"}, "spec": spec,
+    }  # fmt: skip
 
 
 def _objects(given: JSONObject) -> Iterator[JSONObject]:

@@ -210,3 +210,15 @@ def test_what_is_not_converted_is_named(entry: dict[str, Any], said: str, tmp_pa
     outcome = converted(tmp_path, given, kind="ConfigMap")
     assert outcome.status == "not"
     assert said in outcome.refused[0].message
+
+
+def test_new_elements_come_first_in_their_order(tmp_path: Path) -> None:
+    """What is there and changes stays where it is."""
+    new = [
+        {"name": "u", "emptyDir": {"medium": "Memory"}},
+        {"name": "w", "emptyDir": {}},
+        {"name": "y", "emptyDir": {}},
+    ]
+    outcome = converted(tmp_path, mutate={"patchStrategicMerge": {"spec": {"volumes": new}}})
+    there = [{"name": "x", "emptyDir": {}}, {"name": "w", "emptyDir": {"sizeLimit": "1Mi"}}]
+    assert_made(outcome, "Pod", [(pod(A, volumes=there), pod(A, volumes=[new[0], new[2], *there]))])
