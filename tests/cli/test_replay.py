@@ -9,13 +9,17 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
+import jsonschema
 import pytest
 
 from tests.cli import running
 from tests.recordings import making
 from tests.recordings.making import record, review, stamping, tree, validating
+from webhook.cli.report.writing import FORMATS
 
+SARIF = json.loads((Path(__file__).parent / "report" / "schemas" / "sarif-2.1.0-rtm.5.json").read_text())
 POLICY = validating("named", "object.metadata.name != 'bad'", "'it is ' + object.metadata.name")
 
 
@@ -108,6 +112,41 @@ def test_json(root: Path) -> None:
     assert (bad["gone"], bad["come"]) == ([{**named, "message": "it is bad"}], [])
 
 
+def test_every_other_format_tells_of_each_review(root: Path) -> None:
+    change(root, "'bad'", "'good'")
+    (file,) = (root / "rec").iterdir()
+    names = [each for each in FORMATS if each not in ("json", "yaml")]
+    run = replay(root, *(word for each in names for word in ("-o", f"{each}=out.{each}")))
+    assert (run.returncode, run.stdout, run.stderr) == (1, "", "")
+    texts = {each: (root / f"out.{each}").read_text() for each in names}
+    for name, text in texts.items():
+        assert file.name in text and "good" in text and "bad" in text, name
+    assert texts["text"] == replay(root).stdout
+    (suite,) = (each for each in ElementTree.fromstring(texts["junit"]) if each.get("name") == "named")
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "2")
+    assert "allow -&gt; deny" in texts["junit"] and "+ named (named) deny: it is good" in texts["junit"]
+    (made,) = json.loads(texts["sarif"])["runs"]
+    jsonschema.validate(json.loads(texts["sarif"]), SARIF)
+    assert {each["ruleId"] for each in made["results"]} == {"named"}
+    assert "| `named` | 2 |" in texts["markdown"] and "gatewright replay" in texts["html"]
+    done = replay(root, "-o", "markdown")
+    assert (done.returncode, done.stdout) == (1, texts["markdown"])
+
+
+def test_a_review_that_differs_beside_its_policies_is_one_of_no_policy(root: Path) -> None:
+    change(root, '"yes"', '"no"', "stamp.py")
+    run = replay(root, "-o", "junit")
+    assert run.returncode == 1
+    assert '<testsuite name="review" tests="1" failures="1"' in run.stdout
+    assert "+ patch " in run.stdout and "seen" in run.stdout
+
+
+def test_formats_that_it_has_not(root: Path) -> None:
+    for given, said in (("yaml", "yaml is no format of replay"), ("xml", "expected FORMAT or FORMAT=FILE")):
+        run = replay(root, "-o", given)
+        assert (run.returncode, run.stdout) == (2, "") and f"error: --output: {said}" in run.stderr
+
+
 def test_what_cannot_be_decided_again_is_said(root: Path) -> None:
     change(root, "object.metadata.name != 'bad'", "authorizer.group('').resource('pods').check('get').allowed()")
     run = replay(root)
@@ -166,7 +205,7 @@ def test_lines_that_cannot_be_read_are_named_and_the_rest_is_decided(root: Path)
         (("replay", "policies"), "policies: no recorded reviews in this folder"),
         (("replay", "rec", "--policies", "nowhere"), "nowhere"),
         (("replay", "rec", "--kubernetes-version", "x"), "--kubernetes-version: "),
-        (("replay", "rec", "-o", "sarif"), "-o"),
+        (("replay", "rec", "-o", "xml"), "--output"),
     ],
 )
 def test_what_is_wrong_with_the_run_is_said(root: Path, arguments: tuple[str, ...], said: str) -> None:

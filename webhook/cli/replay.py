@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from msgspec.structs import replace as struct_replace
 
 from webhook.cli.options import (
     FAILED,
     Bundles,
     Color,
     Colors,
-    Format,
     KubernetesVersion,
     NotGiven,
-    Output,
     PlainRegistry,
     PolicyImports,
     PolicyTrees,
@@ -29,7 +29,13 @@ from webhook.cli.options import (
     refuse,
     trees,
 )
+from webhook.cli.reporting import Outputs
 from webhook.versions import NEWEST_TEXT, parse_version
+
+if TYPE_CHECKING:
+    from webhook.cli.report.writing import Target
+    from webhook.policy.policyset import PolicySet
+    from webhook.recordings.replaying import Replayed
 
 
 def replay(
@@ -41,7 +47,7 @@ def replay(
         bool,
         typer.Option("--tree-objects", help="Objects in the policy tree, such as params, go before recorded ones."),
     ] = False,
-    output: Output = Format.TEXT,
+    output: Outputs = None,
     version: KubernetesVersion = NEWEST_TEXT,
     policy_imports: PolicyImports = "",
     verify_key: VerifyKey = None,
@@ -65,16 +71,14 @@ def _replay(
     recording: Path,
     named: tuple[str, ...],
     tree_first: bool,
-    output: Format,
+    output: list[str] | None,
     version: str,
     policy_imports: str,
     bundles: Bundles,
     color: Color,
 ) -> int:
     # Imported here so that `gatewright --help` and wrong options answer at once.
-    from webhook.cli.report import replayjson, replaytext
-    from webhook.cli.report.style import Style
-    from webhook.cli.streams import put
+    from webhook.cli.report import writing
     from webhook.documents.reader import Problem
     from webhook.policy.load.loading import PolicyTreeError
     from webhook.recordings.reading import NO_REVIEWS, NoRecording, recorded
@@ -84,6 +88,12 @@ def _replay(
         target = parse_version(version)
     except ValueError as error:
         return fail(f"--kubernetes-version: {error}, got {version!r}", color)
+    try:
+        targets = writing.targets(output or ())
+        if any(each.format == "yaml" for each in targets):
+            raise ValueError("yaml is no format of replay; json says the same")
+    except ValueError as error:
+        return fail(f"--output: {error}", color)
     try:
         policy_set, _ = loaded(named, target, policy_imports, bundles)
     except NotGiven as error:
@@ -101,14 +111,33 @@ def _replay(
         return fail(str(error), color)
     if not replayed.count:
         replayed.problems.append(Problem(str(recording), None, None, NO_REVIEWS))
-    if output is Format.JSON:
-        written = put(replayjson.report(replayed))
-    elif not replayed.count:
-        return fail_with(replayed.problems, color)
-    else:
-        if replayed.problems:
-            fail_with(replayed.problems, color)
-        written = put(replaytext.report(replayed, Style(colored(color, sys.stdout))))
+    if replayed.problems and not writing.says_all(targets):
+        fail_with(replayed.problems, color)
+    written = True
+    for each in sorted(targets, key=lambda target: not target.file):  # files first
+        written &= _written(replayed, each, policy_set, color)
     if not written or replayed.problems or replayed.undecided:
         return FAILED
     return 1 if replayed.different else 0
+
+
+def _written(replayed: Replayed, target: Target, policies: PolicySet, color: Color) -> bool:
+    """Write the report in one format to its place. Returns False if that cannot be done; the error is on stderr."""
+    from webhook.cli.report import replayed as reported
+    from webhook.cli.report import replayjson, replaytext, writing
+    from webhook.cli.report.checked import rules
+    from webhook.cli.report.model import fingerprinted
+    from webhook.cli.report.style import Style
+    from webhook.cli.streams import put
+
+    pieces: Iterable[str]
+    if target.format == "json":
+        pieces = [replayjson.report(replayed)]
+    elif target.format == writing.TEXT:
+        # Of nothing there is no text but the problems.
+        style = Style(not target.file and colored(color, sys.stdout))
+        pieces = [replaytext.report(replayed, style)] if replayed.count else []
+    else:
+        made = reported.report(replayed, rules(policies))
+        pieces = writing.pieces(struct_replace(made, findings=list(fingerprinted(made.findings))), target.format)
+    return writing.to_file(pieces, target.file) if target.file else put(pieces)

@@ -19,16 +19,17 @@ def report(replayed: Replayed, style: Style) -> str:
     """A paragraph for each verdict that differs, what could not be decided, and the counts."""
     lines: list[str] = []
     for each in replayed.different:
-        lines += [*_different(each, style), ""]
+        lines += [*different(each, style), ""]
     if replayed.undecided:
         lines += [*_undecided(replayed, style), ""]
     if replayed.not_seen:
-        lines += [style(DIM, _not_seen(replayed)), ""]
+        lines += [style(DIM, not_seen(replayed)), ""]
     lines.append(_summary(replayed, style))
     return "\n".join(lines) + "\n"
 
 
-def _different(each: Different, style: Style) -> Iterator[str]:
+def different(each: Different, style: Style) -> Iterator[str]:
+    """The lines about a review whose verdict differs: verdicts and request, its place, then what is gone and come."""
     verdicts = f"{_word(each.old, style)} -> {_word(each.new, style)}"
     yield f"{verdicts}  {style(BOLD, visible(_asked(each.asked)))}"
     yield style(DIM, f"  {visible(each.file)}:{each.line}, {visible(each.time)}, {each.path}")
@@ -70,7 +71,8 @@ def _undecided(replayed: Replayed, style: Style) -> Iterator[str]:
         yield f"  and {len(counts) - _MOST_LOOKUPS:,} other lookups"
 
 
-def _not_seen(replayed: Replayed) -> str:
+def not_seen(replayed: Replayed) -> str:
+    """Which objects of the policy tree were recorded with another content."""
     names = sorted(replayed.not_seen)
     more = f" and {len(names) - _MOST_LOOKUPS:,} more" if len(names) > _MOST_LOOKUPS else ""
     was = "object of the policy tree was" if len(names) == 1 else "objects of the policy tree were"
