@@ -33,7 +33,7 @@ from tests.cli.running import gatewright
 from tests.project import scratch
 from tests.recordings import making
 from webhook.cli.options import FAILED, NotGiven
-from webhook.cli.rollout import running
+from webhook.cli.rollout import inputs
 from webhook.policy.load.loading import load
 from webhook.policy.policyset import Binding
 from webhook.rollout.evidence import Evidence, evidence
@@ -351,4 +351,4 @@ def test_the_exit_code_of_a_run_that_ends_early(error: BaseException, code: int)
     def run() -> int:
         raise error
 
-    assert running.code(run) == code
+    assert inputs.code(run) == code

@@ -8,7 +8,7 @@ import pytest
 
 from tests.git.repositories import Made
 from webhook.documents.ignoring import Ignoring
-from webhook.git import layout
+from webhook.git import checkout
 from webhook.git.repository import GitError
 from webhook.offline.revisions import Reading, Sides, read
 
@@ -83,7 +83,7 @@ def test_a_file_that_was_too_large_is_said_and_what_it_holds_now_is_new(
 ) -> None:
     made.commit({"d/a.yaml": CONFIG.format("a") + "#" * 1000, "d/b.yaml": CONFIG.format("b")})
     (made.folder / "d/a.yaml").write_text(CONFIG.format("a"))
-    monkeypatch.setattr(layout, "MAX_FILE", 999)
+    monkeypatch.setattr(checkout, "MAX_FILE", 999)
     sides = read(["d"], "HEAD", "", Reading())
     assert files(sides) == (["d/a.yaml", "d/b.yaml"], ["HEAD:d/b.yaml"])
     (warning,) = sides.warnings

@@ -14,7 +14,7 @@ SMALL = 60
 
 ELSEWHERE = """
 audit/listings: audit/test_auditing
-audit/owners: audit/test_folding
+audit/controllers: audit/test_folding
 audit/planning: audit/test_auditing
 audit/sources: audit/test_auditing
 admission/findings: admission/test_engine
@@ -51,7 +51,7 @@ cel/check/grammar: cel/check/test_recovery
 cel/check/nodes: cel/check/test_parsing
 cel/check/prediction: cel/check/test_recovery
 cel/code/loops: cel/value/test_operators
-cel/code/native: cel/value/test_operators
+cel/code/pythonoperators: cel/value/test_operators
 cel/code/recording: cel/why/test_explainer
 cel/code/runtime: cel/value/test_operators
 cel/code/writer: cel/code/test_codegen
@@ -59,9 +59,9 @@ cel/cost/charging: cel/cost/test_costs
 cel/library/operation: cel/check/test_against_kubernetes
 cel/library/resolution: cel/library/test_declaring
 cel/library/standard: cel/value/test_operators
-cel/tree/ast: cel/tree/test_spans
+cel/tree/ast: cel/tree/test_sourcespans
 cel/tree/declared: cel/library/test_declaring
-cel/tree/macros: cel/tree/test_spans
+cel/tree/macros: cel/tree/test_sourcespans
 cel/tree/parsed: cel/check/test_parsing
 cel/why/errorplaces: cel/why/test_witness
 cel/why/explanation: cel/why/test_explainer
@@ -203,7 +203,7 @@ policy/reviewing: admission/test_engine
 policy/trace: offline/test_explaining
 policy/unmatched: offline/test_explaining
 recordings/records: recordings/test_writing
-registration/asked: registration/test_against_policies
+registration/atoms: registration/test_against_policies
 registration/configurations: cli/test_manifests
 registration/rules: registration/test_against_policies
 registration/webhooks: registration/test_against_policies
@@ -221,7 +221,7 @@ server/port: server/test_protocol
 server/profiling: server/test_debugging
 server/state: server/test_app
 server/traces/spans: server/test_sight
-server/watching: server/test_sight
+server/observers: server/test_sight
 """
 """Modules that have no test module of their own, each with the one that covers it."""
 

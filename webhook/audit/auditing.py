@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from webhook.admission.redaction import SecretsSeen
+from webhook.audit.controllers import Workloads, is_history
 from webhook.audit.listings import Listing, annotation, listings
-from webhook.audit.owners import Workloads, is_history
 from webhook.audit.planning import Planner
 from webhook.audit.reading import NotListed
 from webhook.audit.shards import WHOLE, Shard

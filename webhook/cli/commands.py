@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 import typer
 from typer.core import TyperCommand
 
-from webhook.cli.values import HELP, HELP_OPTIONS, Command, Group
+from webhook.cli.optionvalues import HELP, HELP_OPTIONS, Command, Group
 from webhook.nearest import nearest
 
 COMMANDS: Final = {

@@ -23,9 +23,9 @@ from webhook.cli.options import (
     RegistryCA,
     VerifyKey,
 )
+from webhook.cli.optionvalues import HELP_OPTIONS, Command, group
 from webhook.cli.reporting import FAILING, PASSED, Level
-from webhook.cli.rollout import running
-from webhook.cli.values import HELP_OPTIONS, Command, group
+from webhook.cli.rollout import inputs
 from webhook.lazypatterns import lazily
 from webhook.versions import NEWEST_TEXT
 
@@ -87,10 +87,10 @@ def baseline(
     """
 
     def run() -> int:
-        tree = running.tree(policies, version, policy_imports, Bundles(registry_ca, registry_plain_http, verify_key))
+        tree = inputs.tree(policies, version, policy_imports, Bundles(registry_ca, registry_plain_http, verify_key))
         return _baseline(reports, tree, _terms(approved_by, expires, reason), only or (), policy or (), write)
 
-    raise typer.Exit(running.code(run))
+    raise typer.Exit(inputs.code(run))
 
 
 @exceptions.command("list", cls=Command, context_settings=dict(HELP_OPTIONS))
@@ -127,10 +127,10 @@ def listed(
 
     def run() -> int:
         states = _states(fail_on, bool(reports))
-        tree = running.tree(policies, version, policy_imports, Bundles(registry_ca, registry_plain_http, verify_key))
+        tree = inputs.tree(policies, version, policy_imports, Bundles(registry_ca, registry_plain_http, verify_key))
         return _list(reports or (), tree, within, states, everything=everything, output=output)
 
-    raise typer.Exit(running.code(run))
+    raise typer.Exit(inputs.code(run))
 
 
 def _today() -> datetime:
@@ -176,7 +176,7 @@ def _baseline(
         raise NotGiven(f"--policy: the policy tree has no policy {unknown[0]!r}")
     if write is not None and write.exists():
         raise NotGiven(f"--write: {write} is there already; exceptions that it has are not written again")
-    reports = running.saved(files)
+    reports = inputs.saved(files)
     for file, report in zip(files, reports, strict=True):
         if report.errors:
             why = report.errors[0].message
@@ -197,9 +197,9 @@ def _baseline(
         if not (put(text) if write is None else to_file(text, str(write))):
             return FAILED
     for each in made.left_out:
-        running.say(f"no exception for {_about(each.finding)}: {each.why}")
+        inputs.say(f"no exception for {_about(each.finding)}: {each.why}")
     where = f" in {write}" if write is not None and made.exceptions else ""
-    running.say(f"{counted(len(made.exceptions), 'exception')} for {counted(made.covered, 'finding')}{where}")
+    inputs.say(f"{counted(len(made.exceptions), 'exception')} for {counted(made.covered, 'finding')}{where}")
     return FAILING if made.left_out else PASSED
 
 
@@ -239,7 +239,7 @@ def _list(
 
     if within < 0:
         raise NotGiven(f"--within: expected a number of days, 0 or more, got {within}")
-    reports = running.saved(files) if files else None
+    reports = inputs.saved(files) if files else None
     found = standing.standings(policies, time.time(), within, reports)
     shown = [each for each in found if everything or each.states]
     written = standingtext.as_json if output is Format.JSON else standingtext.as_text

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from webhook.cli.options import DEFAULT_TREE, FAILED, TREES, NotGiven, fail, fail_with, is_bundle, trees
-from webhook.cli.values import HELP_OPTIONS, Command, group
+from webhook.cli.optionvalues import HELP_OPTIONS, Command, group
 
 if TYPE_CHECKING:
     from webhook.library.catalog import Entry

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from webhook.cel import Program
 from webhook.cel.tree.ast import Expr
-from webhook.cel.tree.spans import Spans
+from webhook.cel.tree.sourcespans import Spans
 from webhook.coverage.model import Covered, Figure, Mark, Place
 from webhook.coverage.points import EVALUATED, Point, Points, points
 from webhook.coverage.recording import Seen

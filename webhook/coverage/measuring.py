@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path as FilePath
 from typing import Protocol
 
-from webhook.coverage.explained import Explanation, explained
 from webhook.coverage.expressions import Expressions
 from webhook.coverage.model import Coverage
 from webhook.coverage.python import Functions
+from webhook.coverage.unreachable import Explanation, explained
 from webhook.documents import reader
 from webhook.policy.policyset import PolicySet
 from webhook.policy.reviewing import Recorders

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from webhook.git.places import folder_of
+from webhook.git.arguments import folder_of
 from webhook.git.repository import GitError, Repository
 from webhook.impact.sameness import compared
 from webhook.impact.trees import Trees, between_revisions

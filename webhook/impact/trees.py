@@ -10,8 +10,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from webhook.documents.document import Problem
-from webhook.git.layout import laid_out
-from webhook.git.places import Place, folder_of, place_of
+from webhook.git.arguments import Place, folder_of, place_of
+from webhook.git.checkout import laid_out
 from webhook.git.repository import GitError, Repository
 from webhook.policy.load.loading import PolicyTreeError, load_tree
 from webhook.policy.load.treefiles import Packed, Tree, TreeFile, read_tree, wanted_path

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from msgspec import Struct
 
 from webhook.cel.tree.ast import Expr
-from webhook.lint.constraints import alike
+from webhook.lint.comparisons import alike
 from webhook.paths import Path
 
 

@@ -31,7 +31,7 @@ from webhook.lint.abstractvalues import (
     negated,
     simple,
 )
-from webhook.lint.constraints import MIRRORED, Comparison, Operator, alike, contradict
+from webhook.lint.comparisons import MIRRORED, Comparison, Operator, alike, contradict
 from webhook.paths import Path
 from webhook.policy.request import CONNECT, CREATE, DELETE
 

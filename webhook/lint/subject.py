@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from webhook.cel import Program
 from webhook.cel.tree.ast import Expr
 from webhook.cel.tree.errors import issue_at
-from webhook.cel.tree.spans import Spans
+from webhook.cel.tree.sourcespans import Spans
 from webhook.documents import reader
 from webhook.documents.reader import Document, Position, Problem
 from webhook.excerpts import Excerpt

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, Select, children, nodes
-from webhook.cel.tree.spans import Spans
+from webhook.cel.tree.sourcespans import Spans
 from webhook.cel.tree.types import BOOL, STRING
 from webhook.cel.value.numbers import UInt
 from webhook.mutants.mutant import Edit, distinct

@@ -11,7 +11,7 @@ from typing import Any, Final
 from webhook.apiserver.gotypes import fields_of
 from webhook.cel.program import Program
 from webhook.cel.tree.ast import Call, Const, Expr, Select, nodes
-from webhook.cel.tree.spans import Spans
+from webhook.cel.tree.sourcespans import Spans
 from webhook.mutants.expressions import name_at
 from webhook.paths import Path
 from webhook.policy.cel.typechecking import Checker, Known, Shaped, kinds_of, shape_of_params

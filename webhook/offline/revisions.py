@@ -21,8 +21,8 @@ from webhook.documents.ignoring import IGNORE_FILE, Ignoring
 from webhook.documents.kustomizations import is_within, kustomization
 from webhook.documents.reader import parsed
 from webhook.documents.tree import KUSTOMIZATIONS
-from webhook.git.layout import Layout, laid_out
-from webhook.git.places import Place, folder_of, place_of
+from webhook.git.arguments import Place, folder_of, place_of
+from webhook.git.checkout import Layout, laid_out
 from webhook.git.repository import Repository
 from webhook.offline import manifests
 from webhook.offline.manifests import Manifests

@@ -20,7 +20,7 @@ from webhook.policy.matching import Scope
 from webhook.policy.policyset import Policy, PolicySet
 from webhook.policy.request import CONNECT, OPERATIONS
 from webhook.policy.startup import RESOURCES, Resource
-from webhook.registration.asked import ANY, Asked, Atom, asked
+from webhook.registration.atoms import ANY, Asked, Atom, asked
 from webhook.registration.rules import in_cel, merged
 
 API_SERVER: Final = ("not-by-the-api-server", "request.userInfo.?username.orValue('') != 'system:apiserver'")

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from webhook.policy.matching import Scope
 from webhook.policy.request import OPERATIONS
-from webhook.registration.asked import ANY, Atom
+from webhook.registration.atoms import ANY, Atom
 
 
 class WebhookRule(Struct, frozen=True):

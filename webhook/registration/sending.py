@@ -16,7 +16,7 @@ from webhook.policy.evaluation import FailurePolicy
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import OPERATIONS
 from webhook.registration import bootstrap
-from webhook.registration.asked import ANY, Asked, Atom, asked
+from webhook.registration.atoms import ANY, Asked, Atom, asked
 from webhook.registration.webhooks import FAILURE_POLICIES, Phase
 
 _SHOWN: Final = 3  # requests that a text names

@@ -28,7 +28,7 @@ from webhook.policy.matching import MatchPolicy
 from webhook.policy.policyset import PolicySet
 from webhook.policy.selectors import EVERYTHING, Requirement, Selector
 from webhook.registration import bootstrap
-from webhook.registration.asked import ANY, REVIEWS, Asked, Atom, asked
+from webhook.registration.atoms import ANY, REVIEWS, Asked, Atom, asked
 from webhook.registration.rules import WebhookRule, in_cel, merged, pruned
 
 Phase = Literal["validate", "mutate"]

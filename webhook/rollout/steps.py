@@ -237,9 +237,9 @@ def whom(hits: Sequence[Hit], beyond: int) -> str:
 
 def history() -> Callable[[str], float | str | None]:
     """Asks git for the last change of a file, once for each file: see `judging`."""
-    from webhook.git.history import last_change
-    from webhook.git.places import folder_of, place_of
+    from webhook.git.arguments import folder_of, place_of
     from webhook.git.repository import GitError, Repository
+    from webhook.git.since import last_change
 
     known: dict[str, float | str | None] = {}
 

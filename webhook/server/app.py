@@ -20,7 +20,7 @@ from webhook.server.debugpages import add_debug
 from webhook.server.local import is_local
 from webhook.server.metrics import CONTENT_TYPE, OPENMETRICS
 from webhook.server.reload import Outcome
-from webhook.server.sharing import Shared
+from webhook.server.sharedanswers import Shared
 from webhook.server.state import Refused, State
 from webhook.visible import visible
 

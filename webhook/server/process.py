@@ -39,6 +39,7 @@ from webhook.server.livecluster import CacheMetrics, LiveCluster, prepare
 from webhook.server.logs import ErrorOutput, Log, route_library_records
 from webhook.server.memory import HELD_SHARE
 from webhook.server.metrics import Metrics
+from webhook.server.observers import CannotRecord, CannotTrace, sampler_of, started, writing_of
 from webhook.server.registered import Comparison
 from webhook.server.reload import Reload, ReloadMetrics, on_request
 from webhook.server.reviews import Reviews
@@ -55,7 +56,6 @@ from webhook.server.starting import (
 from webhook.server.state import InForce, State
 from webhook.server.together import Coordinator, Follower, Kept, Member
 from webhook.server.turns import TurnMetrics, Turns
-from webhook.server.watching import CannotRecord, CannotTrace, sampler_of, started, writing_of
 from webhook.server.workers import Parent, Role, Stop
 from webhook.versions import parse_version
 

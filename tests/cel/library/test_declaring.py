@@ -35,14 +35,14 @@ OTHERWISE = {
     "error": {"why/explainer.py", "why/explanation.py", "code/recording.py"},  # an outcome; what a record's key is of
     "name": {  # attributes; in patterns; a field of metadata
         *("check/broken.py", "tree/parsed.py"),
-        *("check/suggestions.py", "tree/spans.py", "why/origins.py", "why/ranking.py"),
+        *("check/suggestions.py", "tree/sourcespans.py", "why/origins.py", "why/ranking.py"),
     },
     "namespace": {"check/nodes.py", "why/origins.py", "why/ranking.py"},  # a reserved word; a field of metadata
     "path": {"value/messages.py"},  # a field of JSONPatch
     "replace": {"cost/costs.py"},  # what str.encode does with a lone surrogate
-    "sign": {"tree/spans.py"},  # in a pattern
+    "sign": {"tree/sourcespans.py"},  # in a pattern
     "value": {  # fields of messages and classes, an outcome, and a fact that declarations give
-        *("check/construction.py", "tree/parsed.py", "code/codegen.py", "code/native.py", "tree/declared.py"),
+        *("check/construction.py", "tree/parsed.py", "code/codegen.py", "code/pythonoperators.py", "tree/declared.py"),
         *("value/messages.py", "value/values.py", "value/wellknown.py", "why/explainer.py", "why/explanation.py"),
     },
 }

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Final
 
 from webhook.cel.library.named_format import is_date, is_datetime
-from webhook.cel.library.patterns import compiled, with_groups
+from webhook.cel.library.re2 import compiled, with_groups
 from webhook.cel.library.url import URLError, parse_request_uri
 from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.value.times import NANO, parse_duration

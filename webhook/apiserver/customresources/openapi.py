@@ -19,7 +19,7 @@ from webhook.apiserver.customresources.structural import INT64, Schema
 from webhook.apiserver.fielderrors import FieldError, named
 from webhook.apiserver.goshown import json_text, shown
 from webhook.apiserver.gotext import quote
-from webhook.cel.library.patterns import compiled
+from webhook.cel.library.re2 import compiled
 from webhook.cel.tree.errors import EvaluationError
 from webhook.paths import Path
 from webhook.versions import NEWEST, Version

@@ -10,7 +10,7 @@ from typing import Final
 
 from webhook.apiserver.customresources.structural import Schema
 from webhook.apiserver.fielderrors import FieldError, Key, forbidden, invalid, named, required
-from webhook.cel.library.patterns import compiled
+from webhook.cel.library.re2 import compiled
 from webhook.cel.tree.errors import EvaluationError
 from webhook.paths import Path
 

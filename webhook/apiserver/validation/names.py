@@ -12,7 +12,7 @@ from typing import Final
 from webhook.apiserver.fielderrors import FieldError, invalid, required
 from webhook.cel.library import named_format
 from webhook.cel.library.named_format import as_prefix, dns_1035_label, regex_error
-from webhook.cel.library.patterns import compiled
+from webhook.cel.library.re2 import compiled
 from webhook.paths import Path
 
 Check = Callable[[str], list[str]]

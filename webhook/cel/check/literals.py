@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from webhook.cel.cost.compiling import Compiling
-from webhook.cel.library.patterns import compiled, compiling_steps, program_steps
+from webhook.cel.library.re2 import compiled, compiling_steps, program_steps
 from webhook.cel.tree.ast import Call, Const, Expr, Ident, ListLiteral, MapLiteral, Select, StructLiteral, children
 from webhook.cel.tree.declared import NOT_CONSTANT, Shape
 from webhook.cel.tree.errors import CompileError, EvaluationError, Issue, issue_at

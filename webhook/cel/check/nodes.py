@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from webhook.cel.check import constants
+from webhook.cel.check import literalvalues
 from webhook.cel.check.lexing import BYTES, FLOAT, INT, STRING, UINT
 from webhook.cel.tree.parsed import (
     CALL,
@@ -121,16 +121,16 @@ class Builder:
         value: object
         try:
             if kind == STRING:
-                value = constants.string(text)
+                value = literalvalues.string(text)
             elif kind == INT:
-                value = constants.integer(text, sign)
+                value = literalvalues.integer(text, sign)
             elif kind == FLOAT:
-                value = constants.double(text, sign)
+                value = literalvalues.double(text, sign)
             elif kind == UINT:
-                value = constants.unsigned(text)
+                value = literalvalues.unsigned(text)
             else:
-                value = constants.octets(text[1:])
-        except constants.LiteralError as error:
+                value = literalvalues.octets(text[1:])
+        except literalvalues.LiteralError as error:
             fault = self.fault(offset, str(error))
             if kind not in (STRING, BYTES):
                 return fault

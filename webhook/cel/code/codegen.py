@@ -2,9 +2,9 @@
 
 The function takes an Activation and returns the value of the expression. It is generated in one of four forms:
 
-- plain: uses Python's own operators on plain JSON values, in one Python expression if possible (native.py). It catches
-  nothing; any exception means that the exact form must run. It charges an upper bound of the cost: for a loop before
-  its first round, and nothing for nodes without loops and text searches.
+- plain: uses Python's own operators on plain JSON values, in one Python expression if possible (pythonoperators.py).
+  It catches nothing; any exception means that the exact form must run. It charges an upper bound of the cost: for a
+  loop before its first round, and nothing for nodes without loops and text searches.
 - counted: the same code, but it charges what the API server charges, for each round when it begins. A program runs it
   if the upper bound exceeded the budget.
 - exact: one statement a node, through the functions of `operators`, with CEL's errors and their absorption by `&&`,
@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, Final, Literal
 
-from webhook.cel.code import native, runtime
+from webhook.cel.code import pythonoperators, runtime
 from webhook.cel.code.loops import CHECK, Loops
 from webhook.cel.code.recording import error_key
 from webhook.cel.code.writer import Account, Operand, Writer
@@ -157,7 +157,7 @@ class Generator:
         return self.out.hoisted(name)
 
     def select(self, node: Select) -> Operand:
-        written = native.select(self.out, node, self.value) if self.native else None
+        written = pythonoperators.select(self.out, node, self.value) if self.native else None
         if written is not None:
             return written
         function = aggregates.has if node.test else aggregates.select
@@ -226,12 +226,12 @@ class Generator:
     def binary(self, node: Call) -> Operand:
         if node.function == "@in" and isinstance(node.args[1], ListLiteral) and not node.args[1].elements:
             return self.constant(False)  # the API server does not evaluate the item then
-        written = self.written(node, native.binary)
+        written = self.written(node, pythonoperators.binary)
         if written is not None:
             return written
         cost = charging.call_cost(node)
         if node.function in ("@in", "_in_"):
-            texts = native.literal_texts(node.args[1])
+            texts = pythonoperators.literal_texts(node.args[1])
             if texts is not None:
                 item = self.value(node.args[0])
                 if self.recording:
@@ -281,7 +281,9 @@ class Generator:
             self.out.emit(f"if {error} is not None: raise {error}")
         return [Operand(left, atomic=True), right]
 
-    def written(self, node: Call, write: Callable[[Writer, Call, native.Value], Operand | None]) -> Operand | None:
+    def written(
+        self, node: Call, write: Callable[[Writer, Call, pythonoperators.Value], Operand | None]
+    ) -> Operand | None:
         """A call as a Python operator; None if that is not possible, or if its cost depends on the values.
 
         The plain form needs only an upper bound of the cost.
@@ -295,7 +297,7 @@ class Generator:
         return operand
 
     def equality(self, node: Call) -> Operand:
-        written = self.written(node, native.equality)
+        written = self.written(node, pythonoperators.equality)
         if written is not None:
             return written
         args = self.operands(node)
@@ -308,7 +310,7 @@ class Generator:
 
     def function_call(self, node: Call) -> Operand:
         written = self.searched(node) or self.prefixed(node) if self.native and self.bounds else None
-        written = written or self.written(node, native.function)
+        written = written or self.written(node, pythonoperators.function)
         if written is not None:
             return written
         function, cost, known = self.implementation(node), charging.call_cost(node), charging.known_cost(node)
@@ -330,7 +332,7 @@ class Generator:
         """A search for a literal, or a match with a literal pattern, in the plain form. Texts up to some length are
         charged a common upper bound; longer ones are charged their own cost."""
         literal, cost = node.args[-1] if node.args else None, node.declared.cost
-        searches = native.implementation(node) is operator.contains
+        searches = pythonoperators.implementation(node) is operator.contains
         if not searches and node.declared.of_pattern is None:
             return None
         if cost is None or not isinstance(literal, Const) or type(literal.value) is not str:
@@ -352,7 +354,7 @@ class Generator:
 
     def prefixed(self, node: Call) -> Operand | None:
         """text.startsWith(part) and text.endsWith(part) in the plain form, for a part that is not a literal."""
-        name, cost = native.prefix_method(node), node.declared.cost
+        name, cost = pythonoperators.prefix_method(node), node.declared.cost
         if not name or cost is None or charging.known_cost(node) is not None:
             return None
         self.out.charge(cost("", "-" * _PREFIX))
@@ -388,7 +390,7 @@ class Generator:
 
     def optional_default(self, node: Call) -> Operand:
         """a.or(b) and a.orValue(b). b is evaluated only if a is absent."""
-        written = native.optional_value(self.out, node, self.value) if self.bounds else None
+        written = pythonoperators.optional_value(self.out, node, self.value) if self.bounds else None
         if written is not None:
             self.charge_chain(node.args[0])
             return written

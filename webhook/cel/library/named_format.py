@@ -13,7 +13,7 @@ from typing import Any
 from webhook.cel.cost import costs, estimates
 from webhook.cel.cost.estimates import Estimate, Sizes
 from webhook.cel.library.declaring import Library, Overload, function, method
-from webhook.cel.library.patterns import compiled
+from webhook.cel.library.re2 import compiled
 from webhook.cel.library.url import URLError, parse_request_uri
 from webhook.cel.tree.ast import Expr
 from webhook.cel.tree.errors import no_such_overload

@@ -13,7 +13,7 @@ from typing import Any, Final
 from webhook.cel.cost import costs, estimates
 from webhook.cel.cost.metering import Metered
 from webhook.cel.library.declaring import Library, method
-from webhook.cel.library.patterns import compiled, compiling_steps, memory_of, program_steps
+from webhook.cel.library.re2 import compiled, compiling_steps, memory_of, program_steps
 from webhook.cel.tree.errors import EvaluationError, no_such_overload
 from webhook.cel.tree.types import Type
 from webhook.cel.value.values import NONE, Optional

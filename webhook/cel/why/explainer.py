@@ -28,7 +28,7 @@ from webhook.cel.tree.ast import (
 from webhook.cel.tree.declared import Shape
 from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.tree.macros import Fold, recognise
-from webhook.cel.tree.spans import Spans
+from webhook.cel.tree.sourcespans import Spans
 from webhook.cel.value.values import NONE
 from webhook.cel.why import privacy
 from webhook.cel.why.explanation import Explanation, Form, Outcome, Round, Step

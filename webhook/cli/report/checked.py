@@ -13,7 +13,7 @@ from webhook.cli.report.model import Diff, Finding, Level, Place, Rule, Suppress
 from webhook.library import metadata
 from webhook.offline import podlabels
 from webhook.offline.owners import Owners
-from webhook.offline.sources import Sources
+from webhook.offline.renderedfrom import Sources
 from webhook.paths import ROOT, Path, render
 
 if TYPE_CHECKING:

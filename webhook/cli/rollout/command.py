@@ -23,7 +23,7 @@ from webhook.cli.options import (
     trees,
 )
 from webhook.cli.reporting import PASSED
-from webhook.cli.rollout import running
+from webhook.cli.rollout import inputs
 from webhook.versions import NEWEST_TEXT
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def rollout(
             in_order = parse_all(ring or ())
         except ValueError as error:
             raise NotGiven(f"--ring: {error}") from None
-        tree = running.tree(policies, version, policy_imports, Bundles())
+        tree = inputs.tree(policies, version, policy_imports, Bundles())
         if unknown := sorted({*(policy or ())} - tree.names):
             raise NotGiven(f"--policy: the policy tree has no policy {unknown[0]!r}")
         now = datetime.fromtimestamp(time.time(), UTC)
@@ -122,7 +122,7 @@ def rollout(
             raise NotGiven(f"--metrics {error}") from None
         found.namespaces.written(tree.objects)
         for problem in (*found.problems, *found.unread):
-            running.say(str(problem))
+            inputs.say(str(problem))
         judging = steps.judging(found, now, days, steps.history(), bool(log), counted)
         every = ringsteps.ring_steps(tree, judging, in_order) if in_order else steps.steps(tree, judging)
         shown = [each for each in every if not policy or each.binding.policy in policy]
@@ -136,12 +136,12 @@ def rollout(
             return FAILED
         return PASSED if patch is None else _written(text, patch)
 
-    raise typer.Exit(running.code(run))
+    raise typer.Exit(inputs.code(run))
 
 
 def _audits(files: Sequence[str], now: datetime) -> list[Saved]:
     """The reports, each of a whole audit, and not older than a day. Raises NotGiven."""
-    reports = running.saved(files)
+    reports = inputs.saved(files)
     for file, report in zip(files, reports, strict=True):
         if report.of_log:
             raise NotGiven(f"--audit {file}: tells of requests in audit logs; give the logs themselves with --log")
@@ -160,7 +160,7 @@ def _audits(files: Sequence[str], now: datetime) -> list[Saved]:
 
 def _patched(found: Sequence[Step]) -> str:
     """The patch of the steps that are ready. Raises NotGiven."""
-    from webhook.git.places import folder_of, place_of
+    from webhook.git.arguments import folder_of, place_of
     from webhook.git.repository import GitError, Repository
     from webhook.rollout.patching import NotWritten, patch
 
@@ -180,9 +180,9 @@ def _written(text: str, file: Path) -> int:
     from webhook.cli.report.writing import to_file
 
     if not text:
-        running.say(f"no step is ready, so {file} is not written")
+        inputs.say(f"no step is ready, so {file} is not written")
         return PASSED
     if not to_file([text], str(file)):
         return FAILED
-    running.say(f"apply the steps: git apply {file}")
+    inputs.say(f"apply the steps: git apply {file}")
     return PASSED

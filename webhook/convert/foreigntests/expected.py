@@ -7,7 +7,7 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct, field
 
-from webhook.cel.library import patterns
+from webhook.cel.library import re2
 from webhook.convert.model import JSONObject, Outcome
 from webhook.documents.reader import Document
 
@@ -32,7 +32,7 @@ class Count(Struct, frozen=True):
 
     def missed(self, texts: Sequence[str]) -> str:
         """Why the messages are not as expected; "" if they are."""
-        pattern = patterns.compiled(self.pattern)
+        pattern = re2.compiled(self.pattern)
         found = sum(pattern.search(each) is not None for each in texts)
         if found >= self.least and (self.most is None or found <= self.most):
             return ""

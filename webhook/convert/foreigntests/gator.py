@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from webhook.cel import EvaluationError
-from webhook.cel.library import patterns
+from webhook.cel.library import re2
 from webhook.convert.foreigntests import files
 from webhook.convert.foreigntests.expected import Count, Expected
 from webhook.convert.foreigntests.files import NoFile
@@ -85,7 +85,7 @@ def _count(assertion: object) -> Count:
     if not isinstance(message, str):
         raise ValueError(f"the message of an assertion is no text: {message!r}")  # noqa: TRY004
     try:
-        patterns.compiled(message)
+        re2.compiled(message)
     except EvaluationError as error:
         raise ValueError(f"the message of an assertion: {error}") from None
     if wanted is True or wanted == "yes":  # YAML reads yes as true

@@ -1,8 +1,8 @@
 """Parses YAML and JSON text into plain JSON values, as kubectl does."""
 
 from webhook.documents.syntax import misread
+from webhook.documents.syntax.common import MAX_DEPTH, DuplicateKey, Places, Root, SyntaxProblem
 from webhook.documents.syntax.jsontext import read_json
-from webhook.documents.syntax.text import MAX_DEPTH, DuplicateKey, Places, Root, SyntaxProblem
 from webhook.documents.syntax.valuespans import Scalars, places_in_json
 from webhook.documents.syntax.yamltext import MAX_ALIASED, read_yaml
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from webhook.documents.syntax import scalars
-from webhook.documents.syntax.text import MAX_DEPTH, DuplicateKey, Places, Root, SyntaxProblem
+from webhook.documents.syntax.common import MAX_DEPTH, DuplicateKey, Places, Root, SyntaxProblem
 from webhook.lazypatterns import lazily
 
 _TOKEN = lazily(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')

@@ -25,7 +25,7 @@ from yaml.events import (
 )
 
 from webhook.documents.syntax import misread, scalars
-from webhook.documents.syntax.text import MAX_DEPTH, DuplicateKey, Places, Root, SyntaxProblem
+from webhook.documents.syntax.common import MAX_DEPTH, DuplicateKey, Places, Root, SyntaxProblem
 
 MAX_ALIASED: Final = 500_000
 """The most values that the aliases of one text may expand to. It stops a billion-laughs attack."""

@@ -10,7 +10,7 @@ import orjson
 from webhook.lint.alarms import Alarm, Rule
 from webhook.lint.subject import Subject, key_of
 from webhook.paths import Path, lookup
-from webhook.registration.asked import asked
+from webhook.registration.atoms import asked
 
 IDLE: Final = "GW303"
 UNBOUND: Final = "GW304"

@@ -24,7 +24,7 @@ from msgspec import Struct
 
 from webhook.apiserver import admitted
 from webhook.cel import EvaluationError
-from webhook.cel.library import patterns
+from webhook.cel.library import re2
 from webhook.documents import reader
 from webhook.documents.reader import Document, Problem
 from webhook.lazypatterns import lazily
@@ -93,7 +93,7 @@ class CaseFindings(model.Model, frozen=True):
 
     def missed(self, messages: Sequence[str]) -> str:
         """Why the messages of the findings are not as expected; "" if they are."""
-        pattern = patterns.compiled(self.matches)
+        pattern = re2.compiled(self.matches)
         found = sum(pattern.search(each) is not None for each in messages)
         if found == self.count or (self.count is None and found):
             return ""
@@ -426,7 +426,7 @@ def _refusals(test: PolicyTest, policies: PolicySet) -> Iterator[model.Fault]:
             if counted.count is not None and counted.count < 0:
                 yield (*at, "count"), f"expected 0 or more, found {counted.count}"
             try:
-                patterns.compiled(counted.matches)
+                re2.compiled(counted.matches)
             except EvaluationError as error:
                 yield (*at, "matches"), str(error)
             if case.expect in ("allow", "no-match") and counted.count != 0:

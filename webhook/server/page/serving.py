@@ -26,7 +26,7 @@ from webhook.server.page.lastaudit import LastAudit
 from webhook.server.page.standing import Counts, bounded, standing
 from webhook.server.page.trying import CannotTry, Trying
 from webhook.server.seen import Seen
-from webhook.server.sharing import Shared
+from webhook.server.sharedanswers import Shared
 from webhook.server.state import State
 from webhook.visible import encodable
 

@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
-from webhook.lint.constraints import Comparison, Operator, contradict
+from webhook.lint.comparisons import Comparison, Operator, contradict
 
 VALUES: tuple[Any, ...] = (None, True, False, "a", "b", "c", -1, 0, 1, 2, 3, 0.5, 1.5, 2.5)
 """All values that could tell comparisons with the constants below apart."""

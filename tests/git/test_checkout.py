@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.git.repositories import Made
-from webhook.git import layout
-from webhook.git.layout import laid_out
+from webhook.git import checkout
+from webhook.git.checkout import laid_out
 from webhook.git.repository import GitError, Repository
 
 
@@ -70,10 +70,10 @@ def test_links_out_of_the_repository(made: Made, tmp_path: Path) -> None:
 
 def test_sizes_are_bounded(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
     commit = made.commit({"a.yaml": "x" * 100, "b.yaml": "y"})
-    monkeypatch.setattr(layout, "MAX_FILE", 99)
+    monkeypatch.setattr(checkout, "MAX_FILE", 99)
     found, missing = laid(made, commit)
     assert (found, set(missing)) == ({"b.yaml": b"y"}, {"a.yaml"})
-    monkeypatch.setattr(layout, "MAX_BYTES", 0)
+    monkeypatch.setattr(checkout, "MAX_BYTES", 0)
     with pytest.raises(GitError, match="at most"):
         laid(made, commit)
 

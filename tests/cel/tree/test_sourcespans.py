@@ -15,7 +15,7 @@ from tests.cel.generated import Expressions
 from webhook.cel import CompileError, Environment, types
 from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, Node, Select, StructLiteral, children
 from webhook.cel.tree.macros import recognise
-from webhook.cel.tree.spans import Spans
+from webhook.cel.tree.sourcespans import Spans
 from webhook.policy.load.loading import load
 
 ENVIRONMENT = Environment({"object": types.DYN, "x": types.DYN, "variables.a": types.DYN})

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from webhook.documents.reader import parse
-from webhook.offline.sources import Source, Sources
+from webhook.offline.renderedfrom import Source, Sources
 from webhook.paths import parse as path_of
 
 TEMPLATE = """\

@@ -11,7 +11,7 @@ import typer
 from typer.testing import CliRunner
 
 from tests.cli.running import gatewright
-from webhook.cli.values import Command
+from webhook.cli.optionvalues import Command
 
 
 class Shade(StrEnum):

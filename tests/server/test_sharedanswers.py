@@ -7,7 +7,7 @@ from time import perf_counter
 
 import pytest
 
-from webhook.server.sharing import REST, Shared
+from webhook.server.sharedanswers import REST, Shared
 
 
 class Maker:

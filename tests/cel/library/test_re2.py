@@ -11,8 +11,8 @@ import pytest
 from tests.cel.evaluating import evaluate
 from tests.timing import within
 from webhook.cel import EvaluationError
-from webhook.cel.library import patterns
-from webhook.cel.library.patterns import CACHE, KEPT_MEMORY, MAX_LENGTH, PatternCache, compiled, memory_of, with_groups
+from webhook.cel.library import re2
+from webhook.cel.library.re2 import CACHE, KEPT_MEMORY, MAX_LENGTH, PatternCache, compiled, memory_of, with_groups
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_no_part_of_a_pattern_is_read_twice(pattern: str) -> None:
 def test_the_cache_is_bounded_by_what_its_programs_may_take() -> None:
     cache = PatternCache()
     small, large = compiled("^a+$"), compiled(".{1000}")
-    assert memory_of(small) < memory_of(large) <= patterns.MAX_MEMORY
+    assert memory_of(small) < memory_of(large) <= re2.MAX_MEMORY
     for n in range(2_000):
         cache.keep(f"{n}", large if n % 2 else small)
         assert cache.memory <= KEPT_MEMORY
