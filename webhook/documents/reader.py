@@ -110,6 +110,8 @@ def parsed(content: str | bytes, file: str) -> Parsed:
         message = "a pointer of Git LFS, not the file itself; get its content with `git lfs pull`"
         found.unread.append(Unread(Problem(file, 1, None, message), "", grammar=False))
         return found
+    if not content.endswith("\n"):  # kubectl ends each line, so that a block of text at the end has its last newline
+        content += "\n"
     if _MARK in content:  # kubectl reads each document by itself, and skips a byte order mark at its beginning
         content = _MARKED.sub(r"\1", content.removeprefix(_MARK))
     for text, first_line in _pieces(content):

@@ -10,6 +10,7 @@ JSON only (`1` and `'1'`) are an error: which of them kubectl sends is left to c
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
 import yaml
@@ -26,11 +27,14 @@ from yaml.events import (
 
 from webhook.documents.syntax import misread, scalars
 from webhook.documents.syntax.common import MAX_DEPTH, DuplicateKey, Places, Root, SyntaxProblem
+from webhook.lazypatterns import lazily
 
 MAX_ALIASED: Final = 500_000
 """The most values that the aliases of one text may expand to. It stops a billion-laughs attack."""
 
 _NOT_A_KEY = "a mapping's key must be a plain value, not a list or mapping"
+_COLON: Final = "found unexpected ':'"
+_COLONS = lazily(r"""(?<=[^\s"'\]}]):(?=[,?\[\]{}])""")
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 
 
@@ -47,17 +51,37 @@ def read_yaml(text: str, *, with_places: bool = False) -> list[Root]:
     """The documents of a YAML stream. Raises SyntaxProblem."""
     reading = _Reading(text, with_places)
     try:
+        return _read(reading, text, with_places)
+    except yaml.MarkedYAMLError as error:
+        colon = _unused(text) if error.problem == _COLON else ""
+        if not colon:
+            raise _of_grammar(text, error, reading.read_to) from None
+    # In `[fd00::]` libyaml takes a colon before a bracket or comma for the end of a key; kubectl's parser takes it for
+    # text. Another character in its place has the same offset, and is a colon again in the values.
+    replaced = _COLONS.sub(colon, text)
+    reading = _Reading(replaced, with_places, colon)
+    try:
+        return _read(reading, replaced, with_places, colon)
+    except yaml.MarkedYAMLError as error:
+        raise _of_grammar(text, error, reading.read_to) from None
+
+
+def _unused(text: str) -> str:
+    """A character for private use that is not in a text; "" if the text has all of them."""
+    return next((letter for letter in map(chr, range(0xE000, 0xF900)) if letter not in text), "")
+
+
+def _read(reading: _Reading, text: str, with_places: bool, colon: str = "") -> list[Root]:
+    try:
         roots = reading.roots()
         if reading.repeats and not with_places:
             # Their places are needed: parse again, with positions.
-            reading = _Reading(text, True)
+            reading = _Reading(text, True, colon)
             for root, placed in zip(roots, reading.roots(), strict=True):
                 root.repeated = placed.repeated
     except SyntaxProblem as problem:
         problem.read_to = reading.read_to
         raise
-    except yaml.MarkedYAMLError as error:
-        raise _of_grammar(text, error, reading.read_to) from None
     except yaml.reader.ReaderError as error:
         offset = len(text.encode()[: error.position].decode(errors="ignore"))
         code = error.character if isinstance(error.character, int) else ord(error.character[:1] or "?")
@@ -78,10 +102,11 @@ def _of_grammar(text: str, error: yaml.MarkedYAMLError, read_to: int) -> SyntaxP
 
 
 class _Reading:
-    """One parse of a YAML stream."""
+    """One parse of a YAML stream. colon: what stands for a colon in the text; "" for nothing."""
 
-    def __init__(self, text: str, with_places: bool) -> None:
+    def __init__(self, text: str, with_places: bool, colon: str = "") -> None:
         self._text = text
+        self._colon = colon
         self._with_places = with_places
         self._anchors: dict[str, Any] = {}
         self._aliased = 0
@@ -95,6 +120,8 @@ class _Reading:
 
     def roots(self) -> list[Root]:
         next_event: Any = CParser(self._text).get_event
+        if self._colon:
+            next_event = partial(self._with_colons, next_event)
         roots: list[Root] = []
         while (event := next_event()) is not None:
             kind = type(event)
@@ -104,6 +131,12 @@ class _Reading:
                 root, self.read_to = self._document(next_event, event.start_mark.index)
                 roots.append(root)
         return roots
+
+    def _with_colons(self, next_event: Any) -> Any:
+        event = next_event()
+        if type(event) is ScalarEvent:
+            event.value = event.value.replace(self._colon, ":")
+        return event
 
     def _document(self, next_event: Any, start: int) -> tuple[Root, int]:
         """Read one document, and give the offset of its end.
