@@ -84,7 +84,7 @@ def test_both_files_are_one_too_many(folder: Path) -> None:
         ("kubernetes-version = 1.30\n", ":1: kubernetes-version: expected a text in quotes, got float"),
         ("kubernetes-version = '9.1'\n", ":1: kubernetes-version: expected a version of Kubernetes from 1.26 to"),
         ("owner-label = ''\n", ":1: owner-label: expected the key of a label"),
-        ("rings = ['prod']\n", ":1: rings: expected labels of namespaces, such as env=prod or env=prod,tier=canary"),
+        ("rings = ['=prod']\n", ":1: rings: expected labels of namespaces, such as env=prod, env=prod,tier=canary or"),
         ("pod-templates = 5\n", ":1: pod-templates: expected a table of PLURAL.GROUP"),
         ("[pod-templates]\nrollouts = 'spec'\n", ":2: 'rollouts': expected PLURAL.GROUP"),
         ("[pod-templates]\n'a.b' = 'spec..x'\n", ":2: a.b: expected a path of fields"),

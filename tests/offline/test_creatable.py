@@ -56,7 +56,7 @@ def test_what_is_likely_to_be_meant_as_an_object(value: Any, resembles: bool) ->
     assert resembles_an_object(value) is resembles
 
 
-def test_a_name_of_a_template_is_refused_but_in_rbac() -> None:
+def test_names_and_labels_of_a_template_are_refused_but_names_in_rbac() -> None:
     kinds = Kinds.builtin()
     name = {"name": "{{ .Release.Name }}"}
     assert is_named_by_template({"apiVersion": "v1", "kind": "Pod", "metadata": name}, kinds)
@@ -65,6 +65,10 @@ def test_a_name_of_a_template_is_refused_but_in_rbac() -> None:
     rbac = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": name}
     assert not is_named_by_template(rbac, kinds)
     assert not is_named_by_template({"apiVersion": "v1", "kind": "Pod"}, kinds)
+    for labels in ({"app": "{{ .Release.Name }}"}, {"{{ a }}": "b"}):
+        assert is_named_by_template({**rbac, "metadata": {"name": "a", "labels": labels}}, kinds)
+    noted = {"name": "a", "annotations": {"a": "{{ b }}"}, "labels": None}
+    assert not is_named_by_template({"apiVersion": "v1", "kind": "Pod", "metadata": noted}, kinds)
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,13 @@ def test_the_cases_that_failed(folder: Path) -> None:
     assert names(read([str(more)])).count("Pod sneaky") == 4
 
 
+def test_a_key_twice_is_a_warning_where_something_is_checked(folder: Path) -> None:
+    twice = "data: {a: b}\ndata: {c: d}\n"
+    write(folder, {"values.yaml": f"image: a\n{twice}", "map.yaml": f"{CONFIG}{twice}"})
+    assert [each.file for each in read(["."]).warnings] == ["map.yaml", "map.yaml"]
+    assert [each.file for each in read(["values.yaml"]).warnings] == ["values.yaml"]
+
+
 def test_a_named_file_is_read_whatever_it_is(folder: Path) -> None:
     write(folder, {"package.json": '{"name": "x"}', "_pod.txt": POD, "x.yaml": "a: {{ b }}\n"})
     found = read(["package.json", "_pod.txt", "x.yaml"])

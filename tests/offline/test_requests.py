@@ -186,13 +186,23 @@ def test_what_nobody_applies_is_left_out() -> None:
     assert (steps.requests, steps.problems, steps.notes) == ([], [], [])
 
 
-def test_an_object_without_a_name_is_a_problem_and_still_checked() -> None:
-    result = planned("apiVersion: v1\nkind: ConfigMap\nmetadata: {labels: {a: b}}\n")
-    assert [str(problem) for problem in result.problems] == [
+def test_an_object_without_a_name_is_refused_and_as_written_a_problem() -> None:
+    nameless = "apiVersion: v1\nkind: ConfigMap\nmetadata: {labels: {a: b}}\n"
+    result = planned(nameless)
+    assert result.problems == []
+    (request,) = result.requests
+    _, refused = request.completed(request.request)
+    assert [str(each.message) for each in refused] == [
+        "metadata.name: Required value: name or generateName is required"
+    ]
+    as_written = planned(nameless, as_written=True)
+    assert [str(problem) for problem in as_written.problems] == [
         "f.yaml:3:1: not a Kubernetes object: metadata.name is missing"
     ]
-    assert len(result.requests) == 1
-    assert planned("apiVersion: authorization.k8s.io/v1\nkind: SelfSubjectRulesReview\n").problems == []
+    assert len(as_written.requests) == 1
+    review = planned("apiVersion: authorization.k8s.io/v1\nkind: SelfSubjectRulesReview\n")
+    (request,) = review.requests
+    assert (review.problems, request.completed(request.request)[1]) == ([], ())
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,9 @@ JSONObject = dict[str, Any]
 
 _DEFINITION: Final = "CustomResourceDefinition"
 
+NAMELESS_GROUPS: Final = frozenset({"authentication.k8s.io", "authorization.k8s.io"})
+"""Groups of objects that are never stored, such as SubjectAccessReview; they need no name."""
+
 MAX_REFUSALS: Final = 1000
 """Unknown fields of one object that are named."""
 
@@ -110,6 +113,12 @@ class ApiServer:
         """(apiVersion, kind) → the custom kind, of the definitions that are at hand."""
         return self._kinds() if self._definitions else {}
 
+    def validates(self, resource: Resource) -> bool:
+        """Whether it is known what the API server refuses of a kind's objects: built in, or with a definition."""
+        return struct_of(resource.api_version, resource.kind, self._target) is not None or (
+            self._custom_kind(resource) is not None
+        )
+
     def refused(self, value: JSONObject, resource: Resource) -> tuple[FieldProblem, ...]:
         """What the API server refuses of an object that is to be created, as validating admission would see it."""
         return self._refused(value, None, resource, self._custom_kind(resource))
@@ -141,7 +150,7 @@ class ApiServer:
                 *kinds.refusals(value, namespaced=resource.namespaced, old=old),
                 *self._refused_definition(value, resource),
             ]
-            if not value["metadata"].get("name"):  # what is not stored needs none, and offline has told of the others
+            if resource.group in NAMELESS_GROUPS and not value["metadata"].get("name"):
                 refused = [each for each in refused if each.path != ("metadata", "name")]
         return tuple(FieldProblem(each.path, each.text, "Invalid") for each in refused)
 

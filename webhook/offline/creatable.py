@@ -83,9 +83,9 @@ _RBAC: Final = "rbac.authorization.k8s.io"
 
 
 def is_named_by_template(value: dict[str, Any], kinds: Kinds) -> bool:
-    """Whether the API server must refuse an object of a chart's template as it stands, for `{{` in its identity.
+    """Whether the API server must refuse an object of a chart's template as it stands, for `{{` in what names it.
 
-    Names of RBAC objects may have it, and cluster-scoped objects lose their namespace.
+    Names of RBAC objects may have it, annotations of all objects; and cluster-scoped objects lose their namespace.
     """
     metadata = value.get("metadata")
     if not isinstance(metadata, dict) or not _is_text(value.get("apiVersion")):
@@ -96,6 +96,8 @@ def is_named_by_template(value: dict[str, Any], kinds: Kinds) -> bool:
         identity.append(metadata.get("namespace"))
     if not value["apiVersion"].startswith(f"{_RBAC}/"):
         identity.append(metadata.get("name") or metadata.get("generateName"))
+    if isinstance(labels := metadata.get("labels"), dict):
+        identity += [*labels, *labels.values()]
     return any(isinstance(each, str) and ACTION in each for each in identity)
 
 

@@ -97,6 +97,7 @@ class _File(Struct):
     name: str
     documents: list[Document]
     unread: list[Unread]
+    warnings: list[Problem]
     argument: str | None = None
     chart: str = ""
 
@@ -214,9 +215,8 @@ class _Reading:
             self.found.problems.append(Problem(name, None, None, files.reason(error)))
             return
         contents = parsed(content, name)
-        file = _File(name, contents.documents, contents.unread, argument, chart)
+        file = _File(name, contents.documents, contents.unread, contents.warnings, argument, chart)
         self._files.append(file)
-        self.found.warnings += contents.warnings
         for document in contents.documents:
             made = kustomization(document.value, named=file.named_as_kustomization)
             if made is not None:
@@ -259,6 +259,7 @@ class _Reading:
     def _take(self, file: _File) -> None:
         """Take a file that was named itself: all of it must be objects."""
         self.found.problems += [each.problem for each in file.unread]
+        self.found.warnings += file.warnings
         for document in file.documents:
             if kustomization(document.value, named=file.named_as_kustomization) is None:
                 self._accept(document)
@@ -292,6 +293,8 @@ class _Reading:
                 self._refuse(first, reason, part)
             else:
                 self.found.left_out.append(LeftOut(file.name, reason, by=part or "" if reason == PATCH else ""))
+        if taken:
+            self.found.warnings += file.warnings
         for document in taken:
             self._accept(document)
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from webhook.admission import review
 from webhook.apiserver import admitted, completion
-from webhook.apiserver.admitted import ApiServer, Sent
+from webhook.apiserver.admitted import NAMELESS_GROUPS, ApiServer, Sent
 from webhook.apiserver.completion import Creation
 from webhook.apiserver.problems import FieldProblem
 from webhook.cluster.manifestsview import ManifestsView
@@ -43,9 +43,6 @@ _CONTROLLERS_OPTIONS: Final[dict[str, Any]] = {"kind": "CreateOptions"}
 
 # Groups of objects that client-side tools read; they are never applied to a cluster.
 _LOCAL_GROUPS: Final = frozenset({"gatewright.dev", "kustomize.config.k8s.io", "kuttl.dev"})
-
-# Groups of objects that are never stored, such as SubjectAccessReview; they need no name.
-_NAMELESS_GROUPS: Final = frozenset({"authentication.k8s.io", "authorization.k8s.io"})
 
 
 class Identity(Struct, frozen=True):
@@ -260,12 +257,18 @@ class Planner:
             plugins |= dict.fromkeys(each for each in sent.notes if each not in self._noted)
             metadata = sent.object["metadata"]
             named = metadata.get("name") or metadata.get("generateName")
-            if not named and not sent.problems and resource.group not in _NAMELESS_GROUPS:
+            if not named and not sent.problems and not self._refuses_nameless(resource):
                 problems.append(document.problem(("metadata",), "not a Kubernetes object: metadata.name is missing"))
             known.append(_named(sent.object))
             planned.extend(_requests(sent, resource, document, options, self._creation, server))
         self._noted.update(plugins)
         return Plan(planned, known, self.kinds, problems, [*notes, *plugins], server)
+
+    def _refuses_nameless(self, resource: Resource) -> bool:
+        """Whether an object without a name is refused as the API server does, or needs none."""
+        if resource.group in NAMELESS_GROUPS:
+            return True
+        return self.server is not None and self._options.operation != DELETE and self.server.validates(resource)
 
 
 def options_of(operation: str) -> dict[str, Any]:

@@ -181,10 +181,22 @@ class _Checks:
             ):
                 if name not in self.moved or place == 0:
                     yield from (self.renamed(error, name) for error in check(version))
+        shown = OMITTED if versions else self.written.spec.get("versions")
         if len({version.name for version in versions}) != len(versions):
             yield invalid(path, OMITTED, "must contain unique version names")
-        if sum(version.storage for version in versions) != 1:
-            yield invalid(path, OMITTED, "must have exactly one version marked as storage version")
+        stored = [version.name for version in versions if version.storage]
+        if len(stored) != 1:
+            yield invalid(path, shown, "must have exactly one version marked as storage version")
+        # The API server notes the first one when it creates the definition, and then looks for each.
+        if not stored:
+            yield self.noted(path, None, "must have at least one stored version")
+        elif stored[-1] != stored[0]:
+            yield self.noted(path, stored[:1], f"must have the storage version {stored[-1]}")
+
+    def noted(self, path: Path, names: list[str] | None, detail: str) -> FieldError:
+        """A refusal of what the API server notes in the status, where it is seen in the spec."""
+        error = invalid(path, names, detail)
+        return FieldError(path, error.kind, error.body, "status.storedVersions")
 
     def renamed(self, error: FieldError, name: str) -> FieldError:
         """The error with the server's name of a field that all versions have in common."""

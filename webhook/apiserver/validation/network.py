@@ -102,6 +102,16 @@ def new_service(value: Object) -> Refusals:
     if number and not (kind == "LoadBalancer" and policy == "Local"):
         words = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"
         yield invalid((*path, "healthCheckNodePort"), number, words)
+    addresses, here = spec.get("clusterIPs") or [], (*path, "clusterIPs")
+    if kind == "ExternalName":
+        given = {"clusterIPs": spec.get("clusterIP"), **spec}  # which the API server fills from the other
+        for name in ("ipFamilies", "ipFamilyPolicy", "clusterIPs"):
+            if given.get(name):
+                yield forbidden((*path, name), "may not be set for ExternalName services")
+    elif addresses and not spec.get("clusterIP"):
+        yield invalid(here, addresses, "must be empty when `clusterIP` is not specified")
+    elif addresses and addresses[0] != spec["clusterIP"]:
+        yield invalid(here, addresses, "first value must match `clusterIP`")
 
 
 _DISTRIBUTIONS: Final = ("PreferClose", "PreferSameZone", "PreferSameNode")
