@@ -1,4 +1,4 @@
-"""The verdicts on the objects of a source, one after the other."""
+"""Evaluates the policies on each object of a source."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ class Audit:
         return Judged(verdict, workload) if verdict.findings or verdict.excepted else None
 
     def _looked_up(self, kinds: Kinds) -> tuple[PolicySet, list[dict[str, Any]]]:
-        """What policies look up, and the policies for which that could be read; the others are problems."""
+        """The objects that policies look up, and the policies whose lookups could be read; the others are problems."""
         found: list[dict[str, Any]] = []
         unread: dict[Target, NotListed] = {}
         for target in sorted({*lookups_of(self._policies).targets, NAMESPACES}):

@@ -1,4 +1,4 @@
-"""The workload of an object: the topmost of its controllers, with which findings on the object are reported."""
+"""Finds the workload of an object: its topmost controller. Findings on the object are reported with it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Workloads:
     def above(self, value: Mapping[str, Any]) -> Identity | None:
         """The highest controller above an object that is known; None if it has none.
 
-        The Node above a mirror Pod is no workload: what such a Pod is made of stands in a file of the Node.
+        A Node that controls a mirror Pod is not a workload: such a Pod comes from a file on the Node.
         """
         reference = controller(value)
         if reference is None or (reference.get("apiVersion"), reference.get("kind")) == ("v1", "Node"):

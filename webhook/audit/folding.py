@@ -1,4 +1,4 @@
-"""Reports what is found on the objects of a controller once, with their workload."""
+"""Reports findings on the objects of a controller once, with their workload."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sends GET requests to one API server, at a limited rate, and again while it is busy or away. Counts them."""
+"""Sends GET requests to one API server at a limited rate, with retries while it is busy or unreachable. Counts them."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from webhook.schema import Resource
 
 ATTEMPTS: Final = 8
-"""How often a page is asked for. The waits between come to 45 seconds, in which an API server starts again."""
+"""The most attempts for a page. The waits between them add up to 45 seconds, in which an API server restarts."""
 
 LARGEST: Final = 500
 """The most objects of one page."""
 
 PAGE: Final = 4 << 20
-"""The bytes that a page is meant to have; the number of its objects follows from those before."""
+"""The intended bytes of a page. Its number of objects is computed from the sizes of earlier pages."""
 
 RESTARTS: Final = 3
-"""How often the list of a kind begins anew, after its continue token has expired."""
+"""The most restarts of a list after its continue token has expired."""
 
 _FIRST_PAGE: Final = 50  # objects; nothing is known of their size
 _LONGEST_WAIT: Final = 15.0  # seconds
@@ -37,7 +37,7 @@ Object = dict[str, Any]
 
 
 class NotListed(Exception):
-    """A list that ended before its end; the text says why. `unreachable`: the cluster did not answer at all."""
+    """A list that could not be read to its end; the text says why. `unreachable`: the cluster did not answer."""
 
     def __init__(self, reason: str, *, unreachable: bool = False) -> None:
         super().__init__(reason)
@@ -111,7 +111,7 @@ class Reader:
                 limit = max(1, min(largest, limit * 4, PAGE * len(items) // max(size, 1)))
 
     def _patiently(self, path: str, query: Query) -> tuple[Object, int]:
-        """A page, asked for again while the server is busy or away. The very first request of all is asked once."""
+        """A page, with retries while the server is busy or unreachable. The very first request has no retries."""
         for attempt in range(ATTEMPTS):
             self._call()
             try:

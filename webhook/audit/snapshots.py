@@ -1,8 +1,9 @@
 """Snapshots: the objects that an audit read, in one file that can be judged again without the cluster.
 
 A file is gzip over lines of JSON: a header, the resources that were served, then parts: a line that says what was
-listed or looked up, its objects, and what went wrong. The last line counts the objects, so that a file that is cut off
-is known. Values of Secrets, tokens and credentials are replaced before a line is written, as in recorded reviews.
+listed or looked up, its objects, and what went wrong. The last line has the number of objects, which shows whether a
+file was cut off. Values of Secrets, tokens and credentials are replaced before a line is written, as in recorded
+reviews.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ Object = dict[str, Any]
 
 
 class SnapshotError(Exception):
-    """A file that is no snapshot, or cannot be written; the text says why."""
+    """The file is not a snapshot, or cannot be written; the text says why."""
 
 
 class _Part:
@@ -59,10 +60,10 @@ class _Part:
 
 
 class Writing:
-    """A source whose objects are written to a file as they are read, and which is one in no other way.
+    """A source that also writes the objects to a file as they are read.
 
-    The file is there as a whole, or not at all: once the context has ended without an error, and `finish` was called.
-    There is none of a cluster that did not answer.
+    The file appears as a whole, once `finish` was called and the context has ended without an error. No file is written
+    if the cluster did not answer.
     """
 
     def __init__(self, source: Source, path: Path) -> None:
@@ -87,7 +88,7 @@ class Writing:
         return self
 
     def finish(self) -> None:
-        """Write the end: all was read that was to be read, or a problem says what was not. Raises SnapshotError."""
+        """Write the end, once everything was read or a problem says what was not. Raises SnapshotError."""
         self._line({"end": self._count})
         self._whole = self._any
 
@@ -225,7 +226,7 @@ class Snapshot:
         return ""
 
     def _read_parts(self, lines: Iterator[Object]) -> None:
-        """Note which parts there are."""
+        """Note the parts of the file."""
         part: _Part | None = None
         count, end = 0, None
         for line in lines:

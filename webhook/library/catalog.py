@@ -1,4 +1,4 @@
-"""The policies of a library: one folder each, read without being compiled."""
+"""The policies of a library: reads one folder for each, and compiles nothing."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _CHECKED_OUT = Path(__file__).parents[2] / "policies"
 
 
 class LibraryError(ValueError):
-    """A library, or a policy of it, that cannot be read. `problems`: why, each with its file."""
+    """A library or one of its policies cannot be read. `problems`: the reasons, each with its file."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = list(problems)
@@ -40,13 +40,13 @@ class LibraryError(ValueError):
 
 
 class UnknownPolicy(ValueError):
-    """There is no policy of that name. The text names the nearest one."""
+    """The library has no policy of this name. The text names the nearest one."""
 
 
 class Entry(Struct, frozen=True):
     """A policy of a library. `kinds`: ValidatingAdmissionPolicy, MutatingAdmissionPolicy, or both.
 
-    `actions`: those of ACTIONS that it has a binding for. `problems`: what is wrong with its metadata.
+    `actions`: the members of ACTIONS for which it has a binding. `problems`: what is wrong with its metadata.
     """
 
     name: str
@@ -108,10 +108,7 @@ def entry(folder: Path) -> Entry:
 
 
 def binding(folder: Path, action: str) -> Path | None:
-    """The file with the binding of a folder's policy for one of ACTIONS; None if there is none.
-
-    A policy that is in force as it ships has none for `deny` beside its binding.
-    """
+    """The file with the binding for one of ACTIONS: a variant, or the binding that is in force; None without either."""
     variant = folder / f"{VARIANTS}{action}.yaml"
     if variant.is_file():
         return variant
@@ -120,7 +117,7 @@ def binding(folder: Path, action: str) -> Path | None:
 
 
 def action_of(file: Path) -> str:
-    """Which of ACTIONS a file of bindings is for: the one that does most; "" if it binds nothing."""
+    """The strictest of ACTIONS among the bindings of a file; "" if the file has no binding."""
     documents, _ = reader.read([str(file)])
     found: set[str] = set()
     for document in documents:
@@ -135,8 +132,8 @@ def action_of(file: Path) -> str:
 def selected(
     among: Iterable[Entry], *, controls: Iterable[str] = (), severity: str = "", categories: Iterable[str] = ()
 ) -> Iterator[Entry]:
-    """Those with one of the controls, of one of the categories, of the severity or one above. What is empty selects
-    nothing out.
+    """The policies with one of the controls, one of the categories, and at least the severity. An empty argument does
+    not filter.
 
     controls: a framework (`PCI-DSS`), a control of it (`CIS 5.2.4`), or the beginning of its number (`CIS 5.2`). Raises
     ValueError for a control of no framework.
@@ -156,7 +153,7 @@ def selected(
 
 
 def named(among: Iterable[Entry], names: Iterable[str]) -> list[Entry]:
-    """The policies of these names, in their order. Raises UnknownPolicy."""
+    """The policies with these names, in the order of the names. Raises UnknownPolicy."""
     known = {each.name: each for each in among}
     found = []
     for name in names:
@@ -180,7 +177,7 @@ def _control(text: str) -> Control:
 
 
 def _covers(wanted: Control, own: Control) -> bool:
-    """Whether a control is the wanted one, or stands below it: 5.2.4 below 5.2, AC-2(1) below AC-2."""
+    """Whether a control is the wanted one or a part of it: 5.2.4 is a part of 5.2, AC-2(1) of AC-2."""
     if wanted.framework != own.framework or not own.number.lower().startswith(wanted.number.lower()):
         return False
     return not wanted.number or not own.number[len(wanted.number) :][:1].isalnum()

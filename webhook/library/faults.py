@@ -1,6 +1,6 @@
-"""Which files of the shipped library are without faults, for webhook.policy.load.faultless.
+"""Finds the files of the shipped library that have no faults, for webhook.policy.load.faultless.
 
-`python -m webhook.library.faults` writes its table anew (`make docs`).
+`python -m webhook.library.faults` writes the table (`make docs`).
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ _ROOT = Path(__file__).parents[2]
 
 
 def table(library: Path) -> str:
-    """The text of the table: the digest of each file with policies or with nothing but tests, and the first
-    version from which it has no faults. A file with a fault in the newest version is left out. Raises LibraryError."""
+    """The text of the table: the digest of each file with policies, and of each with tests only, with the first
+    version from which the file has no faults. Leaves out files with a fault in the newest version. Raises
+    LibraryError."""
     entries = catalog.entries(library)
     found = {each.folder / catalog.CEL: _since(each.folder / catalog.CEL) for each in entries if each.language == "CEL"}
     for file in sorted(library.glob("*/*.py")):

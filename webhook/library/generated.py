@@ -1,6 +1,6 @@
-"""What is generated of the shipped library: its index, docs/library.md, and components for kustomize.
+"""Generates files from the shipped library: its index, docs/library.md, and components for kustomize.
 
-`python -m webhook.library.generated` writes them anew (`make docs`).
+`python -m webhook.library.generated` writes them (`make docs`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ In the tables, *in force* are those that ship with a binding, and *changes objec
 
 
 def files(library: Path, docs: Path) -> dict[Path, str]:
-    """Every generated file with its text. Raises LibraryError."""
+    """The text of every generated file. Raises LibraryError."""
     entries = catalog.entries(library)
     made = {docs / "library.md": index(entries)}
     for entry in filter(_native, entries):
@@ -46,7 +46,7 @@ def files(library: Path, docs: Path) -> dict[Path, str]:
 
 
 def stale(library: Path, made: Mapping[Path, str]) -> Iterator[Path]:
-    """Components of before that are generated no more."""
+    """Components of former versions that are no longer generated."""
     for file in sorted((*library.glob(f"*/{_COMPONENT}"), *library.glob(f"{BUNDLES}/*/{_COMPONENT}"))):
         if file not in made:
             yield file
@@ -75,8 +75,8 @@ def index(entries: Iterable[Entry]) -> str:
 
 
 def bundles(entries: Iterable[Entry]) -> dict[str, tuple[str, list[Entry]]]:
-    """Name -> what it is, and its policies: those of a category, and those that serve a framework. Policies that change
-    objects are only in the bundles of categories."""
+    """Name of a bundle -> its description and its policies: a bundle for each category and each framework. Mutating
+    policies are in the bundles of categories only."""
     native = [each for each in entries if _native(each)]
     found: dict[str, tuple[str, list[Entry]]] = {}
     for category in CATEGORIES:
@@ -92,12 +92,12 @@ def bundles(entries: Iterable[Entry]) -> dict[str, tuple[str, list[Entry]]]:
 
 
 def _native(entry: Entry) -> bool:
-    """Whether the API server can run it by itself, as components have it do."""
+    """Whether the API server can run the policy without Gatewright, as the components require."""
     return entry.language == "CEL"
 
 
 def _resources(entry: Entry) -> list[str]:
-    """Its files; its binding is the mildest that makes itself heard."""
+    """The files of the policy, with the mildest binding that a user notices."""
     action = "warn" if entry.validating else "mutate"
     return ["policy.yaml", f"{VARIANTS}{action}.yaml", *([PARAMS] if entry.has_params else [])]
 

@@ -1,6 +1,6 @@
-"""What a policy of the library says of itself in annotations: title, category, severity, why, what to do, controls.
+"""The metadata of a library's policy, from its annotations: title, category, severity, rationale, remedy, controls.
 
-`KEYS` and the constants beside it are the one schema of them; docs/library.md shows them to people.
+`KEYS` and the constants beside it are the only schema of these annotations; docs/library.md documents them.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ CATEGORIES: Final = (
     "namespaces", "metadata", "gitops", "service-mesh", "eventing", "operators", "mutation",
 )  # fmt: skip
 SEVERITIES: Final = ("low", "medium", "high", "critical")
-"""From the least on."""
+"""The least severe first."""
 MOST_SHOWN: Final = 100
-"""Controls of a policy that pages show."""
+"""The most controls of a policy that pages show."""
 
 
 class Framework(Struct, frozen=True):
-    """A catalogue of controls. `number`: the form of its numbers, of which `such_as` is one."""
+    """A catalogue of controls. `number`: the pattern of its numbers. `such_as`: an example of a number."""
 
     title: str
     number: re.Pattern[str]
@@ -56,7 +56,7 @@ FRAMEWORKS: Final = {
         "Pod Security Standards", lazily(r"(baseline|restricted)( [A-Za-z0-9/-]+)*"), "baseline HostPath Volumes"
     ),
 }
-"""By the name that annotations give it. A number matches its form as a whole."""
+"""The frameworks, by their names in annotations. A number has to match the whole pattern."""
 
 
 class Control(Struct, frozen=True):
@@ -70,7 +70,7 @@ class Control(Struct, frozen=True):
 
 
 class Metadata(Struct, frozen=True):
-    """What a policy says of itself. A text is empty, and `controls` too, where it says nothing, or nothing valid."""
+    """The metadata of a policy. Texts and `controls` are empty if the annotation is missing or invalid."""
 
     title: str = ""
     description: str = ""
@@ -82,8 +82,8 @@ class Metadata(Struct, frozen=True):
 
 
 def read(annotations: Mapping[str, str]) -> tuple[Metadata, list[str]]:
-    """The metadata among the annotations of a policy, and what is wrong with it: each a text with the key, what was
-    found and what is expected."""
+    """The metadata in the annotations of a policy, and its faults: for each a text with the key, the value that was
+    found and the expected one."""
     problems: list[str] = []
 
     def text(key: str) -> str:
@@ -118,13 +118,13 @@ def read(annotations: Mapping[str, str]) -> tuple[Metadata, list[str]]:
 
 @lru_cache(maxsize=4096)
 def controls_of(text: str) -> tuple[Control, ...]:
-    """The controls that an annotation names, in the order of frameworks and numbers. What is not valid is left out,
-    and what is beyond MOST_SHOWN."""
+    """The controls that an annotation names, sorted by framework and number: at most MOST_SHOWN, without invalid
+    ones."""
     return _controls(text, [])[:MOST_SHOWN]
 
 
 def control(text: str) -> Control:
-    """The control that a text such as `CIS 5.2.4` names. Raises ValueError, which says what is expected."""
+    """The control that a text such as `CIS 5.2.4` names. Raises ValueError with the expected form."""
     framework, _, number = text.strip().partition(" ")
     number = " ".join(number.split())
     found = FRAMEWORKS.get(framework)
@@ -139,7 +139,7 @@ def control(text: str) -> Control:
 
 
 def natural(number: str) -> list[tuple[int, str]]:
-    """What numbers of controls are sorted by: 5.2.10 comes after 5.2.9."""
+    """The key that sorts numbers of controls: 5.2.10 comes after 5.2.9."""
     parts = "".join(each if each.isdecimal() else f" {each} " for each in number).split()
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 

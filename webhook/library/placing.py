@@ -1,6 +1,6 @@
-"""Policies of a library in a policy tree: copied, enabled by a binding, disabled again.
+"""Copies policies of a library into a policy tree, and adds and removes their bindings.
 
-Nothing is overwritten unless it is asked for, and a binding that somebody wrote is kept.
+It overwrites a file only on request, and never deletes a binding that a user wrote.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ _LEFT_OUT: Final = frozenset({"__pycache__", "kustomization.yaml"})
 
 
 class NotPlaced(ValueError):
-    """Why nothing was done, and what to do."""
+    """The policy was not copied, bound or unbound. The text says why, and what to do."""
 
 
 class Placed(Struct, frozen=True):
-    """What was done: `files` written, and `said` of it, for people."""
+    """The result: the `files` that were written, and notes for the user in `said`."""
 
     files: tuple[Path, ...]
     said: tuple[str, ...] = ()
 
 
 def state(tree: Path, name: str) -> str | None:
-    """How the policy of a folder in the tree is bound: one of ACTIONS, "" if it is not, None if it is not there."""
+    """The action of the binding of a folder's policy: one of ACTIONS, "" without a binding, None without a policy."""
     folder = tree / name
     if not folder.is_dir():
         return None
@@ -44,7 +44,7 @@ def state(tree: Path, name: str) -> str | None:
 def add(entry: Entry, tree: Path, *, force: bool = False) -> Placed:
     """Copy a policy into a folder of its name in the tree. It is not bound there.
 
-    force: where the folder is there, its files are written anew; its binding, its params and what is its own stay.
+    force: overwrite the files of a folder that exists, but not its binding, its params, or files of the user's own.
     Raises NotPlaced and OSError.
     """
     target = tree / entry.name
@@ -62,7 +62,7 @@ def add(entry: Entry, tree: Path, *, force: bool = False) -> Placed:
 
 
 def _renewed(folder: Path, contents: dict[str, bytes]) -> Placed:
-    """The files of a policy written anew, but for what its user sets: its params, once they are there."""
+    """Overwrite the files of a policy, except its params if they exist: the user sets these."""
     params = folder / PARAMS
     said: tuple[str, ...] = ()
     if PARAMS in contents and params.exists():
@@ -100,8 +100,8 @@ def enable(tree: Path, name: str, action: str, *, force: bool = False) -> Placed
 
 
 def disable(tree: Path, name: str) -> Placed:
-    """Take the binding of a policy away. A binding that is none of the variants is kept beside. Raises NotPlaced and
-    OSError."""
+    """Remove the binding of a policy. A binding that differs from all variants is kept under another name. Raises
+    NotPlaced and OSError."""
     bound = _folder(tree, name) / BINDING
     if not bound.exists():
         return Placed((), (f"{bound.parent}: {name} is not bound",))
@@ -128,7 +128,7 @@ def _folders(tree: Path) -> Collection[str]:
 
 
 def _kept(bound: Path) -> Path | None:
-    """Where the content of a binding was put before it goes; None if a variant says the same."""
+    """Save a binding before it is removed. Returns the file with the copy; None if a variant has the same content."""
     content, action = bound.read_bytes(), catalog.action_of(bound)
     variants = sorted(bound.parent.glob(f"{VARIANTS}*.yaml"))
     if any(each.read_bytes() == content for each in variants):
@@ -141,13 +141,13 @@ def _kept(bound: Path) -> Path | None:
 
 
 def _own_names(bound: Path) -> Iterator[Path]:
-    """Where a binding that somebody wrote is kept: _binding.own.yaml, then _binding.own-2.yaml and so on."""
+    """The file that keeps a binding which a user wrote: _binding.own.yaml, then _binding.own-2.yaml and so on."""
     yield bound.with_name(f"{VARIANTS}own.yaml")
     yield from (bound.with_name(f"{VARIANTS}own-{number}.yaml") for number in count(2))
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
-    """The files of a policy of the library, by name. The binding that ships becomes one that waits."""
+    """The files of a library's policy, by name. The shipped binding is renamed, so that it is not loaded."""
     found = {file.name: file.read_bytes() for file in sorted(folder.iterdir()) if _copied(file)}
     bound = found.pop(BINDING, None)
     if bound is not None:
@@ -160,7 +160,7 @@ def _copied(file: Path) -> bool:
 
 
 def _write(file: Path, content: bytes) -> None:
-    """Write a file as a whole: a server that reloads meets no half of one."""
+    """Replace a file atomically, so that a server that reloads never reads a part of it."""
     made = file.with_name(f".{file.name}.new")
     try:
         made.write_bytes(content)

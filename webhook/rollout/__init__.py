@@ -1,3 +1,3 @@
-"""Roll-out by evidence: from saved reports, audit logs and recordings, the next step of each binding and a baseline of
-exceptions, as changes of the policy tree. Knows nothing of the command line, and writes no file.
+"""Roll-out by evidence. From saved reports, audit logs and recordings it derives the next step of each binding and a
+baseline of exceptions, as changes of the policy tree. It does not depend on the command line, and writes no file.
 """

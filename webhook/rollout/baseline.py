@@ -2,7 +2,7 @@
 
 An exception names the policy, the binding and the number of the validation where there are several, and the object: by
 namespace and name, and the Pods of a workload, which have names of their own, by the labels by which they are known.
-Objects are put together in one exception where their names are all that differs.
+Objects that differ in their names only share an exception.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _REPLICA_SETS: Final = ("apps", "replicasets")
 
 
 class Terms(Struct, frozen=True):
-    """What all exceptions of a baseline say: who approved them, until when, as they write it, and why."""
+    """The fields that all exceptions of a baseline share: who approved them, the last day as written, the reason."""
 
     approved_by: str
     expires: str
@@ -45,14 +45,14 @@ class Terms(Struct, frozen=True):
 
 
 class LeftOut(Struct, frozen=True):
-    """A finding that no exception can be made for, and why."""
+    """A finding that an exception cannot cover, and the reason."""
 
     finding: Finding
     why: str
 
 
 class Baseline(Struct, frozen=True):
-    """`exceptions`: as objects of Kubernetes, by name. `covered`: how many findings they are for."""
+    """`exceptions`: Kubernetes objects, by name. `covered`: the number of findings that they cover."""
 
     exceptions: Sequence[Exception_]
     covered: int
@@ -60,7 +60,7 @@ class Baseline(Struct, frozen=True):
 
 
 class _Objects(Struct, frozen=True, order=True):
-    """The objects of an exception, but for their names. `labels`: of Pods; empty for objects that are named."""
+    """The objects of an exception without their names. `labels`: those of Pods; empty if the exception has names."""
 
     policy: str
     kind: str
@@ -72,7 +72,7 @@ class _Objects(Struct, frozen=True, order=True):
 
 
 class _Unexceptable(Exception):
-    """No exception can be made for it; the text says why."""
+    """An exception cannot cover the finding; the text says why."""
 
 
 _Failing = dict[tuple[_Objects, str], dict[str, set[int | None]]]
@@ -80,7 +80,7 @@ _Failing = dict[tuple[_Objects, str], dict[str, set[int | None]]]
 
 
 def baseline(findings: Iterable[Finding], policies: PolicySet, kinds: Kinds, terms: Terms) -> Baseline:
-    """The exceptions for findings on what there is. kinds: those that objects may be of."""
+    """The exceptions for findings on existing objects. kinds: all kinds that objects may have."""
     known = {(policy.kind, policy.name): policy for policy in policies.policies}
     failing: _Failing = defaultdict(lambda: defaultdict(set))
     left_out: list[LeftOut] = []
@@ -102,7 +102,7 @@ def baseline(findings: Iterable[Finding], policies: PolicySet, kinds: Kinds, ter
 
 
 def _policy(finding: Finding, known: dict[tuple[str, str], Policy[Any]]) -> Policy[Any]:
-    """The policy that a finding is of. Raises _Unexceptable."""
+    """The policy of a finding. Raises _Unexceptable."""
     if not finding.policy:
         raise _Unexceptable("the API server refuses the object before any policy is asked")
     if finding.error:
@@ -237,7 +237,7 @@ def _spec(
 
 
 def _name(objects: _Objects, spec: dict[str, Any], taken: Collection[str]) -> str:
-    """The same name for the same exception. taken: those of others."""
+    """The name of an exception: the same in each run. taken: the names of other exceptions."""
     what = json.dumps([spec["policies"], spec["objects"], objects.kind], sort_keys=True)
     number = hashlib.sha256(what.encode()).hexdigest()[:8]
     where = objects.namespace or "cluster"

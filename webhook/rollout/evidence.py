@@ -1,5 +1,5 @@
-"""Collects the evidence on bindings. Audit logs name the objects that a binding hit in requests, recorded reviews those
-that it would have hit, and reports of audits the objects of the cluster that it hits."""
+"""Collects the evidence on bindings: the objects that a binding hit in requests (audit logs), that it would have hit
+(recorded reviews), and that it hits in the cluster (reports of audits)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from webhook.rollout.recorded import Said, SeenNamespace, Undecided, kind_of
 from webhook.rollout.reports import Saved
 
 MOST: Final = 100_000
-"""Hits that are kept; further ones of other objects are counted for their binding."""
+"""The most hits that are kept. Further ones are only counted, by binding."""
 
 Key = tuple[str, str]
 """The names of a policy and of its binding."""
@@ -37,7 +37,7 @@ class Hit(Struct):
 
     @property
     def of_namespace(self) -> str:
-        """The namespace that it is in; "" of cluster-scoped objects, also where a log names Namespaces by their own."""
+        """The namespace of the object; "" if it is cluster-scoped. A log puts a Namespace into itself; it is "" too."""
         return "" if self.kind in ("Namespace", "namespaces") or self.kind.startswith("namespaces/") else self.namespace
 
 
@@ -64,7 +64,7 @@ class Evidence(Struct):
     namespaces: Namespaces = field(default_factory=Namespaces)
 
     def missing_days(self, until: date, days: int) -> list[str]:
-        """The days before `until` of which the logs have no event."""
+        """The days before `until` without an event in the logs."""
         wanted = [(until - timedelta(days=back)).isoformat() for back in range(days, 0, -1)]
         return [each for each in wanted if each not in self.days]
 
@@ -118,7 +118,7 @@ def _take(each: Said, found: Evidence, hits: dict[tuple[Key, str, str, str, str]
 
 
 def _count(kept: Hit | None, time: str, message: str) -> None:
-    """One more request about an object that is hit."""
+    """Add a request about an object that was hit."""
     if kept is not None:
         kept.requests += 1
         if time >= kept.last:
@@ -156,7 +156,7 @@ def _keep(
     of: tuple[str, str, str, str],
     hit: Hit,
 ) -> Hit | None:
-    """The hit on this object that is kept; None if there are too many."""
+    """The kept hit on this object, a new one if needed; None if the limit is reached."""
     known = hits.get((key, *of))
     if known is not None:
         return known

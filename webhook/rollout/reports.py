@@ -19,7 +19,7 @@ COMMANDS: Final = ("check", "audit")
 
 
 class ReportError(ValueError):
-    """A file that is no report of these commands; the text says what was expected."""
+    """The file is not a report of these commands; the text says what was expected."""
 
 
 class Object(Struct, frozen=True, rename="camel"):
@@ -81,17 +81,17 @@ class Saved(Struct, frozen=True, rename="camel", kw_only=True):
 
     @property
     def of_log(self) -> bool:
-        """Whether it is about requests in audit logs, not about objects in a cluster."""
+        """Whether the report is about requests in audit logs instead of objects in a cluster."""
         return "events" in self.summary
 
     @property
     def policies(self) -> set[str]:
-        """The names of the policies that judged."""
+        """The names of the policies that were evaluated."""
         return {each.id for each in self.rules}
 
     @property
     def left_out(self) -> str:
-        """What the report leaves out, as words; "" if it is complete."""
+        """A text that says what the report leaves out; "" if it is complete."""
         if self.summary.get("hidden"):
             return "findings that --only hides"
         if self.summary.get("shards"):
@@ -100,7 +100,7 @@ class Saved(Struct, frozen=True, rename="camel", kw_only=True):
 
 
 def read(file: str) -> Saved:
-    """The report in a file; of `-`, the one on stdin. Raises ReportError."""
+    """Read the report in a file, or on stdin for `-`. Raises ReportError."""
     shown = "stdin" if file == "-" else file
     try:
         content = _content(file)

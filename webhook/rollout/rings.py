@@ -1,5 +1,5 @@
-"""Rings: groups of namespaces, by labels, that take a step one after the other. Says which part of a binding is in a
-ring, and which bindings decide there.
+"""Rings: groups of namespaces, selected by labels, that take a step one after the other. This module says which part of
+a binding is in a ring, and which bindings decide there.
 
 The binding of a ring is an ordinary binding: its namespaceSelector requires the labels of the ring. A namespaceSelector
 leaves no cluster-scoped object out but Namespaces, so that it also has to exclude these (CLUSTER_SCOPED).
@@ -48,13 +48,13 @@ class Ring(Struct, frozen=True):
         return all(each.matches(labels) for each in self.requirements)
 
     def is_part_of(self, other: Ring) -> bool:
-        """Whether its namespaces are among those of another ring, and not the other way round as well."""
+        """Whether its namespaces are a proper subset of those of another ring."""
         inside = all(_implied(self.requirements, each) for each in other.requirements)
         return inside and not all(_implied(other.requirements, each) for each in self.requirements)
 
     @property
     def suffix(self) -> str:
-        """The end of the names of its bindings: the values of its labels, else their keys."""
+        """The suffix of the names of its bindings: the values of its labels, else their keys."""
         words = "-".join(map(_worded, self.requirements))
         return _OTHERS.sub("-", words.lower())[:_LONGEST_SUFFIX].strip("-")
 
@@ -78,7 +78,7 @@ def parse(text: str) -> Ring:
 
 
 def _parts(text: str) -> list[str]:
-    """The requirements of a selector; the commas between parentheses are those of values."""
+    """The requirements of a selector, split at commas outside parentheses."""
     parts, inside = [""], False
     for each in text:
         inside = (inside or each == "(") and each != ")"
@@ -90,7 +90,7 @@ def _parts(text: str) -> list[str]:
 
 
 def _requirement(part: str) -> Requirement | None:
-    """The requirement of a part of a selector; None if it is none."""
+    """The requirement that a part of a selector states; None if the part is invalid."""
     head, parenthesis, rest = part.partition("(")
     key, operator, values = part.removeprefix("!").strip(), "Exists", list[str]()
     if parenthesis:
@@ -151,7 +151,7 @@ def of_binding(binding: Binding, rings: Iterable[Ring]) -> Ring | None:
 
 
 def reaches(binding: Binding, ring: Ring) -> bool:
-    """Whether a namespace of the ring can be selected by the binding."""
+    """Whether the binding can select a namespace of the ring."""
     return _satisfiable((*_match(binding).namespace_selector.requirements, *ring.requirements))
 
 
@@ -189,7 +189,7 @@ def may_be_cluster_scoped(match: Match, binding: Binding, kinds: Kinds) -> bool:
 
 
 def name_of(binding: Binding, ring: Ring, taken: Iterable[str]) -> str:
-    """The name of the binding's binding for the ring; one that is not taken."""
+    """A free name for the binding of the ring that is derived from the binding."""
     names = set(taken)
     number, made = 1, ""
     while not made or made in names:
@@ -217,13 +217,13 @@ _OPPOSITE: Final[Mapping[SelectorOperator, SelectorOperator]] = {
 
 
 def _implied(known: Iterable[Requirement], wanted: Requirement) -> bool:
-    """Whether all labels that meet the known requirements meet the wanted one, too."""
+    """Whether the known requirements imply the wanted one."""
     otherwise = Requirement(wanted.key, _OPPOSITE[wanted.operator], wanted.values)
     return not _satisfiable((*(each for each in known if each.key == wanted.key), otherwise))
 
 
 def _satisfiable(requirements: Iterable[Requirement]) -> bool:
-    """Whether some labels meet all of the requirements: each label by itself is absent, or has a value."""
+    """Whether some set of labels meets all of the requirements."""
     by_key: dict[str, list[Requirement]] = {}
     for each in requirements:
         by_key.setdefault(each.key, []).append(each)
@@ -238,7 +238,7 @@ def _has_value(key: str, requirements: Sequence[Requirement]) -> bool:
 
 
 def _is_cluster_scoped(rule: Rule, kinds: Kinds) -> bool:
-    """Whether the rule can be about cluster-scoped objects. Of a kind that is not known it can."""
+    """Whether the rule can match cluster-scoped objects. For an unknown kind the answer is true."""
     if rule.scope == "Namespaced":
         return False
     for plural, _ in rule.resources:

@@ -65,20 +65,20 @@ class _OfBinding:
             yield self._in_place(edit, inner, where or (REST if inner else ""))
 
     def _decides_already(self, own: Ring) -> Binding | None:
-        """A binding of no ring that is as far as this one of a ring, at least."""
+        """A binding without a ring that is at least as strict as this binding of a ring."""
         binding = self._binding
         wider = [each for each in self._policy.bindings if of_rings.is_wider(each, binding, own)]
         there = [each for each in wider if level(each.actions) >= level(binding.actions) > 0]
         return max(there, key=lambda each: level(each.actions), default=None)
 
     def _is_inner(self, ring: Ring) -> bool:
-        """Whether a step in the ring is one of a part of the binding."""
+        """Whether a step in the ring concerns only a part of the binding."""
         own = self._own
         within = own is None or ring.is_part_of(own)
         return within and of_rings.reaches(self._binding, ring)
 
     def _is_decided_by_another(self, ring: Ring) -> bool:
-        """Whether there is a binding of the ring, or one that is further in it."""
+        """Whether the ring has a binding of its own, or a stricter one applies to it."""
         binding = self._binding
         for other in self._policy.bindings:
             if other is not binding and of_rings.covers(other, binding, None, ring):
@@ -88,7 +88,7 @@ class _OfBinding:
         return False
 
     def _in_ring(self, ring: Ring, edit: Edit, names: set[str]) -> Step:
-        """The step in a ring that has no binding of its own yet."""
+        """The step in a ring without a binding of its own."""
         known = self._judging.found.namespaces
         inside, unknown = list[Hit](), list[Hit]()
         for hit in self._hits:
@@ -108,7 +108,7 @@ class _OfBinding:
         return self._made(edit, ring.text, inside, unknown, earlier, missing, ready, adds)
 
     def _in_place(self, edit: Edit, inner: Sequence[Ring], where: str) -> Step:
-        """The step of the binding itself: in its ring, or in what no ring has."""
+        """The step of the binding itself: in its ring, or in everything outside all rings."""
         known = self._judging.found.namespaces
         left, unknown = list[Hit](), list[Hit]()
         for hit in self._hits:

@@ -1,9 +1,9 @@
 """Counts the findings of bindings in the period, from scrapes of the servers' /metrics.
 
-A counter begins at 0 when its process starts, which the scrape says (process_start_time_seconds). So each process is
-counted for itself: from its start or, if that is before the time, from its last scrape before it. A counter that falls
-has begun anew. Counters prove that somebody was hit, but never that nobody was: what a process counted after its last
-scrape is not known.
+A counter is 0 when its process starts, and the scrape has the time of the start (process_start_time_seconds). So each
+process is counted separately: from its start or, if it started before the period, from its last scrape before the
+period. A counter that falls was reset. Counters prove that somebody was hit, but never that nobody was: what a process
+counted after its last scrape is unknown.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ Key = tuple[str, str]
 """The names of a policy and of its binding."""
 
 Target = frozenset[tuple[str, str]]
-"""The labels that whoever scraped has given to all metrics of a server, such as `instance`; none in its own answer."""
+"""The labels that the scraper added to all metrics of a server, such as `instance`; none in the server's own answer."""
 
 
 class ScrapeError(ValueError):
-    """A file that is no scrape of /metrics; the text says what was expected."""
+    """The file is not a scrape of /metrics; the text says what was expected."""
 
 
 Of = tuple[str, str, str]
@@ -52,7 +52,7 @@ Of = tuple[str, str, str]
 
 
 class Scrape(Struct):
-    """What a process had counted at a time. Times are in seconds since the epoch. `counts`: findings."""
+    """The counters of a process at a time, in seconds since the epoch. `counts`: findings."""
 
     at: float
     started: float = -1.0
@@ -60,7 +60,7 @@ class Scrape(Struct):
 
 
 class Counted(Struct):
-    """The findings of a binding. `older`: some of them may be from before the time, as there is no scrape from then."""
+    """The findings of a binding. `older`: some may be from before the period, as no earlier scrape exists."""
 
     results: dict[str, int] = field(default_factory=dict)
     older: bool = False
@@ -71,8 +71,8 @@ class Counted(Struct):
 
 
 class Scraped(Struct):
-    """What all scrapes come to. `processes`: that were scraped in the time. `covered`: how much of it at least one of
-    them had counted when it was scraped."""
+    """The sums of all scrapes. `processes`: the number of processes that were scraped in the period. `covered`: the
+    part of the period that the counters of at least one process cover."""
 
     counted: dict[Key, Counted] = field(default_factory=dict)
     processes: int = 0
@@ -103,7 +103,7 @@ def scraped(files: Iterable[str], since: datetime, now: datetime) -> Scraped:
 
 
 def _count(before: Mapping[Of, float], scrapes: Iterable[Scrape], found: Scraped, *, older: bool) -> None:
-    """Add what a process has counted since it had counted what is `before`."""
+    """Add what a process has counted since `before`."""
     last = dict(before)
     for scrape in scrapes:
         for of, value in scrape.counts.items():
@@ -118,7 +118,7 @@ def _count(before: Mapping[Of, float], scrapes: Iterable[Scrape], found: Scraped
 
 
 def _together(spans: Iterable[tuple[float, float]]) -> float:
-    """How long it is in one of the spans."""
+    """The length of the union of the spans."""
     seconds, until = 0.0, -math.inf
     for first, last in sorted(spans):
         seconds += max(0.0, last - max(first, until))
@@ -161,7 +161,7 @@ def _read(file: str, now: float) -> Iterator[tuple[Target, Scrape]]:
 
 
 def _add(scrape: Scrape, sample: Sample, shown: str) -> None:
-    """What a sample says of its process."""
+    """Add a sample to the scrape of its process. Raises ScrapeError."""
     value = float(sample.value)
     if not 0 <= value <= _LATEST:
         raise ScrapeError(f"{shown}: {sample.name} is {value:g}; expected a number of 0 or more")
@@ -179,7 +179,7 @@ def _add(scrape: Scrape, sample: Sample, shown: str) -> None:
 
 
 def _samples(text: str, shown: str) -> Iterator[Sample]:
-    """The samples that say something of findings. Raises ScrapeError."""
+    """The samples that this module needs. Raises ScrapeError."""
     try:
         from prometheus_client import parser
         from prometheus_client.openmetrics import parser as openmetrics
@@ -202,7 +202,7 @@ def _samples(text: str, shown: str) -> Iterator[Sample]:
 
 
 def _content(file: str, now: float) -> tuple[bytes, float]:
-    """What is in a file, at most a byte too much, and when it was written."""
+    """The content of a file, at most one byte more than MAX_SIZE, and the time of its last change."""
     if file == "-":
         return (sys.stdin.buffer.read(MAX_SIZE + 1) if sys.stdin is not None else b""), now
     with Path(file).open("rb") as stream:

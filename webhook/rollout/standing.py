@@ -32,8 +32,8 @@ class Standing(Struct, frozen=True):
 
 
 def standings(policies: PolicySet, now: float, within: int, reports: Sequence[Saved] | None) -> list[Standing]:
-    """How the exceptions stand, those that end first before others. now: seconds since the epoch. within: the days in
-    which an exception is about to expire. reports: in which their use is looked for; None for no look."""
+    """The state of each exception, sorted by its end. now: seconds since the epoch. within: an exception that ends in
+    so many days is about to expire. reports: the reports that tell which are used; None without reports."""
     uses = _uses(reports) if reports is not None else None
     of: dict[str, set[str]] = {}
     for policy in policies.policies:

@@ -1,4 +1,4 @@
-"""The next step of each binding, from Audit over Warn to Deny: taken only on evidence that covers the whole period."""
+"""The next step of each binding, from Audit to Warn to Deny. A step needs evidence for the whole period."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ State = Literal["ready", "hit", "later", "unknown", "done"]
 STATES: Final[tuple[State, ...]] = ("ready", "hit", "later", "unknown", "done")
 
 FRESH: Final = timedelta(days=1)
-"""How old the newest event of the logs, and a report, may be."""
+"""The greatest age of a report, and of the newest event in the logs."""
 
 REST: Final = "the rest"
 """In place of a ring: the namespaces of no ring, and cluster-scoped objects."""
@@ -113,7 +113,7 @@ def bound(policies: PolicySet) -> list[tuple[Policy[Validator], Binding]]:
 
 
 def _lacking(found: Evidence, now: datetime, days: int, logs: bool) -> list[str]:
-    """What is missing for all bindings."""
+    """The evidence that is missing for all bindings."""
     said = []
     if found.audited is None:
         said.append("no report of an audit (--audit)")
@@ -146,16 +146,16 @@ class Judging(Struct, frozen=True):
     metrics: Scraped | None = None
 
     def hits(self, binding: Binding) -> tuple[Hit, ...]:
-        """What the binding hits, by owner and name."""
+        """The objects that the binding hits, sorted by owner and name."""
         hits = self.found.hits.get((binding.policy, binding.name), ())
         return tuple(sorted(hits, key=lambda hit: (hit.owner, hit.namespace, hit.kind, hit.name)))
 
     def beyond(self, binding: Binding) -> int:
-        """The number of hits beyond those that are kept."""
+        """The number of hits that were counted but not kept."""
         return self.found.beyond.get((binding.policy, binding.name), 0)
 
     def step(self, policy: Policy[Validator], binding: Binding) -> Step:
-        """The step of a binding, in all that it is about."""
+        """The step of a binding, for all objects that it matches."""
         edit = next_edit(binding.actions)
         if edit is None:
             return Step(binding, "done", "denies")
@@ -172,18 +172,18 @@ class Judging(Struct, frozen=True):
         return Step(binding, "ready", self.nobody(), edit)
 
     def missing(self, policy: Policy[Validator], binding: Binding) -> list[str]:
-        """What evidence is missing for a step of the binding."""
+        """The evidence that is missing for a step of the binding."""
         missing = [*self.lacking, *self.young((binding.file, policy.file))]
         if self.found.audited is not None and policy.name not in self.found.audited:
             missing.append("the audit did not judge by this policy")
         return missing
 
     def counted(self, binding: Binding) -> Counted | None:
-        """What the metrics have counted of the binding; None without metrics."""
+        """The findings of the binding in the metrics; None without metrics."""
         return None if self.metrics is None else self.metrics.counted.get((binding.policy, binding.name), Counted())
 
     def counted_only(self, binding: Binding) -> str:
-        """The findings that only the metrics have, as words; "" if there are none."""
+        """A text about the findings that only the metrics have; "" if there are none."""
         found = self.counted(binding)
         if found is None or not found.findings:
             return ""
@@ -195,7 +195,7 @@ class Judging(Struct, frozen=True):
         return f"the metrics count findings that are in no log: {results}{older}"
 
     def nobody(self, but: str = "") -> str:
-        """Why a step is ready."""
+        """The text that says why a step is ready."""
         unjudged = counted(self.found.unjudged, "request") if self.found.unjudged else ""
         passed = f"; {unjudged} passed unjudged, as a webhook did not answer" if unjudged else ""
         metrics = ""
@@ -205,7 +205,7 @@ class Judging(Struct, frozen=True):
         return f"nobody {but}was hit in {counted(self.days, 'day')}{passed}{metrics}"
 
     def young(self, files: Iterable[str]) -> list[str]:
-        """The files that are younger than the period, as words: older evidence is about their former content."""
+        """Texts about the files that changed within the period: older evidence is about their former content."""
         said = []
         for file in dict.fromkeys(files):
             since = self.changed(file)
@@ -223,7 +223,7 @@ def _processes(number: int) -> str:
 
 
 def whom(hits: Sequence[Hit], beyond: int) -> str:
-    """The number of objects that are hit, and their owners, those of most objects first."""
+    """A text with the number of objects that are hit, and their owners, those with most objects first."""
     owners: dict[str, int] = {}
     for hit in hits:
         owners[hit.owner] = owners.get(hit.owner, 0) + 1
@@ -236,7 +236,7 @@ def whom(hits: Sequence[Hit], beyond: int) -> str:
 
 
 def history() -> Callable[[str], float | str | None]:
-    """Asks git for the last change of a file, once for each file: see `judging`."""
+    """Asks git for the last change of a file, once for each file. Its answers have the form that `judging` takes."""
     from webhook.git.arguments import folder_of, place_of
     from webhook.git.repository import GitError, Repository
     from webhook.git.since import last_change

@@ -1,11 +1,11 @@
 """Files that are known to be without faults: those of the shipped library with policies, and with tests.
 
-Most of the time of loading a tree goes into compiling what is found to be right, and of a library only the few policies
-with a binding are evaluated. So `faultless.json` has the SHA-256 of each file in which every expression compiles
-without a warning, and the first Kubernetes version from which that is so. A policy of a file with that content is
-compiled when it is first asked for. Of a file with policies in Python it is known that nothing in it is refused
-(webhook.policy.python.allowed), so that it is parsed once and not twice. A file that was changed in any way is not
-known, and is compiled and searched as every other.
+Loading a tree takes most of its time to compile expressions without faults, although only policies with a binding are
+evaluated, which are few in a library. So `faultless.json` has the SHA-256 of each file in which every expression
+compiles without a warning, and the first Kubernetes version for which this holds. A policy of such a file is compiled
+when it is first needed. A file with policies in Python is in the table if nothing in it is refused
+(webhook.policy.python.allowed); it is then parsed once instead of twice. A file that was changed in any way is not in
+the table: it is compiled and checked as any other.
 
 `python -m webhook.library.faults` writes it anew (`make docs`); a test compares.
 """
@@ -31,7 +31,7 @@ def is_faultless(content: bytes, version: Version) -> bool:
 
 
 def digest(content: bytes) -> str:
-    """What stands in FILE for a file's content."""
+    """The key of a file's content in FILE."""
     return sha256(content).hexdigest()
 
 

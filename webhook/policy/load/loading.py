@@ -1,6 +1,6 @@
-"""A policy tree -> PolicySet, or all errors at once, each with file, line and field.
+"""Loads a policy tree as a PolicySet, or reports all of its errors at once, each with file, line and field.
 
-A tree with an error is not loaded at all.
+It loads nothing of a tree with an error.
 """
 
 from __future__ import annotations

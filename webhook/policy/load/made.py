@@ -1,4 +1,4 @@
-"""Makes a Policy of a written policy, without its bindings and exceptions."""
+"""Builds the Policy of a policy document, without its bindings and exceptions."""
 
 from __future__ import annotations
 

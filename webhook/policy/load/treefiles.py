@@ -24,16 +24,16 @@ _SUFFIXES = (*reader.SUFFIXES, ".py")
 _KUSTOMIZATIONS = frozenset({"kustomization.yaml", "kustomization.yml"})  # they contain lists of files, not policies
 
 VARIANTS: Final = "_binding."
-"""How the names of bindings begin that are kept beside a policy and not loaded."""
+"""The prefix of files with bindings that are kept beside a policy and not loaded."""
 
 MAX_BYTES = 256 << 20
 """The most bytes of all files together. A larger tree is a mistake."""
 
 MAX_ENTRIES = 100_000
-"""The most files and folders, of whatever names. The server looks at them every second."""
+"""The most files and folders, with any names. The server checks them every second."""
 
 MAX_DEPTH = 64
-"""The most folders in each other."""
+"""The greatest depth of nested folders."""
 
 NONE_PACKED: Mapping[str, Packed] = MappingProxyType({})
 
@@ -49,7 +49,7 @@ class TreeFile(Struct, frozen=True):
 
 
 class Packed(Struct, frozen=True):
-    """A policy tree that is not on disk, such as that of a bundle. `shown`: what stands before the names of its files.
+    """A policy tree that is not on disk, such as that of a bundle. `shown`: the prefix of its files' names in messages.
 
     files: relative path with "/" -> content, sorted. `revision`: what identifies them.
     """
@@ -78,7 +78,7 @@ class Tree(Struct, frozen=True):
     libraries: frozenset[str] = frozenset()
 
     def waits(self, file: str) -> bool:
-        """Whether a policy of this file lies beside bindings that are not loaded: without one, it waits for it."""
+        """Whether this file is beside bindings that are not loaded, so that its policy may be unbound on purpose."""
         return str(FilePath(file).parent) in self.libraries
 
 
