@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import pytest
-import yaml
 
 from tests.e2e.controlplane import ControlPlane
-from tests.e2e.objects import namespace
-from tests.e2e.probing import PROBE, PROBES, probe
-from tests.e2e.webhooks import POLICIES, until_seen
+from tests.e2e.libraries import enforce
 from tests.server.running import wait_for
 from tests.timing import HANGING
-from webhook.library import catalog
 
 SERVICE = "/api/v1/namespaces/default/services/kubernetes"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
@@ -29,23 +22,8 @@ AT_START = (
 
 @pytest.fixture(scope="module")
 def enforced(cluster: ControlPlane) -> ControlPlane:
-    cluster.apply(namespace("gatewright-system"))
-    everything: list[Any] = []
-    for entry in catalog.entries(POLICIES):
-        if entry.language != "CEL":
-            continue
-        if params := _read(entry.folder / catalog.PARAMS):
-            cluster.apply(*params)
-        bound = catalog.binding(entry.folder, "deny" if entry.validating else "mutate")
-        everything += _read(entry.folder / "policy.yaml") + (_read(bound) if bound else [])
-    cluster.apply(*everything, *probe())
-    # Nothing is created in default then.
-    until_seen(cluster.client(), "POST", PROBES.replace("default", "gatewright-system"), PROBE, 422)
+    enforce(cluster)
     return cluster
-
-
-def _read(file: Path) -> list[Any]:
-    return list(yaml.safe_load_all(file.read_text())) if file.exists() else []
 
 
 def test_what_the_api_server_keeps_comes_back(enforced: ControlPlane) -> None:

@@ -5,7 +5,6 @@ What the policies do not see stands in policies/*/README.md.
 
 from __future__ import annotations
 
-import copy
 import itertools
 import json
 import shutil
@@ -18,7 +17,7 @@ import pytest
 from tests.e2e.controlplane import DEVELOPER, ControlPlane
 from tests.e2e.objects import namespace, pod, service
 from tests.e2e.people import roles
-from tests.e2e.ways import Way, send
+from tests.e2e.ways import KINDS, TEMPLATE, Way, send, workload
 from tests.e2e.webhooks import POLICIES, Gatewright, register, rendered
 
 Object = dict[str, Any]
@@ -46,40 +45,6 @@ def shop(enforced: ControlPlane) -> Iterator[str]:
     name = f"shop-{next(_numbers)}"
     enforced.apply(namespace(name))
     yield name
-
-
-TEMPLATE: Object = {
-    "metadata": {"labels": {"app": "x"}},
-    "spec": {"containers": [{"name": "c", "image": "registry.example.com/web:1"}]},
-}
-KINDS = {
-    "Deployment": "apps/deployments",
-    "StatefulSet": "apps/statefulsets",
-    "DaemonSet": "apps/daemonsets",
-    "ReplicaSet": "apps/replicasets",
-    "ReplicationController": "replicationcontrollers",
-    "Job": "batch/jobs",
-    "CronJob": "batch/cronjobs",
-    "PodTemplate": "podtemplates",
-}
-
-
-def workload(kind: str, *, pod_spec: Object | None = None, **spec: Any) -> Object:
-    """A workload `x` with one container, with more in its Pod spec and its own spec."""
-    path = KINDS[kind]
-    group = path.rpartition("/")[0]
-    template = copy.deepcopy(TEMPLATE)
-    template["spec"] |= pod_spec or {}
-    head = {"apiVersion": f"{group}/v1".lstrip("/"), "kind": kind, "metadata": {"name": "x"}}
-    if kind == "PodTemplate":
-        return {**head, "template": template}
-    if kind in ("Job", "CronJob"):
-        template["spec"]["restartPolicy"] = "Never"
-        job = {"template": template, **spec}
-        return {**head, "spec": job if kind == "Job" else {"schedule": "* * * * *", "jobTemplate": {"spec": job}}}
-    selector = {"app": "x"} if kind == "ReplicationController" else {"matchLabels": {"app": "x"}}
-    needed = {"serviceName": "x"} if kind == "StatefulSet" else {}
-    return {**head, "spec": {"selector": selector, "template": template, **needed, **spec}}
 
 
 def scale(replicas: int) -> Object:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, NamedTuple
 
 from tests.e2e.apiserver import Client, Reply
+
+Object = dict[str, Any]
 
 PATCHES = {
     "MERGE": "application/merge-patch+json",
@@ -22,6 +25,40 @@ GROUPS = {
     "kustomize.toolkit.fluxcd.io": "/apis/kustomize.toolkit.fluxcd.io/v1",
 }
 CLUSTER_SCOPED = {"namespaces", "persistentvolumes", "clusterroles"}
+
+
+TEMPLATE: Object = {
+    "metadata": {"labels": {"app": "x"}},
+    "spec": {"containers": [{"name": "c", "image": "registry.example.com/web:1"}]},
+}
+KINDS = {
+    "Deployment": "apps/deployments",
+    "StatefulSet": "apps/statefulsets",
+    "DaemonSet": "apps/daemonsets",
+    "ReplicaSet": "apps/replicasets",
+    "ReplicationController": "replicationcontrollers",
+    "Job": "batch/jobs",
+    "CronJob": "batch/cronjobs",
+    "PodTemplate": "podtemplates",
+}
+
+
+def workload(kind: str, *, pod_spec: Object | None = None, **spec: Any) -> Object:
+    """A workload `x` with one container, with more in its Pod spec and its own spec."""
+    path = KINDS[kind]
+    group = path.rpartition("/")[0]
+    template = copy.deepcopy(TEMPLATE)
+    template["spec"] |= pod_spec or {}
+    head = {"apiVersion": f"{group}/v1".lstrip("/"), "kind": kind, "metadata": {"name": "x"}}
+    if kind == "PodTemplate":
+        return {**head, "template": template}
+    if kind in ("Job", "CronJob"):
+        template["spec"]["restartPolicy"] = "Never"
+        job = {"template": template, **spec}
+        return {**head, "spec": job if kind == "Job" else {"schedule": "* * * * *", "jobTemplate": {"spec": job}}}
+    selector = {"app": "x"} if kind == "ReplicationController" else {"matchLabels": {"app": "x"}}
+    needed = {"serviceName": "x"} if kind == "StatefulSet" else {}
+    return {**head, "spec": {"selector": selector, "template": template, **needed, **spec}}
 
 
 class Way(NamedTuple):
