@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 
 A_LIST: Final = 10
-"""Objects that cost the API server as much as one more request: a shard reads the list of a whole kind if what is
-left of it is less than the lists of its own namespaces cost."""
+"""The number of objects that cost the API server as much as one request. A shard reads the list of a whole kind if the
+rest of that list costs less than the lists of its own namespaces."""
 
 _CORE: Final = "/api/v1"  # which is asked first
 _WRITTEN: Final = frozenset({"create", "update", "patch"})
@@ -56,7 +56,7 @@ class Source(Protocol):
         """The objects of a target, none if its kind is not served. Raises NotListed."""
 
     def cost(self) -> str:
-        """The requests and bytes so far, in words; "" if the source does not count them."""
+        """A text with the requests and bytes so far; "" if the source does not count them."""
 
 
 class Cluster:
@@ -130,7 +130,7 @@ class Cluster:
         return f"{self.reader.calls:,} requests{repeated}, {self.reader.bytes / (1 << 20):,.1f} MiB"
 
     def failed(self, what: str, why: str) -> None:
-        """Note what cannot be listed, once."""
+        """Report, once, that something cannot be listed."""
         problem = Problem(self.name, None, None, f"{what} cannot be listed: {why}")
         if problem not in self.problems:
             self.problems.append(problem)

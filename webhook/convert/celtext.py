@@ -1,6 +1,6 @@
 """Writes CEL: literals, fields, conjunctions, and comparisons of text with wildcards.
 
-Whatever comes from a foreign policy enters an expression here, as a quoted literal or as a key in quotes.
+All text of a foreign policy that enters an expression is quoted here, as a literal or a key.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _ESCAPES: Final = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\
 _WIDTH: Final = 100  # columns of an expression, before its terms get a line each
 _WORD: Final = 40
 _DEEPEST: Final = 24
-"""Levels of a literal. The parser of Kubernetes refuses what is nested much deeper."""
+"""The most nested levels of a literal. Kubernetes' parser refuses literals that are much deeper."""
 SCALARS: Final = ("string", "int", "double", "bool")
 
 
@@ -39,7 +39,7 @@ def constant(expression: str) -> str | None:
 
 
 def literal(value: Any, depth: int = 0) -> str:
-    """A JSON value as a literal. Items of several types are wrapped in dyn(), as Kubernetes takes no mixed literals."""
+    """A JSON value as a literal. Items of different types are wrapped in dyn(), since Kubernetes refuses mixed lists."""
     if depth > _DEEPEST:
         raise Unsupported(f"a value of more than {_DEEPEST} levels")
     if value is None:
@@ -103,7 +103,7 @@ def _joined(terms: Iterable[str], operator: str, empty: str) -> str:
 
 
 def enclose(term: str, within: str = "") -> str:
-    """The term in parentheses, if its operators bind less than `within`; without one, if it has any."""
+    """The term, in parentheses if its operators bind less tightly than `within`; without `within`, if it has any."""
     if len(term) < _WORD and is_name(term):
         return term
     operators = _outer(term)
@@ -122,14 +122,14 @@ def negation(term: str) -> str:
 
 
 def implies(condition: str, consequence: str) -> str:
-    """If the condition is true, the consequence is."""
+    """The implication: the consequence holds if the condition does."""
     if condition == "true" or consequence == "true":
         return consequence
     return disjunction([negation(condition), consequence])
 
 
 def _closing(term: str) -> int:
-    """The offset of the parenthesis that closes the first one."""
+    """The offset of the parenthesis that closes the first one in the text."""
     depth = 0
     for offset, character in _code(term):
         depth += {"(": 1, ")": -1}.get(character, 0)
@@ -139,7 +139,7 @@ def _closing(term: str) -> int:
 
 
 def embedded(expression: str) -> str:
-    """A foreign expression as it can stand within another: without comments. Raises Unsupported if it cannot."""
+    """A foreign expression without comments, so that another one can contain it. Raises Unsupported if that fails."""
     depth, kept, end = 0, [], 0
     for offset, character in _code(expression):
         depth += (character in "([{") - (character in ")]}")
@@ -155,7 +155,7 @@ def embedded(expression: str) -> str:
 
 
 def _code(term: str) -> Iterable[tuple[int, str]]:
-    """The characters outside of literals of text and comments; of a comment the first."""
+    """The characters outside text literals and comments, and the first character of each comment."""
     offset = 0
     while offset < len(term):
         character = term[offset]
@@ -171,7 +171,7 @@ def _code(term: str) -> Iterable[tuple[int, str]]:
 
 
 def _after_text(term: str, start: int) -> int:
-    """The offset after the literal of text that begins with the quote at an offset."""
+    """The offset after the text literal that begins with the quote at an offset."""
     quote = term[start] * 3 if term.startswith(term[start] * 3, start) else term[start]
     raw = (
         start > 0 and term[start - 1] in "rR" and (start < 2 or not is_name(term[start - 2]) or term[start - 2] in "bB")
@@ -183,7 +183,7 @@ def _after_text(term: str, start: int) -> int:
 
 
 def _outer(term: str) -> set[str]:
-    """The binary operators of a term outside of parentheses, with `?` for a condition."""
+    """The binary operators of a term outside parentheses; `?` stands for a conditional."""
     found: set[str] = set()
     depth = 0
     for offset, character in _code(term):

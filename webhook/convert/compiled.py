@@ -1,4 +1,4 @@
-"""Compiles converted policies as loading does, and takes out those that the API server would refuse."""
+"""Compiles converted policies as loading does, and removes those that the API server would refuse."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _OF_KYVERNO: Final = frozenset(
 
 
 def keep_what_compiles(outcome: Outcome, target: Version) -> None:
-    """Take out the policies that do not compile, each with the reason; their bindings too."""
+    """Remove the policies that do not compile, and their bindings. Notes the reason for each."""
     for policy in list(outcome.policies):
         name = policy["metadata"]["name"]
         faults = list(_faults(policy, outcome, target))
@@ -44,7 +44,7 @@ def keep_what_compiles(outcome: Outcome, target: Version) -> None:
 
 
 def without_wrong_messages(outcome: Outcome, target: Version) -> None:
-    """Take out the messageExpressions that do not compile, as Gatekeeper passes over them; a message stands in."""
+    """Replace the messageExpressions that do not compile by a message: Gatekeeper ignores them."""
     for policy in outcome.policies:
         wrong = [(path, text) for path, text in _faults(policy, outcome, target) if path[-1:] == ("messageExpression",)]
         for path, text in wrong:
@@ -53,7 +53,7 @@ def without_wrong_messages(outcome: Outcome, target: Version) -> None:
 
 
 def said(message: str) -> str:
-    """Why an expression does not compile. What Kyverno adds to CEL is called so, instead of a typing error."""
+    """The reason why an expression does not compile. A function that Kyverno adds to CEL is named as such."""
     found = _UNDECLARED.match(message)
     if found and found["name"].partition(".")[0] in _OF_KYVERNO:
         return f"{found['name']} is in Kyverno's CEL, and not in that of Kubernetes"
@@ -61,7 +61,7 @@ def said(message: str) -> str:
 
 
 def _value(value: Any, path: Path) -> Any:
-    """The value at a path of a policy that was made; None if there is none."""
+    """The value at a path of a converted policy; None without one."""
     for each in path:
         if isinstance(value, dict) and each in value:
             value = value[each]
@@ -73,7 +73,7 @@ def _value(value: Any, path: Path) -> Any:
 
 
 def _written(source: Any, text: Any, at: Path = ()) -> Path:
-    """Where the foreign policy has a text of more than a word, such as an expression. () if it has not."""
+    """The place of a text, such as an expression, in the foreign policy. () if it is not there, or is a single word."""
     if not isinstance(text, str) or text.isalnum():
         return ()
     pairs = source.items() if isinstance(source, dict) else enumerate(source) if isinstance(source, list) else ()
@@ -94,7 +94,7 @@ def _place(outcome: Outcome, rule: str) -> Path:
 
 
 def _faults(policy: JSONObject, outcome: Outcome, target: Version) -> Iterator[tuple[Path, str]]:
-    """Why the API server would refuse a policy."""
+    """The reasons why the API server would refuse a policy."""
     mutating = policy["kind"] == MUTATING
     if mutating:
         mutation, faults = model.decode(model.MutatingAdmissionPolicy, policy)

@@ -1,4 +1,4 @@
-"""Foreign policies -> outcomes: which document is of which dialect, and what is made of it."""
+"""Converts foreign policies: finds the dialect of each document, and returns an Outcome for each policy."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ _GATEKEEPER: Final = {
     "mutations.gatekeeper.sh": ("v1", "v1beta1", "v1alpha1"),
 }
 GROUPS: Final = _KYVERNO | _GATEKEEPER
-"""The API groups of policies that are read -> their versions."""
+"""API groups of foreign policies -> the versions that are read."""
 
 TESTS: Final = {
     ("cli.kyverno.io", "Test"): "kyverno",
     ("chainsaw.kyverno.io", "Test"): "chainsaw",
     ("test.gatekeeper.sh", "Suite"): "gator",
 }
-"""The group and kind of test files -> their dialect."""
+"""Group and kind of a test file -> its dialect."""
 
 _ENGINES: Final = (".gatekeeper.sh", "kyverno.io")
 _NO_POLICIES: Final = frozenset(
     {"cli.kyverno.io", "chainsaw.kyverno.io", "reports.kyverno.io", "status.gatekeeper.sh", "test.gatekeeper.sh"}
 )
-"""Groups of the engines whose objects decide about no request: tests, and reports."""
+"""Groups of the engines whose objects are no policies: tests and reports."""
 _SETTINGS: Final = {
     ("config.gatekeeper.sh", "Config"): "Config, Gatekeeper's settings: namespaces that it leaves out are not left out",
     ("expansion.gatekeeper.sh", "ExpansionTemplate"): (
@@ -51,7 +51,8 @@ _WITH_VALUES: Final = ("Values", "UserInfo", "Context")  # of Kyverno's command,
 
 
 class Conversion(Struct):
-    """All that was read. outcomes: of the policies. tests: the test files. others: no policies. definitions: CRDs."""
+    """The result of a conversion. outcomes: one for each policy. tests: the test files. others: objects that are not
+    policies. definitions: CRDs."""
 
     outcomes: list[Outcome] = field(default_factory=list)
     tests: list[tuple[str, Document]] = field(default_factory=list)
@@ -109,7 +110,7 @@ def convert(documents: Iterable[Document], target: Version) -> Conversion:
 
 
 def _without_effect(exception: Outcome, exempted: Sequence[Exempted], outcomes: Iterable[Outcome]) -> None:
-    """Note what an exception names and is not there. One that takes nothing out is not converted."""
+    """Note the names in an exception that do not exist. An exception without effect is not converted."""
     policies = [each for each in outcomes if each.kind != "PolicyException"]
     missing: list[str] = []
     for one in exempted:
@@ -135,7 +136,7 @@ def _without_effect(exception: Outcome, exempted: Sequence[Exempted], outcomes: 
 
 
 def _made(outcome: Outcome, maker: Callable[[Outcome], None]) -> None:
-    """Convert one policy. A value of the wrong type where nothing else noticed it is a fault of the policy."""
+    """Convert one policy. An unexpected TypeError or the like counts as a value of the wrong type in the policy."""
     try:
         maker(outcome)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError, Unsupported) as error:
@@ -148,7 +149,7 @@ def _made(outcome: Outcome, maker: Callable[[Outcome], None]) -> None:
 
 
 def _sorted_out(document: Document, found: Conversion) -> Outcome | None:
-    """The outcome of a policy, to be filled; None for a document that is none, which goes where it belongs."""
+    """A new outcome for a policy. For any other document it returns None, and adds the document to the result."""
     value = document.value
     api_version, kind = value["apiVersion"], value["kind"]
     group, _, version = api_version.rpartition("/")
@@ -176,10 +177,10 @@ def _sorted_out(document: Document, found: Conversion) -> Outcome | None:
 
 
 def _named(outcomes: list[Outcome]) -> None:
-    """Give each policy a folder of its own, whose name is that of what it becomes, too.
+    """Give each policy a folder of its own. The converted policies are named like the folder.
 
-    Kyverno has policies of one name in several namespaces, and both engines have them in several kinds; here all are
-    cluster-scoped and of one kind. The second of a name has its namespace in its name, or its kind, or a number.
+    Foreign policies of different namespaces and kinds may have the same name; converted ones are cluster-scoped and of
+    one kind. So the second policy of a name gets its namespace, its kind or a number as a suffix.
     """
     taken: set[str] = set()
     seen: set[tuple[str, str, str, str]] = set()
@@ -198,15 +199,15 @@ def _named(outcomes: list[Outcome]) -> None:
 
 
 def _free(wanted: str, suffixes: Sequence[str], taken: Container[str]) -> str:
-    """The name that is wanted, or with one of the suffixes, or a number, so that it is not taken."""
+    """A free name: the wanted one, else the wanted one with one of the suffixes, else with a number."""
     numbers = map(str, itertools.count(2))
     names = (standard.suffixed(wanted, each) for each in itertools.chain(suffixes, numbers))
     return next(each for each in itertools.chain([wanted], names) if each not in taken)
 
 
 def _made_apart(outcome: Outcome, maker: Callable[[Outcome], None], taken: set[tuple[str, str]]) -> None:
-    """Convert one policy, under another name if an object that it becomes has the name of an earlier one: the rule `b`
-    of the policy `a` becomes `a-b`, and so may the policy `a-b`."""
+    """Convert one policy, under another name if a converted object would have the name of an earlier one: the rule `b`
+    of the policy `a` and the policy `a-b` both become `a-b`."""
     wanted = outcome.folder
     _made(outcome, maker)
     for number in itertools.count(2):

@@ -1,6 +1,6 @@
-"""JSON patches of foreign policies -> the expression of a JSONPatch mutation.
+"""Converts JSON patches of foreign policies to the expression of a JSONPatch mutation.
 
-Beyond RFC 6902, as in these engines, `add` creates missing parents, and `remove` ignores a path that does not exist.
+As in these engines, and beyond RFC 6902, `add` creates missing parents, and `remove` ignores a missing path.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from webhook.paths import Path
 _OPERATIONS: Final = ("add", "replace", "remove", "test", "copy", "move")
 
 MOST_STEPS: Final = 24
-"""Steps of a path: what makes its missing parents names each of them from the root on."""
+"""The most steps of a path: the expression that creates missing parents repeats the path for each of them."""
 
 
 class Computed(Struct, frozen=True):
-    """A step of a path that is known at evaluation. cel: an int for an index; a text, as it stands in the path, with
-    its escapes, for a key."""
+    """A step of a path that an expression computes. cel: an expression for an index (int), or for a key as a text with
+    the escapes of a pointer."""
 
     cel: str
     index: bool = False
@@ -34,8 +34,8 @@ Step = str | Computed
 
 
 class Loop(Struct):
-    """What goes through a list, for operations on each of its elements. base: the list. number, element: the variables.
-    conditions: of the elements that are meant."""
+    """A loop over a list, for operations on its elements. base: the list. number, element: the variables. conditions:
+    those that select the elements."""
 
     base: str
     number: str
@@ -44,8 +44,8 @@ class Loop(Struct):
 
 
 class Operation(Struct, frozen=True):
-    """An operation of a JSON patch in CEL. condition: whether it is made at all. loops: for which elements, the outer
-    ones first."""
+    """An operation of a JSON patch in CEL. condition: if it is false, the operation is left out. loops: the loops
+    that it runs in, the outermost first."""
 
     cel: str
     condition: str = "true"
@@ -63,7 +63,7 @@ def steps(path: str) -> tuple[str, ...]:
 
 
 def expression(operations: Sequence[JSONObject], write: Callable[[Any], str], at: Path) -> str:
-    """The list of the operations. write: what makes an expression of a value. Raises Unsupported."""
+    """The expression of a JSON patch. write: writes a value as an expression. Raises Unsupported."""
     return listed(written(operations, write, at))
 
 
@@ -96,8 +96,8 @@ def written(
     path_of: Callable[[str], tuple[Step, ...]] = steps,
     loops: tuple[Loop, ...] = (),
 ) -> list[Operation]:
-    """The operations, and those that make the parents of what they add. path_of: what makes steps of a path. loops:
-    the elements for which they are made. Raises Unsupported."""
+    """The operations, and those that create missing parents. path_of: parses a path into steps. loops: the loops that
+    they run in. Raises Unsupported."""
     made: set[tuple[Step, ...]] = set()
     added: list[tuple[Step, ...]] = []
     found = []
@@ -159,8 +159,8 @@ def _pointer(way: Sequence[Step]) -> str:
 
 
 def parents(way: tuple[Step, ...], made: set[tuple[Step, ...]]) -> list[Operation]:
-    """What makes the parents of a path that are missing: a list where an item is added to it, else a map. Elements of
-    lists are not made, and what `made` holds is made already."""
+    """The operations that create missing parents of a path: a list if an item is added to it, else a map. They
+    create no elements of lists, and nothing that `made` already has."""
     found = []
     for length in range(1, len(way)):
         parent, following = way[:length], way[length]
@@ -177,13 +177,13 @@ def _is_index(step: Step) -> bool:
 
 
 def _held(way: Sequence[Step]) -> str:
-    """That a path is there, and an error that says what is missing if it is not."""
+    """An expression that is true if a path exists, and an error that names the missing part otherwise."""
     chain = there(way).removesuffix(".hasValue()").replace(".?", ".").replace("[?", "[")
     return f"size([{chain}]) == 1"
 
 
 def there(way: Sequence[Step]) -> str:
-    """Whether a path is there."""
+    """An expression that says whether a path exists."""
     chain = "object"
     for each in way:
         if isinstance(each, Computed):

@@ -1,4 +1,4 @@
-"""What becomes of a foreign policy: the objects it is converted into, what differs, and what could not be converted."""
+"""The result of converting a foreign policy: the new objects, the differences, and what could not be converted."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from webhook.paths import ROOT, Path
 JSONObject = dict[str, Any]
 
 Status = Literal["whole", "differences", "part", "unfinished", "not"]
-"""whole: converted, nothing differs. differences: converted, with what is named. part: some of its rules are not
-converted. unfinished: policies in Python deny until they are finished by hand. not: nothing was converted."""
+"""whole: converted without differences. differences: converted, with the differences that are named. part: some rules
+were not converted. unfinished: policies in Python deny until someone finishes them. not: nothing was converted."""
 
 
 class Unsupported(Exception):
-    """A feature that has no equivalent: str(error) names it. path: where it stands in the policy, if that is known."""
+    """A feature without an equivalent: str(error) names it. path: its place in the policy, if known."""
 
     def __init__(self, feature: str, path: Path = ROOT) -> None:
         super().__init__(feature)
@@ -29,7 +29,7 @@ class Unfinished(Unsupported):
 
 
 class Note(Struct, frozen=True):
-    """What differs, or is not converted: the text, and where it is written."""
+    """A difference, or a feature that is not converted: the text, and its place."""
 
     file: str
     line: int
@@ -40,9 +40,9 @@ class Note(Struct, frozen=True):
 
 
 class Outcome(Struct):
-    """A foreign policy and what it became.
+    """A foreign policy and the result of its conversion.
 
-    folder: the name of its folder in the tree, with which the names of what it becomes begin. rules: the name of a
+    folder: the name of its folder in the tree, and the prefix of the names of the new objects. rules: the name of a
     rule -> the names of the policies made of it; "" for all of a policy without rules. cases: the name of a policy
     made -> cases of its PolicyTest. python: the text of policy.py.
     """
@@ -77,18 +77,18 @@ class Outcome(Struct):
 
     @property
     def made(self) -> list[str]:
-        """The names of all policies made of it, in order."""
+        """The names of the policies that it was converted into, in order."""
         return list(dict.fromkeys(name for names in self.rules.values() for name in names))
 
     @property
     def namespace(self) -> str:
-        """Its namespace; "" if it says none."""
+        """The namespace of the foreign policy; "" without one."""
         metadata = self.document.value.get("metadata")
         namespace = metadata.get("namespace") if isinstance(metadata, dict) else None
         return namespace if isinstance(namespace, str) else ""
 
     def clear(self) -> None:
-        """Forget what it has become; notes stay."""
+        """Discard the new objects, and keep the notes."""
         for made in (self.policies, self.bindings, self.params, self.unfinished):
             made.clear()
         self.python, self.absorbed = "", False
@@ -109,7 +109,7 @@ class Outcome(Struct):
 
 
 class TestResult(Struct, frozen=True):
-    """One expectation of a foreign test, and what came of it here.
+    """One expectation of a foreign test, and its result for the converted policy.
 
     passed: whether the converted policy meets it. reason: why it does not, or why it was not run; then `run` is false.
     """

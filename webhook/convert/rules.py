@@ -1,4 +1,4 @@
-"""Kinds as foreign policies name them -> the resource rules of standard ones."""
+"""Converts the kinds that foreign policies name to resource rules."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ POD_MAKERS: Final = {
 
 
 class Kind(Struct, frozen=True):
-    """A kind as it is named, each part with wildcards. sub: the subresource."""
+    """A kind in a foreign policy. Each part may have wildcards. sub: the subresource."""
 
     group: str = "*"
     version: str = "*"
@@ -37,7 +37,7 @@ class Kind(Struct, frozen=True):
     sub: str = ""
 
     def condition(self) -> str:
-        """Whether a request is about it."""
+        """Whether a request is about this kind."""
         if self.sub not in ("", "*") and not celtext.is_wild(self.kind):
             # The kind of a request about a subresource is that of what is sent: PodExecOptions, Scale.
             resource = f"request.resource.resource == {celtext.text(plural_of(self.kind))}"
@@ -56,7 +56,7 @@ class Kind(Struct, frozen=True):
 
 
 def kind_of(text: str) -> Kind:
-    """A kind as Kyverno has it: Kind, Version/Kind, Group/Version/Kind, each with /Subresource or .subresource."""
+    """Parse a kind as Kyverno has it: Kind, Version/Kind, Group/Version/Kind, each with /Subresource or .subresource."""
     if not text or len(text) > _LONGEST:
         raise Unsupported(f"the kind {text[:60]!r}")
     parts = text.split("/")
@@ -89,7 +89,7 @@ def rule(group: str, version: str, resource: str, operations: Sequence[str]) -> 
 def resource_rules(
     named: Iterable[Kind], kinds: Kinds, operations: Sequence[str]
 ) -> tuple[list[JSONObject], list[str]]:
-    """The resource rules of kinds, and what was guessed of those that are not known."""
+    """The resource rules of kinds, and notes on what was assumed about unknown kinds."""
     made: list[JSONObject] = []
     guessed: list[str] = []
     named = list(named)
@@ -138,14 +138,14 @@ def resource_rules(
 
 
 def _of_same_kind(given: JSONObject) -> list[JSONObject]:
-    """The rule for ephemeral containers, which are sent as a Pod: both engines judge them as such."""
+    """The rule for ephemeral containers: they are sent as a Pod, and both engines evaluate them as one."""
     (resource,) = given["resources"]
     of_pods = resource == "pods" or (resource == "*" and given["apiGroups"][0] in ("*", ""))
     return [given | {"resources": ["pods/ephemeralcontainers"]}] if of_pods and "UPDATE" in given["operations"] else []
 
 
 def merged(rules: Iterable[JSONObject]) -> list[JSONObject]:
-    """The rules with the resources of equal groups, versions and operations together, none twice."""
+    """The rules, merged where groups, versions and operations are equal, without duplicates."""
     together: dict[tuple[Any, ...], list[str]] = {}
     for each in rules:
         key = (tuple(each["apiGroups"]), tuple(each["apiVersions"]), tuple(each["operations"]))

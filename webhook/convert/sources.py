@@ -1,4 +1,4 @@
-"""What the arguments of `convert` name: documents with their places, and why the rest cannot be read."""
+"""Reads the arguments of `convert`: documents with their places, and problems of files that cannot be read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from webhook.documents.reader import Document, Problem
 from webhook.lazypatterns import lazily
 
 LARGEST: Final = 1 << 20
-"""Characters of a file with policies. etcd takes no larger object, so that one file of them is ample."""
+"""The most characters of a file with policies. A single object in etcd cannot be larger."""
 
 _HELM = lazily(
     r"\{\{-? {0,8}(?:\.(?:Values|Release|Chart|Files|Capabilities|Template)\b|include\b|template\b|if\b|range\b|with\b"
@@ -75,7 +75,7 @@ def _first_line(content: bytes, text: str) -> int:
 
 
 def templated(document: Document) -> bool:
-    """Whether a document that is YAML has directives of Helm in its texts."""
+    """Whether a YAML document has Helm directives in its texts."""
     pending = [document.value]
     while pending:
         value = pending.pop()

@@ -1,4 +1,4 @@
-"""The standard objects that conversion writes: policies, bindings, and policies in Python that are to be finished."""
+"""Builds the objects that conversion writes: policies, bindings, and unfinished policies in Python."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ NAMESPACE_NAME: Final = "kubernetes.io/metadata.name"
 
 
 class Rule(Struct):
-    """What a policy asks, whatever dialect it is from.
+    """The content of a policy, in a form that does not depend on the dialect.
 
-    conditions: what decides whether it applies, each with a name. variables: (name, expression). validations: of a
+    conditions: named expressions that decide whether it applies. variables: (name, expression). validations: of a
     validating policy. mutations: of a mutating one.
     """
 
@@ -51,7 +51,7 @@ def name_of(*parts: str) -> str:
 
 
 def suffixed(name: str, suffix: str) -> str:
-    """A name with a suffix, which is cut off after the name."""
+    """The name with a suffix, both cut to fit."""
     suffix = name_of(suffix)[: _LONGEST // 2].rstrip("-")
     return f"{name[: _LONGEST - 1 - len(suffix)].rstrip('-')}-{suffix}"
 
@@ -110,7 +110,7 @@ def policy(rule: Rule) -> JSONObject:
 
 
 def _numbered(conditions: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The conditions with names of which no two are equal."""
+    """The conditions, with unique names."""
     seen: dict[str, int] = {}
     named = []
     for name, each in conditions:
@@ -125,7 +125,7 @@ def _guarded(validation: JSONObject, applies: str) -> JSONObject:
 
 
 def _guarded_annotation(annotation: JSONObject, applies: str) -> JSONObject:
-    """An annotation whose value is empty is left out."""
+    """The audit annotation for requests to which the policy applies; an empty value leaves it out for all others."""
     value = celtext.embedded(str(annotation["valueExpression"]))
     return annotation | {"valueExpression": f"{applies} ? {celtext.enclose(value, '||')} : ''"}
 
@@ -191,7 +191,7 @@ def {function}(request: Request) -> Iterator[Violation]:
 
 
 class Unwritten(Struct, frozen=True):
-    """A policy in Python that is to be finished. source: the foreign policy and its rule. feature: what is missing."""
+    """An unfinished policy in Python. source: the foreign policy and its rule. feature: the feature that is missing."""
 
     name: str
     resource_rules: list[JSONObject]
@@ -201,7 +201,7 @@ class Unwritten(Struct, frozen=True):
 
 
 def python(policies: Sequence[Unwritten]) -> str:
-    """policy.py: a function for each policy, which denies and says what is to be finished."""
+    """The text of policy.py: for each policy a function that denies, with a message that says what is missing."""
     text = _HEAD
     for each in policies:
         operations = list(dict.fromkeys(name for rule in each.resource_rules for name in rule["operations"]))
@@ -250,7 +250,7 @@ def _docstring(text: str) -> str:
 
 
 def described(value: Any) -> dict[str, str]:
-    """The annotations that a converted policy keeps: those for people, of Kubernetes and of Kyverno's catalogue."""
+    """The annotations that a converted policy keeps: descriptions, of Kubernetes and of Kyverno's catalogue."""
     annotations = value if isinstance(value, dict) else {}
     names = {
         "policies.kyverno.io/title": "gatewright.dev/title",

@@ -1,4 +1,4 @@
-"""A whole conversion: sources are read, policies converted, their tests run, the tree written."""
+"""Runs a conversion: reads the sources, converts the policies, runs their tests, writes the tree."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _DIALECTS = {"kyverno": kyvernotest.expected, "chainsaw": chainsaw.expected, "ga
 
 
 class Converted(Struct):
-    """What a run came to. written: the files of the tree. notes: what of the tests could not be read. others: objects
-    that are no policies, each with its place."""
+    """The result of a run. written: the files of the tree. notes: the parts of tests that could not be read. others:
+    objects that are not policies, each with its place."""
 
     outcomes: list[Outcome]
     problems: list[Problem]

@@ -1,7 +1,6 @@
 """Writes the tree: a folder for each policy, all of them or none.
 
-Everything is written beside its place first. What a second run overwrites are the files that conversion writes, and
-nothing else.
+Files are first written to a staging folder. A second run overwrites only files that a conversion wrote.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ FILES: Final = ("policy.yaml", "policy.py", "binding.yaml", "params.yaml", "test
 
 
 class NotWritten(Exception):
-    """Why nothing was written."""
+    """Nothing was written; the text says why."""
 
 
 def texts(outcome: Outcome) -> Iterator[tuple[str, str]]:
@@ -56,7 +55,7 @@ def texts(outcome: Outcome) -> Iterator[tuple[str, str]]:
 
 
 def stage(outcomes: Iterable[Outcome], folder: Path) -> None:
-    """Write the files of the outcomes to a folder of their own in an empty folder."""
+    """Write the files of each outcome into a folder of its own, below an empty folder."""
     for outcome in outcomes:
         place = folder / outcome.folder
         for name, text in texts(outcome):

@@ -1,5 +1,5 @@
 """The labels of namespaces: from audits of the clusters, else from recorded reviews, else from the Namespaces of the
-policy tree. Nothing is assumed of a namespace that none of them has."""
+policy tree. A namespace that none of them has is unknown."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Labels = Mapping[str, Any]
 _NAME: Final = "kubernetes.io/metadata.name"  # which the API server sets on each Namespace
 
 MOST: Final = 100_000
-"""Namespaces that are kept of each source."""
+"""The most namespaces that are kept of each source."""
 
 
 class Namespaces:
@@ -52,6 +52,6 @@ class Namespaces:
         return None
 
     def inside(self, ring: Ring) -> set[str]:
-        """The namespaces of the ring that are known."""
+        """The known namespaces of the ring."""
         names = {*self._audited, *self._recorded, *self._written}
         return {name for name in names if any(map(ring.has, self.of(name) or ()))}

@@ -1,4 +1,4 @@
-"""Decides recorded reviews by the policies of today, whatever was bound when they were recorded."""
+"""Evaluates recorded reviews with the current policies, whatever was bound when they were recorded."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class SeenNamespace(Struct, frozen=True):
 
 
 Said = Judged | Undecided | SeenNamespace | Problem
-"""What comes of a recording."""
+"""What a recording yields."""
 
 
 def kind_of(group: str, resource: str, subresource: str) -> str:
@@ -55,8 +55,8 @@ def kind_of(group: str, resource: str, subresource: str) -> str:
 
 
 def judged(folders: Iterable[str], policies: PolicySet, since: datetime) -> Iterator[Said]:
-    """What these policies find in each review that was answered from `since` on, and what cannot be read or decided.
-    Before it, the Namespaces that the review tells of.
+    """The Namespaces, then the findings, of each review that was answered from `since` on, and the reviews that cannot
+    be read or decided.
 
     folders: what `serve --record` has written. Raises NoRecording.
     """
@@ -84,7 +84,7 @@ def judged(folders: Iterable[str], policies: PolicySet, since: datetime) -> Iter
 
 
 def _namespaces(each: Recorded) -> Iterator[SeenNamespace]:
-    """The Namespaces of a review. Where labels may be redacted, they say nothing."""
+    """The Namespaces of a review, without those whose labels may be redacted."""
     if any("labels" in path or path.endswith(("metadata", "*")) for path in each.redact):
         return
     for lookup, answer in each.answers.items():

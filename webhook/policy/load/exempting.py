@@ -1,4 +1,4 @@
-"""Exceptions -> exemptions of the policies that they name, and what they name that does not exist."""
+"""Applies exceptions to the policies that they name, and reports names that do not exist."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Key = tuple[str, str]
 
 
 class Written(Struct, frozen=True):
-    """An exception as its file has it. refused: it has faults that were reported, so that it exempts nothing."""
+    """An exception of a file. refused: faults of it were reported, so it exempts nothing."""
 
     exception: PolicyExceptionModel
     document: Document
@@ -47,11 +47,11 @@ class Exempting:
         self._unusable = unusable
         self._fault = fault
         self.by_policy: dict[Key, list[Exemption]] = {}
-        """Sorted by the exception's name."""
+        """The exemptions of each policy, sorted by the exception's name."""
         self.made: list[tuple[PolicyException, Document]] = []
 
     def add(self, exceptions: Iterable[Written]) -> None:
-        """Add exceptions, and report what they name that does not exist."""
+        """Add exceptions, and report names in them that do not exist."""
         for each in sorted(exceptions, key=lambda each: each.exception.metadata.name):
             document = each.document
             exception = None
