@@ -39,7 +39,7 @@ def constant(expression: str) -> str | None:
 
 
 def literal(value: Any, depth: int = 0) -> str:
-    """A JSON value as a literal. Items of different types are wrapped in dyn(), since Kubernetes refuses mixed lists."""
+    """A JSON value as a literal. Items of different types are wrapped in dyn(): Kubernetes refuses mixed lists."""
     if depth > _DEEPEST:
         raise Unsupported(f"a value of more than {_DEEPEST} levels")
     if value is None:

@@ -56,7 +56,7 @@ class Kind(Struct, frozen=True):
 
 
 def kind_of(text: str) -> Kind:
-    """Parse a kind as Kyverno has it: Kind, Version/Kind, Group/Version/Kind, each with /Subresource or .subresource."""
+    """Parse Kyverno's form of a kind: Kind, Version/Kind, Group/Version/Kind, then /Subresource or .subresource."""
     if not text or len(text) > _LONGEST:
         raise Unsupported(f"the kind {text[:60]!r}")
     parts = text.split("/")

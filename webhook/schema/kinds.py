@@ -54,14 +54,14 @@ class Kinds:
         If another version of the kind is known: its plural and scope; else those of well-known projects. Otherwise:
         the regular English plural, namespaced.
         """
-        from webhook.schema import wellknown  # where there is an unknown kind
+        from webhook.schema import projectkinds  # where there is an unknown kind
 
         group, _, version = api_version.rpartition("/")
         for resource in self._by_kind.values():
             if resource.group == group and resource.kind == kind:
                 return Resource(group, version, kind, resource.plural, resource.namespaced)
-        plural = wellknown.irregular(group, kind) or plural_of(kind)
-        return Resource(group, version, kind, plural, not wellknown.cluster_scoped(group, kind))
+        plural = projectkinds.irregular(group, kind) or plural_of(kind)
+        return Resource(group, version, kind, plural, not projectkinds.cluster_scoped(group, kind))
 
     def __iter__(self) -> Iterator[Resource]:
         return iter(self._by_kind.values())

@@ -6,7 +6,7 @@ import pytest
 
 from webhook.schema import Kinds
 from webhook.schema.kinds import plural_of
-from webhook.schema.wellknown import CLUSTER_SCOPED, cluster_scoped, irregular
+from webhook.schema.projectkinds import CLUSTER_SCOPED, cluster_scoped, irregular
 
 
 @pytest.mark.parametrize(
