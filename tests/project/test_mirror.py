@@ -144,9 +144,10 @@ convert/kyverno/merging: convert/kyverno/test_mutating
 convert/kyverno/images: convert/kyverno/test_documented
 convert/kyverno/jmesfunctions: convert/kyverno/test_expressions
 convert/kyverno/match: convert/test_whole
-convert/kyverno/patterns: convert/test_whole
+convert/kyverno/patterns: convert/kyverno/test_asked
 convert/kyverno/podcontrols: convert/kyverno/test_podsecurity
 convert/kyverno/podviews: convert/kyverno/test_podsecurity
+convert/kyverno/patternscalars: convert/kyverno/test_asked
 convert/kyverno/validation: convert/test_whole
 convert/kyverno/operations: convert/kyverno/test_documented
 convert/kyverno/values: convert/test_whole

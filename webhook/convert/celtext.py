@@ -226,6 +226,29 @@ def is_wild(pattern: str) -> bool:
     return "*" in pattern or "?" in pattern
 
 
+def matches(pattern: str, value: str) -> bool:
+    """Whether a text matches a text with wildcards, where both are known: each piece at the first place that fits."""
+    first, *rest = pattern.split("*")
+    if not rest:
+        return len(value) == len(first) and _fits(first, value)
+    last = rest.pop()
+    end = len(value) - len(last)
+    if end < len(first) or not _fits(first, value) or not _fits(last, value[end:]):
+        return False
+    at = len(first)
+    for piece in rest:
+        at = next((each for each in range(at, end - len(piece) + 1) if _fits(piece, value[each:end])), -1)
+        if at < 0:
+            return False
+        at += len(piece)
+    return True
+
+
+def _fits(piece: str, value: str) -> bool:
+    """Whether a text begins as a piece without * says."""
+    return len(piece) <= len(value) and all(a in ("?", b) for a, b in zip(piece, value, strict=False))
+
+
 def like(subject: str, pattern: str) -> str:
     """Whether a text matches a text with wildcards."""
     if not is_wild(pattern):

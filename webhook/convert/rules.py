@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any, Final
 
 from msgspec import Struct
@@ -142,6 +143,22 @@ def _of_same_kind(given: JSONObject) -> list[JSONObject]:
     (resource,) = given["resources"]
     of_pods = resource == "pods" or (resource == "*" and given["apiGroups"][0] in ("*", ""))
     return [given | {"resources": ["pods/ephemeralcontainers"]}] if of_pods and "UPDATE" in given["operations"] else []
+
+
+def are_builtin(made: Iterable[JSONObject]) -> bool:
+    """Whether resource rules are about kinds of Kubernetes itself alone."""
+    known = _builtin()
+    return all(
+        (group, name.partition("/")[0]) in known
+        for each in made
+        for group in each["apiGroups"]
+        for name in each["resources"]
+    )
+
+
+@cache
+def _builtin() -> frozenset[tuple[str, str]]:
+    return frozenset((each.group, each.plural) for each in Kinds.builtin())
 
 
 def merged(rules: Iterable[JSONObject]) -> list[JSONObject]:

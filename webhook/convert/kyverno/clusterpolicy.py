@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any, Final
 
 from webhook.convert import celtext, rules, standard
-from webhook.convert.kyverno import conditions, exempting, match, operations, podsecurity
+from webhook.convert.kyverno import exempting, match, operations, podsecurity
 from webhook.convert.kyverno.context import CONFIG_MAP, PODS, Context, pod_of
 from webhook.convert.kyverno.exempting import Exempted
 from webhook.convert.kyverno.expressions import Images
 from webhook.convert.kyverno.mutation import mutate
-from webhook.convert.kyverno.validation import validate
+from webhook.convert.kyverno.validation import met, validate
 from webhook.convert.model import JSONObject, Outcome, Unfinished, Unsupported, listing, mapping, texts
 from webhook.convert.standard import Rule, Unwritten
 from webhook.paths import Path
@@ -118,6 +118,7 @@ class _Policy:
         context = self._context(rule, matched, at, mutating="mutate" in given)
         if all((each.kind, each.sub) == ("Pod", "") for each in matched.kinds):
             context.translator.names["images"] = Images()
+        context.typed = rules.are_builtin(rule.resource_rules)
         context.ignores = rule.failure_policy == "Ignore"
         try:
             self._fill(rule, given, spec, context, matched, at)
@@ -174,7 +175,10 @@ class _Policy:
             elif "podSecurity" not in validated:
                 text = f"the exception {exception.name} is about controls of podSecurity, and takes out none of"
                 self._outcome.differs(at, f"{text} the rule {given['name']}")
-        when = conditions.conditions(given.get("preconditions"), context.translator, (*at, "preconditions"))
+        there, when = met(given.get("preconditions"), context, (*at, "preconditions"))
+        if there != "true":
+            # A variable that is missing is an error of the rule, and so it is one of the condition.
+            when = f"{celtext.enclose(there)} ? {celtext.enclose(when)} : optional.none().value()"
         rule.conditions.append(("preconditions", when))
         if "validate" in given:
             where: Path = (*at, "validate")

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from webhook.convert import celtext
-from webhook.convert.kyverno import values, variables
+from webhook.convert.kyverno import patternscalars, values, variables
 from webhook.convert.kyverno.expressions import Image, Images, Lists, Request, Scalar, Stream, Translator, Value
 from webhook.convert.model import Unfinished, Unsupported, listing, mapping
 from webhook.documents.undecodable import UNDECODABLE
@@ -208,7 +208,7 @@ def _one_of(subject: Scalar, value: Any, translator: Translator, *, single: bool
             other = translator.scalar(variables.value(each, translator))
             terms.append(_same(subject, other, wild=_is_wild(each)))
         elif isinstance(each, str) and values.is_range(each):
-            terms.append(values.named(_any(subject), lambda v, each=each: values.pattern(v, each)))  # type: ignore[misc]
+            terms.append(values.named(_any(subject), lambda v, each=each: patternscalars.pattern(v, each, typed=True)))  # type: ignore[misc]
         elif isinstance(each, str) and subject.type == "string":
             terms.append(celtext.like(subject.cel, each))
         elif isinstance(each, str):

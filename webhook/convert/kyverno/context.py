@@ -38,11 +38,12 @@ PODS: Final = {
 
 class Context:
     """The context of a rule. root: the expression for what patterns are about. old: for request.oldObject. deletes:
-    whether it applies to deletion. ignores: whether errors of the rule let a request pass. param_ref: of the binding.
+    whether it applies to deletion. ignores: whether errors of the rule let a request pass. typed:
+    whether its kinds are Kubernetes' own. param_ref: of the binding.
     """
 
     def __init__(self, outcome: Outcome, *, root: str = "object", old: str = OLDER, deletes: bool = False) -> None:
-        self.root, self.deletes, self.ignores = root, deletes, False
+        self.root, self.deletes, self.ignores, self.typed = root, deletes, False, False
         self.translator = Translator({}, NEWER if deletes and root == "object" else root, old)
         self.translator.names["images"] = Missing("the variable images in a rule that is not about Pods alone")
         self.param_ref: JSONObject = {}

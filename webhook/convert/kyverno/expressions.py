@@ -110,8 +110,12 @@ class Translator:
 
     def demand(self, value: Value) -> None:
         """Note that a value must be there, where that is asked."""
-        if self.demanded is not None and isinstance(value, Scalar) and value.chain:
+        if self.demanded is None:
+            return
+        if isinstance(value, Scalar) and value.chain:
             self.demanded.append(f"{value.chain}.hasValue()")
+        if isinstance(value, Stream) and value.base.endswith(_OR_NONE):
+            self.demanded.append(f"{value.base.removesuffix(_OR_NONE)}.hasValue()")
 
     def fresh(self) -> str:
         """A name for the variable of a macro."""
@@ -333,7 +337,9 @@ class Translator:
             return Scalar(celtext.disjunction([left.cel, right.cel]), type="bool")
         if isinstance(left, Stream):
             if isinstance(right, Scalar) and right.cel in ("[]", "''", "null", "false"):
-                return left  # an empty list, as the right side has no elements either
+                # An empty list, as the right side has no elements either; in parentheses, as it need not be there.
+                base = f"({left.base})" if left.base.endswith(_OR_NONE) else left.base
+                return Stream(base, left.variable, left.body, left.condition)
             return self._stream_or(left, right)
         first, second = self.scalar(left), self.scalar(right)
         if first.type in ("int", "list") and second.cel == "[]":
@@ -393,6 +399,7 @@ _LISTS: Final = frozenset(
     }
 )  # fmt: skip
 """Fields that are lists wherever Kubernetes has them."""
+_OR_NONE: Final = ".orValue([])"
 _LONGEST: Final = 10_000
 """Characters of the expression of one variable."""
 _REPEATED: Final = 120  # characters of an expression that may stand there twice

@@ -1,18 +1,21 @@
 """Kyverno's validate.pattern -> CEL: anchors, wildcards in keys, lists, values.
 
-A conditional anchor decides about what surrounds it: the element of the list that it stands in, or else the whole rule.
-So each of these is a `_Scope` with its conditions and its checks. Source: the documentation of Kyverno, "Validate
-Rules", anchors.
+A pattern passes, fails, or is skipped. A conditional anchor that is not met skips the map that it stands in: in a list
+that element, else the rule. So does a global anchor, unless its field is missing. What stands in a map is looked at in
+an order, and the first that does not pass decides: anchors by their names; then fields with anchors somewhere below
+them, from the last name to the first; then the others. Source: the documentation of Kyverno, "Validate Rules", anchors;
+the order is what its engine does (tests/convert/kyverno/asked.py).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from webhook.convert import celtext
-from webhook.convert.kyverno import values, variables
+from webhook.convert.kyverno import patternscalars, variables
 from webhook.convert.kyverno.expressions import Translator
 from webhook.convert.model import Unfinished, Unsupported
 from webhook.lazypatterns import lazily
@@ -35,22 +38,49 @@ _NO_LISTS_OF_PODS: Final = frozenset(
 """Fields that are one value wherever a Pod has them, so that their checks need no branch for a list."""
 
 
-class _Scope(Struct):
-    """What is asked of one element of a list, or of the whole object, and under which conditions."""
-
-    conditions: list[str] = field(default_factory=list)
-    checks: list[str] = field(default_factory=list)
-
-
 class Pattern(Struct, frozen=True):
-    """A pattern in CEL. applies: the conditions of its anchors; check: what must hold then."""
+    """A pattern in CEL. holds: it does not fail, but passes or is skipped. passes: it passes. out: a global anchor in
+    it skips the rule."""
 
-    applies: str
-    check: str
+    holds: str
+    passes: str
+    out: str = "false"
 
     @property
-    def holds(self) -> str:
-        return celtext.implies(self.applies, self.check)
+    def skips(self) -> bool:
+        """Whether it may be skipped."""
+        return self.holds != self.passes
+
+
+_ALWAYS: Final = Pattern("true", "true")
+
+
+def _check(expression: str) -> Pattern:
+    return Pattern(expression, expression)
+
+
+def _after(parts: Sequence[Pattern]) -> Pattern:
+    """Parts one after another: the first that does not pass decides."""
+    holds, out = "true", []
+    for each in reversed(parts):
+        rest = holds
+        if each.skips and rest != "true":
+            rest = celtext.implies(each.passes, rest)
+        holds = celtext.conjunction([each.holds, rest])
+    before: list[str] = []
+    for each in parts:
+        if each.out != "false":
+            out.append(celtext.conjunction([*before, each.out]))
+        before.append(each.passes)
+    return Pattern(holds, celtext.conjunction(before), celtext.disjunction(out))
+
+
+def any_of(patterns: Sequence[Pattern]) -> Pattern:
+    """One of several patterns passes, or none fails."""
+    passes = celtext.disjunction(each.passes for each in patterns)
+    if not any(each.skips for each in patterns):
+        return _check(passes)
+    return Pattern(celtext.disjunction([passes, celtext.conjunction(each.holds for each in patterns)]), passes)
 
 
 def anchor(key: str) -> tuple[str, str]:
@@ -59,157 +89,184 @@ def anchor(key: str) -> tuple[str, str]:
     return ("", key) if found is None else (found["kind"] or "(", found["key"])
 
 
+def _anchored(value: Any) -> bool:
+    """Whether there is an anchor in a value."""
+    if isinstance(value, dict):
+        return any(anchor(key)[0] or _anchored(each) for key, each in value.items())
+    return isinstance(value, list) and any(map(_anchored, value))
+
+
 class Patterns:
     """Translates the patterns of a rule.
 
-    of_pods: whether they are about Pods alone.
+    of_pods: whether they are about Pods alone. typed: whether the kinds are Kubernetes' own, whose schemas say what is
+    a list, a map or a scalar, and let nothing be null.
     differs: where the CEL differs from the pattern, and how; filled while patterns are translated.
     """
 
-    def __init__(self, translator: Translator, *, of_pods: bool = False) -> None:
-        self._translator, self._of_pods = translator, of_pods
+    def __init__(self, translator: Translator, *, of_pods: bool = False, typed: bool = False) -> None:
+        self._translator, self._of_pods, self._typed = translator, of_pods, typed
         self.differs: list[tuple[Path, str]] = []
-        self._everywhere: list[str] = []  # conditions of global anchors
 
     def translated(self, pattern: Any, subject: str, at: Path) -> Pattern:
         """A pattern of an object, or of an element. Raises Unsupported or Unfinished, with the place."""
         if variables.has_references(pattern):
             raise Unfinished("a pattern that refers to other fields, $(…)", at)
-        if not isinstance(pattern, dict):
-            return Pattern("true", self._value(pattern, subject, at, 0))
-        self._everywhere = []
-        scope = _Scope()
-        self._map(pattern, subject, scope, at, 0)
-        return Pattern(celtext.conjunction([*self._everywhere, *scope.conditions]), celtext.conjunction(scope.checks))
+        if isinstance(pattern, dict) and subject in ("object", "variables.pod"):
+            return self._map(pattern, subject, at, 0)
+        return self._value(pattern, subject, at, 0)
 
     def condition(self, value: Any, subject: str, key: str, at: Path) -> str:
         """Whether the condition of an anchor `(key): value` of a patch is met."""
         inner = celtext.select(subject, key)
-        return celtext.conjunction([celtext.has(subject, key), self._condition(value, inner, at, 0)])
+        return celtext.conjunction([celtext.has(subject, key), self._value(value, inner, at, 0).passes])
 
-    def _map(self, pattern: dict[str, Any], subject: str, scope: _Scope, at: Path, depth: int) -> None:
+    def _map(self, pattern: dict[str, Any], subject: str, at: Path, depth: int) -> Pattern:
+        return _after(self._fields(pattern, subject, at, depth))
+
+    def _fields(self, pattern: dict[str, Any], subject: str, at: Path, depth: int) -> list[Pattern]:
+        """What is asked of a map, in the order in which Kyverno does."""
         if depth > _DEEPEST:
             raise Unsupported(f"a pattern of more than {_DEEPEST} levels", at)
         plain = [anchor(key)[1] for key in pattern]
         if len(set(plain)) < len(plain):
             raise Unsupported(f"a pattern that names {_repeated(plain)!r} twice", at)
-        for written, value in pattern.items():
-            kind, key = anchor(written)
-            place = (*at, written)
-            if variables.has_variables(written):
-                raise Unfinished("a pattern with a variable in the name of a field", place)
-            if celtext.is_wild(key):
-                scope.checks.append(self._wild_key(kind, key, value, subject, place, depth))
-                continue
-            present, inner = celtext.has(subject, key), celtext.select(subject, key)
-            if key in ("metadata", "apiVersion", "kind") and subject == "object":
-                present = "true"
-            if kind == "X":
-                scope.checks.append(celtext.negation(present))
-            elif kind == "=":
-                scope.checks.append(celtext.implies(present, self._whole(value, inner, place, depth)))
-            elif kind == "^":
-                scope.checks.append(celtext.conjunction([present, self._existence(value, inner, place, depth)]))
-            elif kind in ("(", "<"):
-                condition = celtext.conjunction([present, self._condition(value, inner, place, depth)])
-                scope.conditions.append(condition)
-            elif kind == "+":
-                raise Unsupported(f"the anchor +({key}) in a validation", place)
-            elif value is None:
-                scope.checks.append(celtext.implies(present, values.pattern(inner, None)))
-            elif isinstance(value, dict):
-                below = _Scope()
-                self._map(value, inner, below, place, depth + 1)
-                # Without a list in between, a condition is one of the rule: it holds only if its parents are there.
-                scope.conditions += [celtext.conjunction([present, each]) for each in below.conditions]
-                scope.checks.append(celtext.conjunction([present, *below.checks]))
-            else:
-                scope.checks.append(celtext.conjunction([present, self._value(value, inner, place, depth)]))
+        anchors = [each for each in pattern if anchor(each)[0] not in ("", "<")]
+        rest = [each for each in pattern if each not in anchors]
+        nested = [each for each in rest if _anchored(pattern[each])]
+        if anchors or nested or any(anchor(each)[0] for each in rest):
+            plain = sorted(each for each in rest if each not in nested)
+            rest = [*sorted(nested, reverse=True), *plain]
+        made = self._anchors(pattern, sorted(anchors), subject, at, depth)
+        for written in rest:
+            made += self._field(written, pattern[written], subject, (*at, written), depth)
+        return made
 
-    def _whole(self, value: Any, subject: str, at: Path, depth: int) -> str:
-        """A value with the conditions of its anchors, as one expression."""
-        if not isinstance(value, dict):
-            return self._value(value, subject, at, depth)
-        scope = _Scope()
-        self._map(value, subject, scope, at, depth + 1)
-        return celtext.implies(celtext.conjunction(scope.conditions), celtext.conjunction(scope.checks))
+    def _anchors(
+        self, pattern: dict[str, Any], written: list[str], subject: str, at: Path, depth: int
+    ) -> list[Pattern]:
+        """The anchors of a map. A value of =() that is skipped skips the map only if no other anchor of it passes."""
+        found = {each: self._anchor(each, pattern[each], subject, (*at, each), depth) for each in written}
+        optional = [found[each] for each in written if anchor(each)[0] == "="]
+        every = len(optional) == len(written) and all(each.skips for each in optional)
+        if len(written) == 1 and every:
+            return optional
+        made = []
+        for each in written:
+            part = found[each]
+            if anchor(each)[0] == "=" and part.skips:
+                stays = part.holds if part.out == "false" else celtext.conjunction([part.holds, _not(part.out)])
+                part = Pattern(part.holds, stays, part.out)
+            made.append(part)
+        if every and optional:
+            made.append(Pattern("true", celtext.disjunction(each.passes for each in optional)))
+        return made
 
-    def _condition(self, value: Any, subject: str, at: Path, depth: int) -> str:
-        """The value of a conditional anchor: whether it is met. A list is if an element is, and no other fails."""
+    def _anchor(self, written: str, value: Any, subject: str, at: Path, depth: int) -> Pattern:
+        kind, key = self._key(written, at)
+        if celtext.is_wild(key):
+            return _check(self._wild_key(kind, key, value, subject, at, depth))
+        present, inner = self._present(subject, key), celtext.select(subject, key)
+        if kind == "X":
+            return _check(celtext.negation(present))
+        if kind == "^":
+            return _check(celtext.implies(present, self._existence(value, inner, at, depth)))
+        if kind == "+":
+            raise Unsupported(f"the anchor +({key}) in a validation", at)
+        made = self._value(value, inner, at, depth)
+        if kind == "(":
+            return Pattern("true", celtext.conjunction([present, made.passes]))
+        return Pattern(
+            celtext.implies(present, made.holds),
+            celtext.implies(present, made.passes),
+            celtext.conjunction([present, made.out]) if made.out != "false" else "false",
+        )
+
+    def _field(self, written: str, value: Any, subject: str, at: Path, depth: int) -> list[Pattern]:
+        """A field without an anchor, or with a global one."""
+        kind, key = self._key(written, at)
+        if celtext.is_wild(key):
+            return [_check(self._wild_key(kind, key, value, subject, at, depth))]
+        present, inner = self._present(subject, key), celtext.select(subject, key)
+        if kind == "<":
+            met = self._value(value, inner, at, depth).passes
+            out = celtext.conjunction([present, _not(met)])
+            return [Pattern("true", celtext.implies(present, met), out)]
         if isinstance(value, dict):
-            scope = _Scope()
-            for key, inner in value.items():
-                kind, name = anchor(key)
-                one = {name: inner} if kind == "(" else {key: inner}
-                if kind == "(" or (isinstance(inner, dict | list) and kind == ""):
-                    inside = celtext.select(subject, name)
-                    met = self._condition(inner, inside, (*at, key), depth + 1)
-                    scope.checks.append(celtext.conjunction([celtext.has(subject, name), met]))
-                else:
-                    self._map(one, subject, scope, at, depth + 1)
-            return celtext.conjunction([*scope.conditions, *scope.checks])
-        if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict):
-            variable = self._translator.fresh()
-            scope = _Scope()
-            self._map(value[0], variable, scope, (*at, 0), depth + 1)
-            applies, check = celtext.conjunction(scope.conditions), celtext.conjunction(scope.checks)
-            met = f"{subject}.exists({variable}, {applies})" if applies != "true" else f"size({subject}) > 0"
-            rest = "true" if check == "true" else f"{subject}.all({variable}, {celtext.implies(applies, check)})"
-            return celtext.conjunction([met, rest])
-        return self._value(value, subject, at, depth)
+            # Without a list in between, a condition is one of the map around it too.
+            there = celtext.conjunction([present, *self._is(inner, "map")])
+            return [_check(there), *self._fields(value, inner, at, depth + 1)]
+        if isinstance(value, list):
+            made = self._list(value, inner, at, depth)
+            return [_check(present), made]
+        if value == "*" and not kind:
+            return [_check(celtext.conjunction([present, f"{inner} != null"]))]
+        check = self.scalar(value, inner, at)
+        if not variables.has_variables(value) and patternscalars.of_nothing(value):
+            return [_check(celtext.implies(present, check))]
+        return [_check(celtext.conjunction([present, check]))]
 
-    def _value(self, value: Any, subject: str, at: Path, depth: int) -> str:
+    def _key(self, written: str, at: Path) -> tuple[str, str]:
+        if variables.has_variables(written):
+            raise Unfinished("a pattern with a variable in the name of a field", at)
+        return anchor(written)
+
+    def _present(self, subject: str, key: str) -> str:
+        if key in ("metadata", "apiVersion", "kind") and subject == "object":
+            return "true"
+        return celtext.has(subject, key)
+
+    def _is(self, subject: str, kind: str) -> list[str]:
+        """That a value is a map, or a list, where no schema says so."""
+        return [] if self._typed else [f"type({subject}) == {kind}"]
+
+    def _value(self, value: Any, subject: str, at: Path, depth: int) -> Pattern:
+        """What is asked of a value that is there."""
         if isinstance(value, dict):
-            return self._whole(value, subject, at, depth)
+            kind = [_check(each) for each in self._is(subject, "map")]
+            return _after([*kind, *self._fields(value, subject, at, depth + 1)])
         if isinstance(value, list):
             return self._list(value, subject, at, depth)
-        return self.scalar(value, subject, at)
+        return _check(self.scalar(value, subject, at))
 
-    def _list(self, value: list[Any], subject: str, at: Path, depth: int) -> str:
+    def _list(self, value: list[Any], subject: str, at: Path, depth: int) -> Pattern:
+        """Each element of a list satisfies the one item of the pattern. It is skipped if every element is."""
         if not value:
-            return f"type({subject}) == list"
+            raise Unsupported("a pattern with an empty list", at)
         if len(value) > 1:
             raise Unsupported("a pattern with a list of several items", at)
         if isinstance(value[0], list):
             raise Unsupported("a pattern with a list in a list", at)
         variable = self._translator.fresh()
-        item = value[0]
-        if isinstance(item, dict):
-            self._hoist(item, subject, at, depth)
-            item = {key: inner for key, inner in item.items() if anchor(key)[0] != "<"} | {
-                f"({anchor(key)[1]})": inner for key, inner in item.items() if anchor(key)[0] == "<"
-            }
-        inner = self._whole(item, variable, (*at, 0), depth + 1)
-        return f"type({subject}) == list" if inner == "true" else f"{subject}.all({variable}, {inner})"
+        made = self._value(value[0], variable, (*at, 0), depth + 1)
+        kind = self._is(subject, "list")
+        if made.holds == made.passes == "true":
+            return _check(celtext.conjunction(kind or [f"type({subject}) == list"]))
+        held = celtext.conjunction([*kind, self._every(subject, variable, made.holds)])
+        if not made.skips:
+            return _check(held)
+        one = "false" if made.passes == "false" else f"{subject}.exists({variable}, {made.passes})"
+        passes = celtext.conjunction([held, celtext.disjunction([f"size({subject}) == 0", one])])
+        return Pattern(held, passes)
 
-    def _hoist(self, item: dict[str, Any], subject: str, at: Path, depth: int) -> None:
-        """A global anchor in a list: the rule applies if it holds for one of the elements."""
-        for key, inner in item.items():
-            kind, name = anchor(key)
-            if kind == "<":
-                variable = self._translator.fresh()
-                met = self._condition(inner, celtext.select(variable, name), (*at, 0, key), depth + 1)
-                if not subject.startswith(("object.", "variables.")):
-                    raise Unsupported("a global anchor in a list in a list", at)
-                there = celtext.conjunction([*_presence(subject), ""][:-1])
-                held = celtext.conjunction([celtext.has(variable, name), met])
-                self._everywhere.append(celtext.conjunction([there, f"{subject}.exists({variable}, {held})"]))
+    def _every(self, subject: str, variable: str, held: str) -> str:
+        return "true" if held == "true" else f"{subject}.all({variable}, {held})"
 
     def _existence(self, value: Any, subject: str, at: Path, depth: int) -> str:
-        """The value of an existence anchor: for each of its items, an element of the list satisfies it."""
+        """The value of an existence anchor: for each of its items, an element of the list satisfies it.
+
+        Items that are no maps are errors of the rule, so that such a list is refused whatever it holds.
+        """
         if not isinstance(value, list) or not value:
             raise Unsupported("an existence anchor without a list", at)
-        self.differs.append((at, "a list that is missing is refused, as no element of it satisfies the pattern"))
-        terms = []
+        terms = self._is(subject, "list")
         for index, item in enumerate(value):
+            if not isinstance(item, dict):
+                text = f"the existence anchor ^({anchor(str(at[-1]))[1]}) with items that are no maps"
+                raise Unsupported(f"{text}: Kyverno refuses every list there, whatever it holds", at)
             variable = self._translator.fresh()
-            if isinstance(item, dict):
-                scope = _Scope()
-                self._map(item, variable, scope, (*at, index), depth + 1)
-                inner = celtext.conjunction([*scope.conditions, *scope.checks])
-            else:
-                inner = self.scalar(item, variable, (*at, index))
-            terms.append(f"{subject}.exists({variable}, {inner})")
+            made = self._value(item, variable, (*at, index), depth + 1)
+            terms.append(f"{subject}.exists({variable}, {made.passes})")
         return celtext.conjunction(terms)
 
     def _wild_key(self, kind: str, key: str, value: Any, subject: str, at: Path, depth: int) -> str:
@@ -220,7 +277,7 @@ class Patterns:
         alike = celtext.like(variable, key)
         if kind == "X":
             return f"!{subject}.exists({variable}, {alike})"
-        inner = self._value(value, f"{subject}[{variable}]", at, depth + 1)
+        inner = self._value(value, f"{subject}[{variable}]", at, depth + 1).passes
         if kind == "=":
             return f"{subject}.all({variable}, {celtext.implies(alike, inner)})"
         self.differs.append((at, "of several keys that match, one must satisfy the pattern, whichever it is"))
@@ -228,8 +285,6 @@ class Patterns:
 
     def scalar(self, value: Any, subject: str, at: Path) -> str:
         """The check of a scalar that is present. Where the object has a list, every element of it must pass."""
-        if value == "*":
-            return f"{subject} != null"
         if not self._may_be_list(subject, at):
             return self._single(value, subject, at)
         variable = self._translator.fresh()
@@ -252,7 +307,7 @@ class Patterns:
             if not variables.has_variables(value):
                 if isinstance(value, dict | list):
                     raise Unfinished("a pattern with a variable that is a list or a map", at)
-                return values.pattern(subject, value)
+                return patternscalars.pattern(subject, value, typed=self._typed)
             operator = "!" if value.startswith("!") else ""
             if not operator and value.startswith(_OPERATORS):
                 raise Unfinished("an operator before a variable in a pattern")
@@ -279,13 +334,5 @@ def _repeated(names: list[str]) -> str:
     return next(each for each in names if names.count(each) > 1)
 
 
-def _presence(subject: str) -> list[str]:
-    """That each step of a path such as object.spec.containers is there."""
-    root, *steps = subject.split(".")
-    if root == "variables":
-        root, steps = f"{root}.{steps[0]}", steps[1:]
-    terms = []
-    for step in steps:
-        terms.append(celtext.has(root, step))
-        root = celtext.select(root, step)
-    return terms
+def _not(term: str) -> str:
+    return celtext.negation(celtext.enclose(term))

@@ -12,7 +12,7 @@ from webhook.convert.kyverno import conditions, jmespath, variables
 from webhook.convert.kyverno.context import Context
 from webhook.convert.kyverno.exempting import Exempted
 from webhook.convert.kyverno.expressions import Lists, Scalar, Stream, Translator, Value, as_list
-from webhook.convert.kyverno.patterns import Pattern, Patterns
+from webhook.convert.kyverno.patterns import Patterns, any_of
 from webhook.convert.kyverno.podsecurity import pod_security
 from webhook.convert.model import JSONObject, Unfinished, Unsupported, listing, mapping
 from webhook.convert.standard import Rule
@@ -86,17 +86,17 @@ def _check(given: JSONObject, context: Context, subject: str, at: Path) -> _Chec
         where = (*at, "deny", "conditions")
         denied = _denied(deny["conditions"], context, where) if "conditions" in deny else "true"
         return _Check("true", celtext.negation(celtext.enclose(denied)))
-    patterns = Patterns(context.translator, of_pods=context.root == "variables.pod")
+    patterns = Patterns(context.translator, of_pods=context.root == "variables.pod", typed=context.typed)
     if "pattern" in given:
         made = patterns.translated(given["pattern"], subject, (*at, "pattern"))
-        check = _Check(made.applies, made.check)
     else:
         listed = listing(given["anyPattern"], "anyPattern", (*at, "anyPattern"))
         if not listed:
             raise Unsupported("an anyPattern without patterns", at)
-        check = _any_of(
+        made = any_of(
             [patterns.translated(each, subject, (*at, "anyPattern", index)) for index, each in enumerate(listed)]
         )
+    check = _Check("true", made.holds)
     for place, text in patterns.differs:
         context.differs(place, text)
     return check
@@ -104,23 +104,20 @@ def _check(given: JSONObject, context: Context, subject: str, at: Path) -> _Chec
 
 def _denied(given: Any, context: Context, at: Path) -> str:
     """Whether conditions deny. A variable that is missing is an error of the rule, which the failurePolicy decides."""
+    there, denied = met(given, context, at)
+    if context.ignores:
+        return celtext.conjunction([there, denied])
+    return denied if there == "true" else celtext.disjunction([celtext.negation(there), denied])
+
+
+def met(given: Any, context: Context, at: Path) -> tuple[str, str]:
+    """Whether the variables of conditions are there, and whether the conditions are met."""
     outer, context.translator.demanded = context.translator.demanded, []
     try:
-        met = conditions.conditions(given, context.translator, at)
-        there = celtext.conjunction(context.translator.demanded)
+        written = conditions.conditions(given, context.translator, at)
+        return celtext.conjunction(context.translator.demanded), written
     finally:
         context.translator.demanded = outer
-    if context.ignores:
-        return celtext.conjunction([there, met])
-    return met if there == "true" else celtext.disjunction([celtext.negation(there), met])
-
-
-def _any_of(made: list[Pattern]) -> _Check:
-    """anyPattern: one of those that apply holds; if none applies, there is nothing to check."""
-    applies = (
-        "true" if any(each.applies == "true" for each in made) else celtext.disjunction(each.applies for each in made)
-    )
-    return _Check(applies, celtext.disjunction(celtext.conjunction([each.applies, each.check]) for each in made))
 
 
 def _foreach(given: JSONObject, context: Context, at: Path, depth: int) -> str:
@@ -131,7 +128,12 @@ def _foreach(given: JSONObject, context: Context, at: Path, depth: int) -> str:
         - {"list", "elementScope", "preconditions", "deny", "pattern", "anyPattern", "context", "foreach", "order"}
     ):
         raise Unsupported(f"foreach.{unknown[0]}", (*at, unknown[0]))
-    value = listed(given, context, at)
+    outer_demands, context.translator.demanded = context.translator.demanded, []
+    try:
+        value = listed(given, context, at)
+        there = celtext.conjunction(context.translator.demanded)
+    finally:
+        context.translator.demanded = outer_demands
     outer = dict(context.translator.names)
     number = context.translator.fresh()
 
@@ -141,22 +143,32 @@ def _foreach(given: JSONObject, context: Context, at: Path, depth: int) -> str:
         context.translator.names = outer | own
         try:
             context.read(given.get("context"), (*at, "context"))
-            when = conditions.conditions(given.get("preconditions"), context.translator, (*at, "preconditions"))
+            place = (*at, "preconditions")
+            known, when = met(given.get("preconditions"), context, place)
+            if context.ignores:
+                known, when = "true", celtext.conjunction([known, when])
             if "foreach" in given:
                 inner = celtext.conjunction(
                     _foreach(each, context, (*at, "foreach", index), depth + 1) for index, each in _entries(given, at)
                 )
-                return celtext.implies(when, inner)
+                return celtext.conjunction([known, celtext.implies(when, inner)])
             check = _check(given, context, element.cel, at)
-            return celtext.implies(celtext.conjunction([when, check.applies]), check.holds)
+            held = celtext.implies(celtext.conjunction([when, check.applies]), check.holds)
+            return celtext.conjunction([known, held])
         finally:
             context.translator.names = outer
 
     made = context.translator.quantified(value, test, every=True)
+    # A function of what is missing is an error of the rule.
     if number not in _WORD.findall(made):
-        return made
+        return _known(there, made, context)
     variable = context.translator.fresh()
-    return f"{elements(value, context.translator)}.all({number}, {variable}, {test(Scalar(variable))})"
+    made = f"{elements(value, context.translator)}.all({number}, {variable}, {test(Scalar(variable))})"
+    return _known(there, made, context)
+
+
+def _known(there: str, held: str, context: Context) -> str:
+    return celtext.implies(there, held) if context.ignores else celtext.conjunction([there, held])
 
 
 def elements(value: Stream | Lists, translator: Translator) -> str:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, Final
 
 from webhook.convert import celtext
@@ -13,18 +14,26 @@ from webhook.convert.model import Unsupported
 from webhook.lazypatterns import lazily
 
 _QUANTITY = lazily(
-    r"[+-]?(?:[0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30})(?:[eE][+-]?[0-9]{1,3}|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|n|u)?"
+    r"(?P<number>[+-]?(?:[0-9]{1,30}(?:\.[0-9]{0,30})?|\.[0-9]{1,30}))"
+    r"(?:(?P<exponent>[eE][+-]?[0-9]{1,3})|(?P<suffix>m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|n|u))?"
 )
+_SUFFIXES: Final = {
+    "": Decimal(1), "n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"),
+    **{each: Decimal(1000) ** power for power, each in enumerate("kMGTPE", 1)},
+    **{f"{each}i": Decimal(1024) ** power for power, each in enumerate("KMGTPE", 1)},
+}  # fmt: skip
 _DURATION = lazily(r"[+-]?(?:[0-9]{1,30}(?:\.[0-9]{1,30})?(?:ns|us|ms|s|m|h)){1,6}")
+_PART = lazily(r"(?P<number>[0-9]{1,30}(?:\.[0-9]{1,30})?)(?P<unit>ns|us|ms|s|m|h)")
+_SECONDS: Final = {
+    "ns": Decimal("1e-9"), "us": Decimal("1e-6"), "ms": Decimal("1e-3"),
+    "s": Decimal(1), "m": Decimal(60), "h": Decimal(3600),
+}  # fmt: skip
 _RANGE = lazily(
     r"(?P<low>[+-]?[0-9]{1,30}(?:\.[0-9]{1,30})?[A-Za-z]{0,2})(?P<not>!?)-(?P<high>[+-]?[0-9]{1,30}(?:\.[0-9]{1,30})?[A-Za-z]{0,2})"
 )
 _SEMVER = lazily(r"[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}(?:-[0-9A-Za-z.-]{1,60})?(?:\+[0-9A-Za-z.-]{1,60})?")
-_NUMBER = lazily(r"[+-]?[0-9]{1,30}(?:\.[0-9]{1,30})?(?:[eE][+-]?[0-9]{1,3})?")
 _IN_CEL: Final = r"^[+-]?([0-9]+([.][0-9]+)?(ns|us|ms|s|m|h))+$"
-_OPERATORS: Final = (">=", "<=", ">", "<")
 _SHORT: Final = 48  # characters of an expression that may be repeated
-_MOST: Final = 64  # alternatives in a pattern
 
 
 def named(subject: str, write: Callable[[str], str]) -> str:
@@ -34,56 +43,23 @@ def named(subject: str, write: Callable[[str], str]) -> str:
     return f"[{subject}].exists(v, {write('v')})"
 
 
-def pattern(subject: str, value: Any) -> str:
-    """Whether a value that is present satisfies a pattern that is a scalar."""
-    if value is None:
-        return f"({subject} == null || {subject} == '' || {subject} == 0 || {subject} == false)"
-    if isinstance(value, bool):
-        return f"{subject} == {celtext.literal(value)}"
-    if isinstance(value, int | float):
-        return f"({subject} == {celtext.literal(value)} || {subject} == {celtext.text(str(value))})"
-    alternatives = value.split("|")
-    if len(alternatives) > _MOST or value.count("&") > _MOST:
-        raise Unsupported(f"a pattern of more than {_MOST} alternatives")
-    if len(alternatives) > 1 and not any(_special(each.strip()) for each in alternatives):
-        plain = [each.strip() for each in alternatives]
-        if not any(map(celtext.is_wild, plain)):
-            return f"{_as_text(subject, plain)} in {celtext.literal(plain)}"
-    return named(
-        subject,
-        lambda v: celtext.disjunction(
-            celtext.conjunction(_single(v, each.strip()) for each in every.split("&")) for every in alternatives
-        ),
-    )
+def bounds(text: str) -> tuple[str, str, bool] | None:
+    """The ends of a range, such as 10-20 or 1Gi!-2Gi, and whether what is outside of it is meant; None for no range."""
+    found = _RANGE.fullmatch(text)
+    return (found["low"], found["high"], bool(found["not"])) if found else None
 
 
-def _as_text(subject: str, plain: list[str]) -> str:
-    """The subject for a comparison with texts; a number or boolean is compared as its text."""
-    if any(_NUMBER.fullmatch(each) or each in ("true", "false") for each in plain):
-        return f"({celtext.scalar(subject)} ? string({subject}) : '')"
-    return subject
-
-
-def _special(text: str) -> bool:
-    return text.startswith((*_OPERATORS, "!")) or "&" in text or _RANGE.fullmatch(text) is not None
-
-
-def _single(subject: str, text: str) -> str:
-    """A pattern without | and &."""
-    for operator in _OPERATORS:
-        if text.startswith(operator):
-            return ordered(subject, operator, text.removeprefix(operator).strip())
-    if text.startswith("!"):
-        return f"!{celtext.enclose(equal(subject, text[1:].strip()))}"
-    if found := _RANGE.fullmatch(text):
-        within = celtext.conjunction(
-            [ordered(subject, ">=", found["low"], both=True), ordered(subject, "<=", found["high"], both=True)]
-        )
-        outside = celtext.disjunction(
-            [ordered(subject, "<", found["low"], both=True), ordered(subject, ">", found["high"], both=True)]
-        )
-        return outside if found["not"] else within
-    return equal(subject, text)
+def amount(text: str) -> Decimal | None:
+    """What a duration amounts to in seconds, or else a quantity; None if a text is neither."""
+    if _DURATION.fullmatch(text):
+        seconds = sum(Decimal(each["number"]) * _SECONDS[each["unit"]] for each in _PART.finditer(text))
+        return Decimal(-seconds if text.startswith("-") else seconds)
+    found = _QUANTITY.fullmatch(text)
+    if not found:
+        return None
+    if found["exponent"]:
+        return Decimal(found["number"] + found["exponent"])
+    return Decimal(found["number"]) * _SUFFIXES[found["suffix"] or ""]
 
 
 def equal(subject: str, text: str) -> str:
@@ -106,19 +82,19 @@ def equal(subject: str, text: str) -> str:
     return f"{subject} == {celtext.text(text)}"
 
 
-def ordered(subject: str, operator: str, text: str, *, both: bool = False) -> str:
+def ordered(subject: str, operator: str, text: str, *, both: bool = False, versions: bool = True) -> str:
     """Whether a value is larger or smaller than a duration or a quantity. Raises Unsupported if the text is neither.
 
-    both: an end of a range, which is a duration only if it cannot be a quantity.
+    both: an end of a range, which is a duration only if it cannot be a quantity. versions: whether 1.2.3 counts.
     """
-    if _SEMVER.fullmatch(text):
+    if versions and _SEMVER.fullmatch(text):
         return _of_version(subject, operator, text)
-    quantity, duration = _QUANTITY.fullmatch(text), _DURATION.fullmatch(text)
+    quantity, duration = _QUANTITY.fullmatch(text), _DURATION.fullmatch(text) or (not versions and text == "0")
     if not quantity and not duration:
         raise Unsupported(f"the operator {operator} with {text[:60]!r}, which is no number, quantity or duration")
     terms = []
     if duration and not (both and quantity):
-        terms.append(_of_duration(subject, operator, text))
+        terms.append(_of_duration(subject, operator, "0s" if text == "0" else text))
     if quantity:
         other = f"!string({subject}).matches({celtext.text(_IN_CEL)})" if terms else "true"
         terms.append(celtext.conjunction([_of_quantity(subject, operator, text), other]))
