@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.convert.converted import SOURCES
+from tests.convert.gatekeeper.corpora import FILES
 from tests.e2e.controlplane import ControlPlane
 from webhook.convert import whole
 
@@ -22,6 +23,18 @@ def test_the_server_takes_what_is_converted(cluster: ControlPlane, folder: str, 
     files = [str(each) for each in found.written if each.name in ("policy.yaml", "binding.yaml")]
     if not files:
         return
+    named = [argument for file in files for argument in ("--filename", file)]
+    applied = cluster.kubectl("apply", "--dry-run=server", "--validate=strict", *named)
+    assert applied.stdout.count("(server dry run)") >= len(files)
+    assert applied.stderr == ""
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_the_server_takes_what_is_converted_of_the_corpus(cluster: ControlPlane, file: Path, tmp_path: Path) -> None:
+    """What the tests hold against Gatekeeper's answers is a policy in a cluster too."""
+    found = whole.convert([str(file)], tmp_path / "tree")
+    files = [str(each) for each in found.written if each.name in ("policy.yaml", "binding.yaml")]
+    assert files
     named = [argument for file in files for argument in ("--filename", file)]
     applied = cluster.kubectl("apply", "--dry-run=server", "--validate=strict", *named)
     assert applied.stdout.count("(server dry run)") >= len(files)
