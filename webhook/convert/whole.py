@@ -49,7 +49,7 @@ def convert(
             Note(found.tests[0][1].stream, found.tests[0][1].line, "a test file is malformed; no test is run")
         )
         tests = []
-    running.run(tests, target)
+    running.run(tests, target, found.outcomes)
     # Objects beside tests are what these are about.
     if not found.tests:
         result.others = [

@@ -46,7 +46,7 @@ class Expected(Struct):
 
     counts: how many messages there must be, of all policies; `counted` wants nothing else. patched: the object
     after mutation. old, operation, user, namespace_labels, cluster: of the request. unrun: why it cannot be run
-    here; empty if it can.
+    here; empty if it can. before, after: mutating policies that the test applies to the object before and after it.
     """
 
     outcome: Outcome
@@ -66,6 +66,8 @@ class Expected(Struct):
     params: JSONObject | None = None
     cluster: list[JSONObject] = field(default_factory=list)
     unrun: str = ""
+    before: list[str] = field(default_factory=list)
+    after: list[str] = field(default_factory=list)
 
 
 def case(expected: Expected, expect: str) -> JSONObject:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Final
 
-from webhook.convert.foreigntests import files
+from webhook.convert.foreigntests import chains, files
 from webhook.convert.foreigntests.expected import Expected, Wanted
 from webhook.convert.foreigntests.files import NoFile
 from webhook.convert.model import JSONObject, Note, Outcome
@@ -75,6 +76,27 @@ def expected(test: Document, outcomes: list[Outcome], roots: list[str], notes: l
     for index, each in enumerate(value.get("results") or []):
         if isinstance(each, dict):
             found += _of_result(each, index, test, outcomes, resources, values, read, notes)
+    applied = _applied(test, outcomes)
+    for one in found:
+        one.before, one.after = chains.earlier(one.outcome, one.policies, applied)
+    return found
+
+
+def _applied(test: Document, outcomes: list[Outcome]) -> list[Outcome]:
+    """The outcomes of the policies that a test names, in its order."""
+    folder = Path(test.stream).parent
+    found: list[Outcome] = []
+    names = test.value.get("policies")
+    for name in names if isinstance(names, list) else []:
+        try:
+            file = (folder / str(name)).resolve()
+            found += [
+                each
+                for each in outcomes
+                if all(each is not one for one in found) and Path(each.document.stream).resolve().is_relative_to(file)
+            ]
+        except (OSError, ValueError, RuntimeError):
+            continue
     return found
 
 

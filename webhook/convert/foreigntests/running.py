@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from webhook.convert import writing
+from webhook.convert.foreigntests import chains
 from webhook.convert.foreigntests.expected import FAILURES, Expected, case
 from webhook.convert.model import JSONObject, Outcome, TestResult
 from webhook.documents.yamlwriting import dumped
@@ -25,13 +26,14 @@ _SKIPS: Final = ("allow", "no-match")
 _MOST: Final = 5000  # expectations
 
 
-def run(expected: Sequence[Expected], target: Version) -> None:
-    """Run them all; the outcomes get their cases and results."""
+def run(expected: Sequence[Expected], target: Version, all_of: Sequence[Outcome] | None = None) -> None:
+    """Run them all; the outcomes get their cases and results. all_of: all outcomes, of which a test may apply some."""
     outcomes = {id(each.outcome): each.outcome for each in expected}
     kinds = Kinds.builtin(target)
     for each in expected:
         values = (each.object, each.old, each.patched)
         each.object, each.old, each.patched = (_placed(one, each.namespace or "default", kinds) for one in values)
+    chains.apply(expected[:_MOST], list(outcomes.values()) if all_of is None else all_of, target)
     for outcome in outcomes.values():
         own = [each for each in expected[:_MOST] if each.outcome is outcome]
         for each in expected[_MOST:]:
