@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.dryrun import corpus
 from tests.dryrun.answers import Answer
 from tests.dryrun.comparing import comparable
 from tests.e2e.controlplane import started
@@ -251,7 +252,7 @@ def answered(assets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     folder = tmp_path_factory.mktemp("recorder")
     with started(assets, service_accounts=True) as cluster, recording(folder) as recorder:
         client = cluster.client()
-        sending._prepare(client)
+        sending._prepare(client, corpus.NAMESPACES)
         for each in AT_HAND:
             made = client.post(_path(each, kinds), each)
             assert made.ok, made.message

@@ -33,10 +33,12 @@ Kinds = dict[tuple[str, str], tuple[str, bool]]
 """apiVersion and kind -> the path of the version and the resource with `{}` for the Namespace; whether it has one."""
 
 
-def answers(cluster: ControlPlane, recorder: Recorder, corpus: Iterable[File]) -> Answers:
-    """What the server makes of each manifest, by file and name."""
+def answers(
+    cluster: ControlPlane, recorder: Recorder, corpus: Iterable[File], namespaces: Iterable[str] = NAMESPACES
+) -> Answers:
+    """What the server makes of each manifest, by file and name. namespaces: those that are there."""
     client = cluster.client()
-    _prepare(client)
+    _prepare(client, namespaces)
     _register(client, recorder)
     found: Answers = {file.name: {} for file in corpus}
     everything = [(file, manifest) for file in corpus for manifest in file.manifests]
@@ -72,8 +74,8 @@ def answers(cluster: ControlPlane, recorder: Recorder, corpus: Iterable[File]) -
     return {file.name: {each.name: found[file.name][each.name] for each in file.manifests} for file in corpus}
 
 
-def _prepare(client: Client) -> None:
-    for namespace in NAMESPACES:
+def _prepare(client: Client, namespaces: Iterable[str]) -> None:
+    for namespace in namespaces:
         client.post("/api/v1/namespaces", {"metadata": {"name": namespace}})
         for account in ACCOUNTS:
             made = client.post(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": account}})
