@@ -112,6 +112,23 @@ def test_a_literal_that_was_not_looked_up_in_was_skipped() -> None:
     assert [step.text for step in steps(found.root) if step.outcome == "skipped"] == ["['web']"]
 
 
+@pytest.mark.parametrize(
+    ("expression", "form"),
+    [
+        ("[].exists_one(e, e == 1)", "loop"),
+        ("[].map(e, e).size() == 0", "loop"),
+        ("[].all(e, e == 1)", "loop"),
+        ("[].transformList(i, e, e) == []", "loop"),
+        ("optional.none().orValue(1) == 1", "default"),
+        ("optional.of(1).optMap(e, e + 1).hasValue()", "mapped"),
+        ("1 + 1 == 2", ""),
+    ],
+)
+def test_a_step_has_the_form_of_its_macro_or_function(expression: str, form: str) -> None:
+    forms = {step.form for step in steps(explained(expression).root)}
+    assert forms == {"", form}
+
+
 def test_only_the_branch_that_was_taken_has_a_value() -> None:
     found = explained("x > 5 ? object.metadata.name + '!' : string(x)")
     assert sketch(found.root) == (
