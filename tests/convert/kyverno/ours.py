@@ -10,8 +10,7 @@ from typing import Any
 from msgspec import Struct
 
 from webhook.convert import converting, sources, writing
-from webhook.convert.foreigntests.expected import Expected, case
-from webhook.convert.foreigntests.running import FAILURES
+from webhook.convert.foreigntests.expected import FAILURES, Expected, case
 from webhook.convert.model import Outcome
 from webhook.documents.yamlwriting import dumped
 from webhook.offline.cases import policytest, runs
