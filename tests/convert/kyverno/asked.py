@@ -93,6 +93,8 @@ def _note(found: Compared, said: Answer, denied: bool | str, about: str, reason:
 
 def _reason(rule: dict[str, Any]) -> str:
     """Why a generated rule may be stricter here."""
+    if "deny" in rule["validate"]:
+        return "conditions with values of another type than their operator expects"
     value = ((rule["validate"].get("pattern") or {}).get("spec") or {}).get("v")
     return next((why for why, texts in STRICTER.items() if isinstance(value, str) and value in texts), "")
 
@@ -168,7 +170,11 @@ def _runs(documents: Iterable[Given]) -> Iterator[list[tuple[Given, int]]]:
 def everything(program: Path, seed: int, patterns: int) -> Iterator[tuple[str, Compared]]:
     """All parts, by their names. patterns: how many of them are generated."""
     yield "documents", of_documents(program, list(corpus.given()))
-    parts = (("scalars", generated.scalars()), ("patterns", generated.patterns(seed, patterns, 40)))
+    parts = (
+        ("scalars", generated.scalars()),
+        ("patterns", generated.patterns(seed, patterns, 40)),
+        ("conditions", generated.conditions(seed, patterns)),
+    )
     for name, batches in parts:
         found = Compared()
         for each in batches:

@@ -225,13 +225,18 @@ OPERANDS: Final[list[Any]] = [
     "1.2.3", "1-5", "1!-5", [], ["a"], ["a", "b"], ["a*"], [1, 5], ["5"], [True], "a,b", '["a","b"]', {"a": "a"},
     "null",
 ]  # fmt: skip
-_KEYS: Final[list[Any]] = [each for each in VALUES if each is not MISSING and each != [["a"]]]
+_KEYS: Final[list[Any]] = [
+    each for each in VALUES if not isinstance(each, dict) and each not in (MISSING, None, [None], [["a"]], [{"a": 1}])
+]
+"""Kyverno's command panics where some operators are asked about maps."""
 
 
 def conditions(seed: int, amount: int) -> Iterator[Batch]:
     """Conditions of each operator and value, about a field of each type. A field that is missing, with a default."""
     picked = random.Random(seed)
-    pairs: list[tuple[str, Any]] = [(operator, value) for operator in OPERATORS for value in OPERANDS]
+    pairs: list[tuple[str, Any]] = [
+        (operator, value) for operator in OPERATORS for value in OPERANDS if value != {"a": "a"}
+    ]
     picked.shuffle(pairs)
     pairs = pairs[:amount]
     for start in range(0, len(pairs), 60):

@@ -103,7 +103,9 @@ def _compared(key: Value, operator: str, value: Any, translator: Translator) -> 
         return values.named(subject, lambda v: values.seconds(v, sign, value))
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise Unsupported(f"the operator {operator} with a value that is no number or text")
-    return values.named(subject, lambda v: values.ordered(v, _ORDERS[operator], str(value)))
+    if translator.scalar(key).type in ("int", "double"):
+        subject = f"dyn({subject})"
+    return values.named(subject, lambda v: values.compared(v, _ORDERS[operator], value))
 
 
 def _ordered_by(subject: str, operator: str, value: Any, translator: Translator) -> str:
@@ -131,7 +133,7 @@ def _equal(key: Value, value: Any, translator: Translator) -> str:
             # A variable that resolves to nothing is compared as an empty text.
             return f"{subject.chain}.orValue('') == ''" if subject.chain else f"{subject.cel} == ''"
         return values.named(
-            f"dyn({subject.cel})" if subject.type != "dyn" else subject.cel, lambda v: values.equal(v, value)
+            f"dyn({subject.cel})" if subject.type != "dyn" else subject.cel, lambda v: values.equal_texts(v, value)
         )
     if isinstance(value, bool):
         if subject.type == "bool":
@@ -141,7 +143,8 @@ def _equal(key: Value, value: Any, translator: Translator) -> str:
         if subject.type == "int":
             return f"{subject.cel} == {celtext.literal(value)}"
         typed = subject.cel if subject.type == "dyn" else f"dyn({subject.cel})"
-        return values.named(typed, lambda v: f"({v} == {celtext.literal(value)} || {v} == {celtext.text(str(value))})")
+        seconds = values.seconds_as_text(value)
+        return values.named(typed, lambda v: celtext.disjunction([f"{v} == {celtext.literal(value)}", *seconds(v)]))
     if value == [] and subject.type == "list":
         return f"size({subject.cel}) == 0"
     typed = subject.cel if subject.type == "dyn" else f"dyn({subject.cel})"
@@ -207,16 +210,17 @@ def _one_of(subject: Scalar, value: Any, translator: Translator, *, single: bool
         if variables.has_variables(each):
             other = translator.scalar(variables.value(each, translator))
             terms.append(_same(subject, other, wild=_is_wild(each)))
-        elif isinstance(each, str) and values.is_range(each):
+        elif isinstance(each, str) and values.is_range(each) and "!-" not in each:  # which is text here
             terms.append(values.named(_any(subject), lambda v, each=each: patternscalars.pattern(v, each, typed=True)))  # type: ignore[misc]
         elif isinstance(each, str) and subject.type == "string":
             terms.append(celtext.like(subject.cel, each))
         elif isinstance(each, str):
-            terms.append(values.named(_any(subject), lambda v, each=each: values.equal(v, each)))  # type: ignore[misc]
-        elif isinstance(each, bool) or each is None or isinstance(each, dict | list):
+            terms.append(values.named(_any(subject), lambda v, each=each: values.same(v, each)))  # type: ignore[misc]
+        elif each is None or isinstance(each, dict | list):
             terms.append(f"{_any(subject)} == {celtext.literal(each)}")
-        else:
-            terms.append(f"{_any(subject)} == {celtext.literal(each)}")
+        else:  # which is compared as its text
+            as_text = ("false", "true")[each] if isinstance(each, bool) else str(each)
+            terms.append(f"{_any(subject)} in [dyn({celtext.literal(each)}), dyn({celtext.text(as_text)})]")
     return celtext.disjunction(terms)
 
 

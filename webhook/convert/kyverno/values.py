@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from operator import ge, gt, le, lt
 from typing import Any, Final
 
 from webhook.convert import celtext
@@ -32,7 +33,11 @@ _RANGE = lazily(
     r"(?P<low>[+-]?[0-9]{1,30}(?:\.[0-9]{1,30})?[A-Za-z]{0,2})(?P<not>!?)-(?P<high>[+-]?[0-9]{1,30}(?:\.[0-9]{1,30})?[A-Za-z]{0,2})"
 )
 _SEMVER = lazily(r"[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}(?:-[0-9A-Za-z.-]{1,60})?(?:\+[0-9A-Za-z.-]{1,60})?")
+_NUMBER = lazily(r"[+-]?[0-9]{1,30}(?:\.[0-9]{1,30})?(?:[eE][+-]?[0-9]{1,3})?")
+_OF_QUANTITIES: Final = frozenset("0123456789.+-eEmkMGTPKinu")
+_NUMBER_IN_CEL: Final = r"^[+-]?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?$"
 _IN_CEL: Final = r"^[+-]?([0-9]+([.][0-9]+)?(ns|us|ms|s|m|h))+$"
+_TESTS: Final[dict[str, Callable[[Any, Any], bool]]] = {">": gt, ">=": ge, "<": lt, "<=": le}
 _SHORT: Final = 48  # characters of an expression that may be repeated
 
 
@@ -117,13 +122,82 @@ def _of_duration(subject: str, operator: str, text: str) -> str:
     return celtext.conjunction([f"type({subject}) == string", matches, comparison])
 
 
+def equal_texts(subject: str, text: str) -> str:
+    """Whether a value equals a text in a condition: numbers only where the text is one, and wildcards of texts alone.
+
+    A text that is a quantity is compared with no wildcards.
+    """
+    if celtext.is_wild(text):
+        like = celtext.like(subject, text)
+        quantity = f"!isQuantity({subject})" if set(text) - {"*", "?"} <= _OF_QUANTITIES else "true"
+        return celtext.conjunction([f"type({subject}) == string", quantity, like])
+    if text in ("true", "false"):
+        return f"{subject} == {celtext.text(text)}"
+    if _QUANTITY.fullmatch(text) and not _NUMBER.fullmatch(text):
+        return celtext.conjunction([f"type({subject}) == string", equal(subject, text)])
+    return equal(subject, text)
+
+
+def same(subject: str, text: str) -> str:
+    """Whether a value is an item of a list of texts: compared as texts, numbers and booleans by the text they have."""
+    if celtext.is_wild(text) or text in ("true", "false"):
+        return equal(subject, text)
+    return celtext.conjunction([celtext.scalar(subject), f"string({subject}) == {celtext.text(text)}"])
+
+
+def seconds_as_text(value: float) -> Callable[[str], list[str]]:
+    """That a text is a duration of as many seconds as a number says."""
+    literal = celtext.text(f"{value}s")
+    if not _DURATION.fullmatch(f"{value}s"):
+        return lambda subject: []
+    return lambda subject: [_of_duration(subject, "==", literal[1:-1])]
+
+
+def compared(subject: str, sign: str, value: Any) -> str:
+    """An order of conditions: of numbers, and of texts as quantities, durations or versions. Raises Unsupported.
+
+    A number and a duration are compared as seconds, and a number and a quantity such as 1Gi not at all.
+    """
+    text = str(value)
+    if not _QUANTITY.fullmatch(text) and not _DURATION.fullmatch(text) and not _SEMVER.fullmatch(text):
+        raise Unsupported(f"the operator {sign} with {text[:60]!r}, which is no number, quantity or duration")
+    if _SEMVER.fullmatch(text):
+        return _of_version(subject, sign, text)
+    is_duration, is_number = _DURATION.fullmatch(text) is not None, _NUMBER.fullmatch(text) is not None
+    is_text, numeric = f"type({subject}) == string", f"{subject}.matches({celtext.text(_NUMBER_IN_CEL)})"
+    in_time = f"{subject}.matches({celtext.text(_IN_CEL)})"
+    seconds = str(amount(text)) if is_duration else text
+    as_number = f"quantity(string({subject})).compareTo(quantity({celtext.text(seconds)})) {sign} 0"
+    terms = []
+    if is_duration or is_number:
+        terms.append(celtext.conjunction([f"(type({subject}) == int || type({subject}) == double)", as_number]))
+    duration = f"duration({subject}) {sign} duration({celtext.text(text if is_duration else text + 's')})"
+    if is_number and not isinstance(value, str):
+        terms.append(celtext.conjunction([is_text, numeric, as_number]))
+        if "e" not in text.lower():
+            terms.append(celtext.conjunction([is_text, in_time, duration]))
+    elif _QUANTITY.fullmatch(text):
+        amounts = f"quantity({subject}).compareTo(quantity({celtext.text(text)})) {sign} 0"
+        terms.append(celtext.conjunction([is_text, f"isQuantity({subject})", amounts]))
+        if is_duration:
+            terms.append(celtext.conjunction([is_text, f"!isQuantity({subject})", in_time, duration]))
+    else:
+        terms.append(celtext.conjunction([is_text, in_time, duration]))
+        terms.append(celtext.conjunction([is_text, numeric, as_number]))
+    return celtext.disjunction(terms)
+
+
 def seconds(subject: str, operator: str, value: Any) -> str:
     """The Duration operators of conditions: durations, or numbers of seconds."""
     text = f"{value}s" if isinstance(value, int | float) else value
     if not isinstance(text, str) or not _DURATION.fullmatch(text):
         raise Unsupported("a Duration operator with a value that is no duration")
     number = f"(type({subject}) == int && duration(string({subject}) + 's') {operator} duration({celtext.text(text)}))"
-    return celtext.disjunction([_of_duration(subject, operator, text), number])
+    whole = f"duration(string(int({subject})) + 's') {operator} duration({celtext.text(text)})"
+    terms = [_of_duration(subject, operator, text), number, f"(type({subject}) == double && {whole})"]
+    if _TESTS[operator](Decimal(0), amount(text)):
+        terms.append(f"{subject} == '0'")
+    return celtext.disjunction(terms)
 
 
 def is_quantity(text: str) -> bool:
