@@ -241,7 +241,7 @@ def _difference(ours: JSONObject | str, theirs: JSONObject | str) -> str:
         )
     if isinstance(ours, str):
         return ours
-    return _first(_ordered(read(theirs)), _ordered(ours), "")
+    return _first(ordered(read(theirs)), ordered(ours), "")
 
 
 def _is_refused(value: JSONObject) -> bool:
@@ -256,13 +256,13 @@ def _is_refused(value: JSONObject) -> bool:
     return any("resourceVersion" not in each.message for each in server.refused(read_value.object, kind))
 
 
-def _ordered(value: Any) -> Any:
+def ordered(value: Any) -> Any:
     """A value whose lists with a key are in the order of the key: Kyverno moves what it changes to the front."""
     if isinstance(value, dict):
-        return {key: _ordered(each) for key, each in value.items()}
+        return {key: ordered(each) for key, each in value.items()}
     if not isinstance(value, list):
         return value
-    items = [_ordered(each) for each in value]
+    items = [ordered(each) for each in value]
     key = next((key for key in _KEYS if items and all(isinstance(each, dict) and key in each for each in items)), None)
     return sorted(items, key=lambda each: str(each[key])) if key else items
 
