@@ -244,6 +244,7 @@ def test_what_is_too_large_without_any_finding_is_refused(monkeypatch: pytest.Mo
         (gzip.compress(b" " * (65 << 20)), "it unpacks to more than 64 MiB"),
         (gzip.compress(b"{}"), "it is not what `gatewright audit -o json` writes"),
     ],
+    ids=["cut off", "no gzip", "too large", "other JSON"],  # the bytes have the time in them
 )
 def test_what_the_page_does_not_take(content: bytes, said: str, tmp_path: Path) -> None:
     from webhook.cli.auditpage import ReportError

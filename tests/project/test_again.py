@@ -60,3 +60,16 @@ def test_what_cannot_be_collected_fails(tmp_path: Path) -> None:
     (tmp_path / "test_broken.py").write_text("import nothing_of_this_name\n")
     code, text = again(tmp_path)
     assert (code, "AGAIN" in text) == (2, False)
+
+
+def test_processes_that_collect_other_tests_fail_at_once(tmp_path: Path) -> None:
+    """As where a test's name has the time in it."""
+    text = "import os, pytest\n@pytest.mark.parametrize('a', [os.getpid()])\ndef test_it(a):\n    pass\n"
+    (tmp_path / "test_named.py").write_text(text)
+    code, text = again(tmp_path, "--numprocesses=2")
+    assert (code, "Different tests were collected" in text, "AGAIN" in text, "Run again" in text) == (
+        1,
+        True,
+        False,
+        False,
+    )
