@@ -78,6 +78,11 @@ def kind_of(text: str) -> Kind:
     return Kind("*", "*", kind, sub)
 
 
+def is_version(text: str) -> bool:
+    """Whether a text is a version of an API: v1, v2beta1."""
+    return _VERSION.fullmatch(text) is not None
+
+
 def rule(group: str, version: str, resource: str, operations: Sequence[str]) -> JSONObject:
     return {
         "apiGroups": [group],

@@ -50,7 +50,7 @@ def test_patterns_give_the_verdicts_of_kyverno(kyverno: Path) -> None:
 
 
 def test_documents_say_what_kyverno_decides(kyverno: Path) -> None:
-    files = ("patterns", "requests")
+    files = ("patterns", "requests", "matching")
     documents = [each for each in corpus.given() if each.file in files]
     found = asked.of_documents(kyverno, documents)
     assert found.wrong == []

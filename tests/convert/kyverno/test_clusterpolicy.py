@@ -75,6 +75,50 @@ def test_the_operations(tmp_path: Path, kinds: str, more: str, operations: list[
     assert resources["operations"] == operations
 
 
+def matching(match: str, exclude: str = "{}") -> str:
+    return f"  - name: r\n    match: {match}\n    exclude: {exclude}\n    {LABEL}\n"
+
+
+@pytest.mark.parametrize(
+    ("match", "exclude", "named"),
+    [
+        ('{any: [{resources: {kinds: ["*/v1/ConfigMap"]}}]}', "{}", "matches nothing"),
+        ('{any: [{resources: {kinds: ["*/*/Deployment"]}}]}', "{}", "matches nothing"),
+        ("{any: [{resources: {kinds: [apps/Deployment]}}]}", "{}", "matches nothing"),
+        ('{any: [{resources: {kinds: ["v*/Pod"]}}]}', "{}", "matches nothing"),
+        (
+            "{any: [{resources: {kinds: [Pod]}}, {resources: {kinds: [ConfigMap]}}]}",
+            "{}",
+            "the controllers of these Pods are not judged too",
+        ),
+        (
+            "{any: [{resources: {kinds: [Pod]}}]}",
+            "{any: [{resources: {kinds: [Pod], namespaces: [a]}}, {resources: {kinds: [Secret]}}]}",
+            "CronJobs are judged",
+        ),
+    ],
+)
+def test_what_kyverno_matches_otherwise_is_named(tmp_path: Path, match: str, exclude: str, named: str) -> None:
+    """Each was asked of its command."""
+    (difference,) = only(tmp_path, f"{HEAD}  rules:\n{matching(match, exclude)}").differences
+    assert named in difference.message
+
+
+@pytest.mark.parametrize(
+    "kinds", ["v1/ConfigMap", "apps/*/Deployment", "*/Deployment", "*/*/*", "*/Deployment/*", "Deployment/scale"]
+)
+def test_forms_of_kinds_that_kyverno_takes_so(tmp_path: Path, kinds: str) -> None:
+    match = f'{{any: [{{resources: {{kinds: ["{kinds}"]}}}}]}}'
+    assert only(tmp_path, f"{HEAD}  rules:\n{matching(match)}").differences == []
+
+
+def test_all_controllers_are_the_default(tmp_path: Path) -> None:
+    """As versions took it that knew the value all; without it rules for the controllers would be lost."""
+    head = HEAD.replace("{name: p}", "{name: p, annotations: {pod-policies.kyverno.io/autogen-controllers: all}}")
+    stated, default = (only(tmp_path, f"{each}  rules:\n{rule('Pod')}").policies for each in (head, HEAD))
+    assert stated[0]["spec"]["matchConstraints"] == default[0]["spec"]["matchConstraints"]
+
+
 def test_existing_violations_are_named_where_they_are_let_through(tmp_path: Path) -> None:
     validate = "validate: {allowExistingViolations: %s, pattern: {metadata: {labels: {a: b}}}}"
     stated = only(tmp_path, f"{HEAD}  rules:\n{rule(more=validate % 'true')}")

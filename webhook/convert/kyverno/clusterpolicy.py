@@ -307,4 +307,7 @@ def _controllers(value: JSONObject) -> list[str]:
     stated = annotations.get(_AUTOGEN) if isinstance(annotations, dict) else None
     if not isinstance(stated, str):
         return list(rules.POD_MAKERS)
-    return [each.strip() for each in stated.split(",") if each.strip() in rules.POD_MAKERS]
+    if stated == "all":  # as versions before 1.13 took it; later ones refuse it
+        return list(rules.POD_MAKERS)
+    # Kyverno takes a name with a space before it for no kind.
+    return [each for each in stated.split(",") if each in rules.POD_MAKERS]

@@ -45,6 +45,8 @@ class Context:
     def __init__(self, outcome: Outcome, *, root: str = "object", old: str = OLDER, deletes: bool = False) -> None:
         self.root, self.deletes, self.ignores, self.typed = root, deletes, False, False
         self.translator = Translator({}, NEWER if deletes and root == "object" else root, old)
+        if root == "variables.pod":
+            self.translator.wholes = {root: "variables.judged" if deletes else "object", old: OLDER}
         self.translator.names["images"] = Missing("the variable images in a rule that is not about Pods alone")
         self.param_ref: JSONObject = {}
         self._outcome = outcome

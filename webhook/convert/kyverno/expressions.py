@@ -104,6 +104,8 @@ class Translator:
     def __init__(self, names: Mapping[str, Value | Missing], new: str = "object", old: str = "oldObject") -> None:
         self.names: dict[str, Value | Missing] = {"request": Request(), **ACCOUNTS, **names}
         self.new, self.old = new, old
+        self.wholes: dict[str, str] = {}
+        """The Pod that new or old is about -> the object that makes it, whose kind request.object has."""
         self._count = 0
         self.demanded: list[str] | None = None
         """Where a variable that is missing is an error: that each is there. None where it is not."""
@@ -180,7 +182,8 @@ class Translator:
             return Stream(value.base, value.variable, _inner(self.field(value.body, key)), value.condition)
         if isinstance(value, Lists):
             raise Unfinished(f"JMESPath: the field {key} of a list")
-        chain = celtext.optional(value.chain or value.cel, key)
+        whole = self.wholes.get(value.cel) if key not in ("metadata", "spec") else None
+        chain = celtext.optional(whole or value.chain or value.cel, key)
         return _optional(chain)
 
     def scalar(self, value: Value) -> Scalar:

@@ -59,17 +59,22 @@ def matched(
     found = Matched()
     for place, block in blocks:
         resources = _resources(block, place)
-        own = [_kind(each, place) for each in texts(resources.get("kinds"), "kinds", place)]
+        written = texts(resources.get("kinds"), "kinds", place)
+        own = [_kind(each, place) for each in written]
         if not own and not every:
             raise Unsupported("a block of any that names no kinds", place)
+        for each in written:
+            if _matches_nothing(each):
+                text = (
+                    f"is about {each}, by which Kyverno (1.19) matches nothing: write GROUP/VERSION/KIND, or KIND alone"
+                )
+                found.differences.append((place, text))
         found.kinds += [each for each in own if each not in found.kinds]
         asked = _operations(resources, place) or default
         found.operations += [each for each in asked if each not in found.operations]
     if not found.kinds:
         raise Unsupported("a rule that names no kinds", (*at, "match"))
-    of_pods = all((each.kind, each.sub) == ("Pod", "") for each in found.kinds)
-    if of_pods and not any(_NOT_OF_CONTROLLERS & set(_described(block)) for _, block in (*blocks, *out)):
-        found.of_pods, found.controllers = True, list(controllers)
+    _derive(found, blocks, out, controllers, at)
     if any(each.sub in _CONNECTED for each in found.kinds) and found.operations == list(default):
         found.operations.append("CONNECT")  # nothing else is done with these
     uneven = len(blocks) > 1 or any(each.sub == "" and each.kind == "*" for each in found.kinds)
@@ -79,7 +84,8 @@ def matched(
         found.native = _resources(blocks[0][1], blocks[0][0])["namespaceSelector"]
     else:
         found.condition = join(
-            _condition(block, place, both, found, kinds=uneven and not _simple(blocks)) for place, block in blocks
+            _condition(block, place, both, found, kinds=uneven and (every or not _simple(blocks)))
+            for place, block in blocks
         )
     if out:
         terms = []
@@ -93,6 +99,53 @@ def matched(
         gone = celtext.conjunction(terms) if all_out else celtext.disjunction(terms)
         found.condition = celtext.conjunction([found.condition, celtext.negation(celtext.enclose(gone))])
     return found
+
+
+def _derive(
+    found: Matched,
+    blocks: list[tuple[Path, JSONObject]],
+    out: list[tuple[Path, JSONObject]],
+    controllers: Sequence[str],
+    at: Path,
+) -> None:
+    """Whether Kyverno derives rules for the controllers of Pods: by the texts of kinds, as its command decides."""
+    if any(_NOT_OF_CONTROLLERS & set(_described(block)) for _, block in (*blocks, *out)):
+        return
+    named, excluded = ([_named_kinds(block) for _, block in some] for some in (blocks, out))
+    if ["Pod"] not in named or any("Pod" in each and len(each) > 1 for each in (*named, *excluded)):
+        return
+    if any(excluded) and not any(map(_of_pods, excluded)):
+        return
+    if not all((each.kind, each.sub) == ("Pod", "") for each in found.kinds):
+        if controllers:
+            text = (
+                "names Pods in one block and other kinds in another: the controllers of these Pods are not judged too"
+            )
+            found.differences.append(((*at, "match"), f"{text}. Kyverno derives rules for them"))
+        return
+    found.of_pods, found.controllers = True, list(controllers)
+    if "CronJob" in controllers and any(each and not _of_pods(each) for each in excluded):
+        text = (
+            "excludes Pods, and other kinds in another block: CronJobs are judged, of which Kyverno (1.19) excludes all"
+        )
+        found.differences.append(((*at, "exclude"), text))
+
+
+def _named_kinds(block: JSONObject) -> list[str]:
+    kinds = (block.get("resources") or {}).get("kinds") or []
+    return [str(each) for each in kinds]
+
+
+def _of_pods(kinds: list[str]) -> bool:
+    return bool(kinds) and all(each.rpartition("/")[2] == "Pod" for each in kinds)
+
+
+def _matches_nothing(kind: str) -> bool:
+    """Whether a form of a kind is another for Kyverno: any group with a version, a group or part of a version alone."""
+    first, *rest = kind.split("/")
+    if len(rest) == 1:
+        return rest[0][:1].isupper() and first != "*" and not first[:1].isupper() and not rules.is_version(first)
+    return len(rest) == 2 and first == "*" and not rest[0][:1].isupper() and rest != ["*", "*"]
 
 
 def condition_of(given: Any, at: Path) -> str:
@@ -126,6 +179,8 @@ def _resources(block: JSONObject, at: Path) -> JSONObject:
     resources = mapping(block.get("resources"), "resources", (*at, "resources"))
     if unknown := sorted(resources.keys() - set(_RESOURCES)):
         raise Unsupported(f"{unknown[0]!r} in resources", (*at, "resources"))
+    if resources.get("name") and resources.get("names"):
+        raise Unsupported("name beside names, which Kyverno refuses: write names", (*at, "resources", "name"))
     return resources
 
 
