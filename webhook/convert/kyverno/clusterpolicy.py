@@ -183,7 +183,7 @@ class _Policy:
         if "validate" in given:
             where: Path = (*at, "validate")
             validate(validated, rule, context, where, [each for each in exempted if each.controls])
-            if "cel" in given["validate"] and context.root != "object":
+            if {"cel", "assert"} & validated.keys() and context.root != "object":
                 self._without_pods(rule, context, where)
         else:
             services = any(each.kind == "Service" for each in matched.kinds)

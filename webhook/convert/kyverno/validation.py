@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from webhook.convert import celtext
 from webhook.convert.kyverno import conditions, jmespath, variables
+from webhook.convert.kyverno.assertions import Assertions
 from webhook.convert.kyverno.context import Context
 from webhook.convert.kyverno.exempting import Exempted
 from webhook.convert.kyverno.expressions import Lists, Scalar, Stream, Translator, Value, as_list
@@ -21,14 +22,13 @@ from webhook.paths import Path
 
 _ADVICE: Final = {
     "manifests": "validate.manifests: signatures of manifests",
-    "assert": "validate.assert: assertion trees",
 }
 _DEEPEST: Final = 4  # levels of foreach
 _WORD: Final = lazily(r"[A-Za-z0-9_]+")
 _KNOWN: Final = frozenset(
     {
         "message", "failureAction", "failureActionOverrides", "allowExistingViolations", "pattern", "anyPattern",
-        "deny", "foreach", "cel", "podSecurity", *_ADVICE,
+        "deny", "foreach", "cel", "podSecurity", "assert", *_ADVICE,
     }
 )  # fmt: skip
 
@@ -54,6 +54,9 @@ def validate(given: JSONObject, rule: Rule, context: Context, at: Path, exempted
     if "cel" in given:
         _of_cel(given, rule, context, at)
         return
+    if "assert" in given:
+        _of_tree(given, rule, context, at)
+        return
     if "podSecurity" in given:
         said = message(given.get("message"), context, at)
         pod_security(given["podSecurity"], rule, context, exempted, said, (*at, "podSecurity"))
@@ -67,6 +70,18 @@ def validate(given: JSONObject, rule: Rule, context: Context, at: Path, exempted
         if context.deletes and "deny" not in given:
             expression = celtext.disjunction(["object == null", expression])  # no pattern is about what is deleted
     rule.validations.append({"expression": expression} | message(given.get("message"), context, at))
+
+
+def _of_tree(given: JSONObject, rule: Rule, context: Context, at: Path) -> None:
+    """validate.assert: a tree about the object as it is."""
+    if beside := sorted({"pattern", "anyPattern", "deny", "foreach", "podSecurity"} & given.keys()):
+        raise Unsupported(f"validate.assert beside {beside[0]}", (*at, "assert"))
+    expression = Assertions(context.translator).holds(given["assert"], (*at, "assert"))
+    if context.deletes:
+        expression = celtext.disjunction(["object == null", expression])
+    said = message(given.get("message"), context, at)
+    rule.validations.append({"expression": expression} | said)
+    context.differs((*at, "assert"), "Kyverno 1.19 and later refuse rules with assert; here it counts")
 
 
 def _entries(given: JSONObject, at: Path) -> list[tuple[int, JSONObject]]:
