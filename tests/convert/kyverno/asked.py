@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from tests.convert.kyverno import corpus, engine, generated, ours
+from tests.convert.kyverno import corpus, engine, generated, generatedpods, ours
 from tests.convert.kyverno.corpus import Given
 from tests.convert.kyverno.engine import Answer, Answers
 from tests.convert.kyverno.generated import Batch
@@ -74,7 +74,7 @@ def of_batch(program: Path, batch: Batch) -> Compared:
         for number, request in enumerate(batch.requests):
             found.pairs += 1
             verdict, denied = answers.of(name, rule["name"], number), here.failed[rule["name"]][number]
-            _note(found, verdict, denied, f"{text} | {json.dumps(request.object['spec'])}", _reason(rule))
+            _note(found, verdict, denied, f"{text} | {json.dumps(request.object['spec'])}", _reason(rule, request))
     return found
 
 
@@ -91,8 +91,10 @@ def _note(found: Compared, said: Answer, denied: bool | str, about: str, reason:
             )
 
 
-def _reason(rule: dict[str, Any]) -> str:
+def _reason(rule: dict[str, Any], request: ours.Asked) -> str:
     """Why a generated rule may be stricter here."""
+    if "podSecurity" in rule["validate"]:
+        return generatedpods.stricter(rule["validate"]["podSecurity"].get("exclude") or [], request.object)
     if "deny" in rule["validate"]:
         return "conditions with values of another type than their operator expects"
     value = ((rule["validate"].get("pattern") or {}).get("spec") or {}).get("v")
@@ -174,6 +176,8 @@ def everything(program: Path, seed: int, patterns: int) -> Iterator[tuple[str, C
         ("scalars", generated.scalars()),
         ("patterns", generated.patterns(seed, patterns, 40)),
         ("conditions", generated.conditions(seed, patterns)),
+        ("levels of podSecurity", generatedpods.levels()),
+        ("exclusions of podSecurity", generatedpods.excludes()),
     )
     for name, batches in parts:
         found = Compared()

@@ -62,7 +62,7 @@ def given() -> Iterator[Given]:
     for number, (file, document) in enumerate(documents()):
         found = Given(file, document, policy(document, f"d{number}"), [], [])
         kind = document.get("kind", "ConfigMap")
-        for wanted, fails in (("pass", False), ("fail", True)):
+        for wanted, fails in (("pass", False), ("fail", True), ("stricter", False)):
             for value in document.get(wanted, []):
                 found.requests.append(_request(value, kind))
                 found.wanted.append(fails)

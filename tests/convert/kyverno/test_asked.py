@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.amounts import amount
-from tests.convert.kyverno import asked, corpus, engine, generated
+from tests.convert.kyverno import asked, corpus, engine, generated, generatedpods
 from tests.convert.kyverno.engine import Answer
+from tests.convert.kyverno.generated import Batch
 from tests.convert.kyverno.ours import Asked
 
 
@@ -49,8 +51,23 @@ def test_patterns_give_the_verdicts_of_kyverno(kyverno: Path) -> None:
     assert found.pairs >= amount(5000, 500)
 
 
+@pytest.mark.parametrize("batches", [generatedpods.levels, generatedpods.excludes])
+def test_the_controls_of_pod_security_give_the_verdicts_of_kyverno(
+    batches: Callable[[], Iterator[Batch]], kyverno: Path
+) -> None:
+    """Levels, versions, and all that an entry can exclude, with Pods that break each control."""
+    found = asked.Compared()
+    for batch in batches():
+        few = amount(len(batch.policy["spec"]["rules"]), 3)
+        batch.policy["spec"]["rules"] = batch.policy["spec"]["rules"][-few:]
+        found.add(asked.of_batch(kyverno, batch))
+    assert found.looser == []
+    assert found.stricter == []
+    assert found.pairs >= 500
+
+
 def test_documents_say_what_kyverno_decides(kyverno: Path) -> None:
-    files = ("patterns", "requests", "matching")
+    files = ("patterns", "podsecurity", "requests", "matching")
     documents = [each for each in corpus.given() if each.file in files]
     found = asked.of_documents(kyverno, documents)
     assert found.wrong == []

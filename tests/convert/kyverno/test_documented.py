@@ -1,9 +1,9 @@
 """Rules of each feature that Kyverno documents: what is converted gives the verdict that the documentation gives.
 
 The documents of `documented/` have a `rule` of an enforcing ClusterPolicy about objects of `kind`, with objects that
-it lets `pass` or lets `fail`. `_` in an object says more of its request: op, old, user, nslabels, params. `not` is the
-reason why the rule is not converted; `differs` the difference that is named. Others must have none: nothing may be
-silently less.
+it lets `pass` or lets `fail`; `stricter` are those that it lets pass, and the converted rule does not. `_` in an object
+says more of its request: op, old, user, nslabels, params. `not` is the reason why the rule is not converted; `differs`
+the difference that is named. Others must have none: nothing may be silently less.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def test_the_verdict_is_that_of_the_documentation(given: dict[str, Any], tmp_pat
         assert [each for each in differs if not each.endswith(UNSAID)] == []
     kind = given.get("kind", "ConfigMap")
     cases = [expected(each, "pass-or-skip", outcome, kind) for each in given.get("pass", [])]
-    cases += [expected(each, "fail", outcome, kind) for each in given.get("fail", [])]
+    cases += [expected(each, "fail", outcome, kind) for each in [*given.get("fail", []), *given.get("stricter", [])]]
     running.run(cases, NEWEST)
     assert [f"{each.name}: {each.reason}" for each in outcome.tests if not each.passed] == []
     assert len(outcome.tests) == len(cases)

@@ -49,6 +49,10 @@ class Control(Struct, frozen=True):
         return bool(self.of_containers)
 
 
+_REQUIRED: Final = ("securityContext.runAsNonRoot", "securityContext.seccompProfile.type")
+"""Fields of containers that must be there where the Pod has none: an exclusion of any values excuses that they miss."""
+
+
 def _context(field: str) -> tuple[str, ...]:
     return (f"securityContext.{field}",)
 
@@ -63,7 +67,8 @@ _VOLUMES: Final = (
     "cephfs", "flocker", "fc", "azureFile", "vsphereVolume", "quobyte", "azureDisk", "portworxVolume", "scaleIO",
     "storageos", "photonPersistentDisk",
 )  # fmt: skip
-_OTHER_VOLUMES: Final = ("spec.volumes[*]", *(f"spec.volumes[*].{each}" for each in _VOLUMES))
+VOLUMES: Final = {f"spec.volumes[*].{each}": each for each in ("hostPath", *_VOLUMES)}
+"""The restricted fields of Volume Types -> the type. All volumes of the type are excluded, whatever the values are."""
 
 CONTROLS: Final = {
     "HostProcess": Control(
@@ -78,7 +83,6 @@ CONTROLS: Final = {
         ("capabilities", "undropped", "added"),
         (),
         (*_context("capabilities.add"), *_context("capabilities.drop")),
-        unread=_context("capabilities.drop"),
     ),
     "HostPath Volumes": Control(("hostPaths",), ("spec.volumes[*].hostPath",)),
     "Host Ports": Control(("hostPorts",), (), ("ports[*].hostPort",), "int"),
@@ -87,6 +91,7 @@ CONTROLS: Final = {
         ("appArmor", "appArmorAnnotations"),
         ("spec.securityContext.appArmorProfile.type", _ANNOTATIONS),
         _context("appArmorProfile.type"),
+        unread=(_ANNOTATIONS,),
     ),
     "SELinux": Control(
         ("seLinux",),
@@ -99,7 +104,7 @@ CONTROLS: Final = {
     ),
     "Sysctls": Control(("sysctls",), ("spec.securityContext.sysctls[*].name",)),
     "Volume Types": Control(
-        ("volumes",), ("spec.volumes[*].hostPath", *_OTHER_VOLUMES), unread=_OTHER_VOLUMES
+        ("volumes",), ("spec.volumes[*]", *VOLUMES), unread=("spec.volumes[*]",)
     ),
     "Privilege Escalation": Control(("escalating",), (), _context("allowPrivilegeEscalation"), "bool"),
     "Running as Non-root": Control(
@@ -111,9 +116,16 @@ CONTROLS: Final = {
 }  # fmt: skip
 """The name of a control -> the control."""
 
-SINCE: Final = {"undropped": 22, "added": 22, "rootUser": 23}
-"""Variables of controls that the standard got later than v1.19 -> the minor version. The library begins with v1.25, and
-says itself what is younger."""
+ALWAYS: Final = {"probedHosts": 34}
+"""Variables of controls that the library asks of younger versions alone -> the minor version. Kyverno asks a control of
+every version, and the version says what the control allows."""
+
+_BASIC: Final = (
+    "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE", "SETFCAP",
+    "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT",
+)  # fmt: skip
+ALLOWED: Final = {"capabilities": _BASIC, "added": ("NET_BIND_SERVICE",)}
+"""Variables of controls -> the capabilities that these allow to be added."""
 
 WINDOWS: Final = 25
 """The minor version from which Pods for Windows are excused from controls that are about Linux."""
@@ -124,14 +136,15 @@ class Exclusion(Struct, frozen=True):
 
     images: wildcards of references; none if it is about the Pod's own fields. containers: the one of LISTS that the
     restricted field is of; "" for all. field: the restricted one, of a container from `spec.containers[*].` on; ""
-    for all of the control. values: those that are allowed. when: a condition in CEL.
+    for all of the control. values: those that are allowed, with wildcards in texts; None: the field is missing.
+    when: a condition in CEL.
     """
 
     control: str
     images: tuple[str, ...] = ()
     containers: str = ""
     field: str = ""
-    values: tuple[str | bool | int, ...] = ()
+    values: tuple[str | bool | int | None, ...] = ()
     when: str = "true"
 
 
@@ -144,12 +157,11 @@ def exclusions(given: Sequence[Any], at: Path, differs: Callable[[Path, str], No
         raise Unsupported(f"more than {_MOST} entries of exclude", at)
     found = [_exclusion(each, (*at, index), differs) for index, each in enumerate(given)]
     kept = [each for each in found if each is not None]
-    name = "Running as Non-root"
-    if any((each.control, each.images) == (name, ()) for each in kept) and not any(
-        each.control == name and each.images for each in kept
-    ):
-        text = f"{name} is excluded for the Pod's own field: its containers are judged, until an entry names images"
-        differs(at, text)
+    for name in ("Running as Non-root", "Seccomp"):
+        own = [each for each in kept if each.control == name]
+        if any(not each.images and not each.field for each in own) and not any(each.images for each in own):
+            text = f"{name} is excluded for the Pod's own field: its containers are judged, until an entry names images"
+            differs(at, text)
     return kept
 
 
@@ -195,19 +207,20 @@ def _narrowed(
         what = "without images" if inner else "with images"
         raise Unsupported(f"the restricted field {field} {what}", place)
     if own in control.unread:
-        differs(place, f"{name} stays whole for {field}: which of its values are meant is not documented")
+        differs(place, f"{name} stays whole for {field}: Kyverno (1.19) excludes nothing of it")
         return None
-    if wild := next((each for each in values if celtext.is_wild(each)), None):
-        differs((*at, "values"), f"{wild!r} excludes that text alone: values with wildcards are not documented")
     read = _values(values, control.kind)
-    if len(read) < len(values):
+    if not read:
         differs((*at, "values"), f"values of {field} that are no {control.kind} exclude nothing")
+    if inner and (own in _REQUIRED or "*" in values):
+        read.append(None)
     return Exclusion(name, images, inner["list"] if inner else "", own, tuple(read)) if read else None
 
 
-def _values(values: Sequence[str], kind: Kind) -> list[str | bool | int]:
+def _values(values: Sequence[str], kind: Kind) -> list[str | bool | int | None]:
+    """The values that are meant: wildcards stay in texts alone, and in numbers."""
     if kind == "bool":
-        return [_BOOLEANS[each] for each in values if each in _BOOLEANS]
+        return [each for text, each in _BOOLEANS.items() if any(celtext.matches(one, text) for one in values)]
     if kind == "int":
-        return [int(each) for each in values if each.isascii() and each.isdigit() and len(each) < 11]
+        return [each for each in values if celtext.is_wild(each) or (each.isascii() and each.isdigit())]
     return list(values)

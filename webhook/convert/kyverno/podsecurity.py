@@ -18,7 +18,7 @@ from webhook.convert import celtext
 from webhook.convert.kyverno import podviews
 from webhook.convert.kyverno.context import Context, pod_of
 from webhook.convert.kyverno.exempting import Exempted
-from webhook.convert.kyverno.podcontrols import CONTROLS, SINCE, WINDOWS, Exclusion, exclusions
+from webhook.convert.kyverno.podcontrols import ALLOWED, ALWAYS, CONTROLS, WINDOWS, Exclusion, exclusions
 from webhook.convert.model import JSONObject, Unsupported, listing, mapping
 from webhook.convert.rules import POD_MAKERS, Kind
 from webhook.convert.standard import Rule
@@ -27,12 +27,17 @@ from webhook.lazypatterns import lazily
 from webhook.library import catalog
 from webhook.paths import Path
 
-LEVELS: Final = {"privileged": (), "baseline": ("baseline",), "restricted": ("baseline", "restricted")}
-"""A level -> the policies of the library that have its controls."""
+LEVELS: Final = {
+    "privileged": ("baseline", "restricted"),
+    "baseline": ("baseline",),
+    "restricted": ("baseline", "restricted"),
+}
+"""A level -> the policies of the library that have its controls. Kyverno judges privileged as restricted."""
 
 _KNOWN: Final = frozenset({"level", "version", "exclude"})
 _VERSION: Final = lazily(r"v1\.(?P<minor>[0-9]{1,3})")
 _OLDEST: Final = 19
+_LATEST: Final = 34  # what Kyverno means by latest; a younger version lets more through
 _VARIABLE: Final = lazily(r"\bvariables\.(?P<name>[A-Za-z_][A-Za-z0-9_]*)")
 _VIOLATED: Final = lazily(r"variables\.(?P<name>[A-Za-z_][A-Za-z0-9_]*)\.size\(\) == 0")
 _OF_PODS: Final = ("spec", "pod", "containers", "contexts")  # variables that are made of the spec
@@ -69,6 +74,9 @@ def pod_security(
     level = asked.get("level")
     if level not in LEVELS:
         raise Unsupported(f"the level {str(level)[:60]!r}: expected {', '.join(LEVELS)}", (*at, "level"))
+    if level == "privileged":
+        text = "the level privileged is judged as restricted, as Kyverno does (1.19): leave the rule out to allow all"
+        context.differs((*at, "level"), text)
     version, minor = _version(asked.get("version"), (*at, "version"))
     place = (*at, "exclude")
     given_up = exclusions(listing(asked.get("exclude"), "exclude", place), place, context.differs)
@@ -80,7 +88,7 @@ def pod_security(
     for name in LEVELS[level]:
         standard = library(name)
         for variable, validation in standard.controls.items():
-            if minor >= SINCE.get(variable, 0) and (written := found.control(standard, variable, validation, message)):
+            if written := found.control(standard, variable, validation, message):
                 rule.validations.append(written)
     if not rule.validations:
         rule.validations.append({"expression": "true"})  # nothing is asked: the level privileged, or all excluded
@@ -98,9 +106,9 @@ def _when(one: Exclusion, condition: str) -> Exclusion:
 
 
 def _version(given: Any, at: Path) -> tuple[str, int]:
-    """The version as the standard writes it, and its minor number; that of the newest is above all."""
+    """The version as the standard writes it, and its minor number."""
     if given is None or given == "latest":
-        return "latest", 9999
+        return "latest", _LATEST
     found = _VERSION.fullmatch(given) if isinstance(given, str) else None
     if found is None or int(found["minor"]) < _OLDEST:
         expected = f"expected latest, or v1.{_OLDEST} and later"
@@ -133,10 +141,12 @@ class _Written:
         template = f"dyn({context.root})" if context.root == "variables.pod" else pod_of("dyn(object)")
         self._heads = {
             "version": celtext.text(version),
+            "minor": str(minor),
             "template": f"object == null ? dyn({{}}) : {template}" if context.deletes else template,
         }
         if minor < WINDOWS:
             self._heads["windows"] = "false"
+        self._minor = minor
         self._names: dict[str, str] = {}  # an expression -> the variable that has it
 
     def control(self, of: Standard, variable: str, validation: JSONObject, message: JSONObject) -> JSONObject | None:
@@ -146,7 +156,12 @@ class _Written:
         excused = podviews.whole(own) if reads != "containers" else "false"
         if excused == "true":
             return None
-        judged = self._narrowed(of, variable, reads, own) if own else self._defined(of, variable)
+        if own:
+            judged = self._narrowed(of, variable, reads, own)
+        elif self._minor < ALWAYS.get(variable, 0):
+            judged = self._add(variable, of, _renamed(of.variables[variable], self._reader(of, variable)))
+        else:
+            judged = self._defined(of, variable)
 
         def rename(name: str) -> str:
             return judged if name == variable else self._defined(of, name)
@@ -173,19 +188,29 @@ class _Written:
             if name not in _OF_PODS:
                 return self._defined(of, name)
             if name == "spec":
-                expression = podviews.spec(reads, own, f"variables.{self._defined(of, name)}")
+                expression = podviews.spec(
+                    reads, own, ALLOWED.get(variable, ()), f"variables.{self._defined(of, name)}"
+                )
             else:
                 expression = _renamed(of.variables[name], view)
             return self._add(f"{variable}{name[0].upper()}{name[1:]}", of, expression)
 
         through = podviews.THROUGH[reads]
-        expression = _renamed(
-            of.variables[variable], lambda name: view(name) if name in through else self._defined(of, name)
-        )
-        if reads == "annotations":
-            annotations = f"variables.{self._defined(of, 'annotations')}"
-            expression = podviews.kept_annotations(expression, own, annotations)
+        read = self._reader(of, variable)
+        expression = _renamed(of.variables[variable], lambda name: view(name) if name in through else read(name))
         return self._add(variable, of, expression)
+
+    def _reader(self, of: Standard, variable: str) -> Callable[[str], str]:
+        """How a variable with a control reads others, where that is not as the library has it."""
+
+        def read(name: str) -> str:
+            if name == "minor" and self._minor < ALWAYS.get(variable, 0):
+                return self._add("minorOfHosts", of, str(ALWAYS[variable]))
+            if name == "pod" and variable == "seccomp":
+                return self._add("inherited", of, podviews.inherited(f"variables.{self._defined(of, name)}"))
+            return self._defined(of, name)
+
+        return read
 
     def _add(self, name: str, of: Standard, expression: str) -> str:
         """The variable with an expression: the one that is there already, or a new one. Names may be taken."""
