@@ -144,7 +144,6 @@ def test_standard_input_is_all_objects(folder: Path) -> None:
         "apiVersion: apps/v1\nmetadata: {name: a}\nspec: {}\n",
         "metadata: {name: a}\nspec: {}\n",
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a\n",
-        "apiVersion: v1\nkind: ConfigMap\nmetadata: {}\n",
         "kind: List\nitems: {a: b}\n",
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: " + "[" * 300 + "]" * 300 + "\n",
         CONFIG + "---\njust: text\n",
@@ -158,6 +157,16 @@ def test_what_is_likely_meant_as_an_object_is_an_error(text: str, folder: Path) 
     found = read(["."])
     assert len([*found.problems, *plan(found.documents, Options()).problems]) == 1
     assert found.left_out == []
+
+
+def test_a_known_kind_without_a_name_is_checked_and_refused(folder: Path) -> None:
+    write(folder, {"a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {}\n", "b.yaml": CONFIG})
+    found = read(["."])
+    assert ([each.file for each in found.documents], found.problems, found.left_out) == (
+        ["./a.yaml", "./b.yaml"],
+        [],
+        [],
+    )
 
 
 def test_values_of_a_chart_have_any_form(folder: Path) -> None:

@@ -110,8 +110,6 @@ def parsed(content: str | bytes, file: str) -> Parsed:
         message = "a pointer of Git LFS, not the file itself; get its content with `git lfs pull`"
         found.unread.append(Unread(Problem(file, 1, None, message), "", grammar=False))
         return found
-    if not content.endswith("\n"):  # kubectl ends each line, so that a block of text at the end has its last newline
-        content += "\n"
     if _MARK in content:  # kubectl reads each document by itself, and skips a byte order mark at its beginning
         content = _MARKED.sub(r"\1", content.removeprefix(_MARK))
     for text, first_line in _pieces(content):
@@ -220,7 +218,8 @@ def _read_piece(text: str, first_line: int, file: str) -> tuple[Text, list[synta
                 raise
             problem = error
     try:
-        return _text(text, first_line, False, syntax.read_yaml(text))
+        # kubectl ends each line, so that a block of text at the end of a file has its last newline.
+        return _text(text, first_line, False, syntax.read_yaml(text if text.endswith("\n") else f"{text}\n"))
     except syntax.SyntaxProblem as error:
         error.grammar = error.grammar and (problem is None or problem.grammar)
         raise (problem if problem is not None and file.endswith(".json") else error) from None
@@ -240,7 +239,7 @@ def _problem(problem: syntax.SyntaxProblem, text: str, first_line: int, stream: 
     message = of_template(message, file, stream)
     if problem.offset is None:
         return Problem(stream, first_line, None, message)
-    position = Text(text, first_line, False, []).position(problem.offset)
+    position = Text(text, first_line, False, []).position(min(problem.offset, len(text)))
     return Problem(stream, position.line, position.column, message)
 
 
