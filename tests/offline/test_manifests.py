@@ -163,7 +163,7 @@ def test_a_known_kind_without_a_name_is_checked_and_refused(folder: Path) -> Non
     write(folder, {"a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {}\n", "b.yaml": CONFIG})
     found = read(["."])
     assert ([each.file for each in found.documents], found.problems, found.left_out) == (
-        ["./a.yaml", "./b.yaml"],
+        ["a.yaml", "b.yaml"],
         [],
         [],
     )
