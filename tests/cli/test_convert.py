@@ -46,7 +46,7 @@ def test_a_policy_becomes_a_tree_that_denies(folder: Path) -> None:
     assert (done.returncode, done.stdout) == (
         0,
         "in/p.yaml:1: ClusterPolicy owner: converted whole\n\n1 policy: 1 converted whole\n"
-        "2 files written; run their tests: gatewright test --policies tree\n",
+        "2 files written; no tests came with them; try the policies: gatewright check --policies tree PATH\n",
     )
     (folder / "m.yaml").write_text(CONFIG_MAP)
     checked = gatewright("check", "--policies", "tree", "m.yaml", cwd=folder)

@@ -64,7 +64,10 @@ def text(found: Converted, out: str) -> str:
         summary += f"; {sum(test.passed for test in tests)} of {len(tests)} tests pass"
     lines += ["", summary]
     if found.written:
-        lines.append(f"{len(found.written)} files written; run their tests: gatewright test --policies {out}")
+        then = f"run their tests: gatewright test --policies {out}"
+        if not tests:
+            then = f"no tests came with them; try the policies: gatewright check --policies {out} PATH"
+        lines.append(f"{len(found.written)} files written; {then}")
     return "\n".join(lines) + "\n"
 
 
