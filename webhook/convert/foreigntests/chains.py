@@ -73,7 +73,7 @@ def _apply(one: Expected, policies: Any, tests: Path, target: Version) -> None:
     if value is None:
         one.unrun = "a policy that the test applies before refuses the object"
         return
-    given, one.object = one.object, value
+    one.object = value
     if one.wanted != "mutated" or one.patched is None or not one.after:
         return
     own = final = _mutated(one, value, one.policies[0], policies, tests)
@@ -81,7 +81,7 @@ def _apply(one: Expected, policies: Any, tests: Path, target: Version) -> None:
         final = final and _mutated(one, final, policy, policies, tests)
     if own is not None and final is not None and not differs(final, admitted.read(one.patched, target).object):
         one.patched = own  # the rules after it make the rest of it
-    elif given is None:
+    elif own is not None and final is None:
         one.unrun = "a later rule of the policy refuses the object"
 
 
