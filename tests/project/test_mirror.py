@@ -126,7 +126,6 @@ admission/params: admission/test_engine
 admission/skipping: admission/test_engine
 access: offline/test_authorizations
 convert/compiled: convert/test_whole
-convert/foreigntests/chains: convert/test_whole
 convert/foreigntests/chainsaw: convert/foreigntests/test_reading
 convert/foreigntests/expected: convert/test_whole
 convert/foreigntests/gator: convert/foreigntests/test_reading
