@@ -18,7 +18,7 @@ import jsonschema
 import pytest
 from msgspec.structs import replace
 
-from tests.audit.clusters import Server, made, policy
+from tests.audit.clusters import Server, kubeconfig, made, policy
 from tests.cli.report.reports import finding, report
 from tests.cli.running import gatewright
 from tests.cluster.apiserver import Exchange, playing
@@ -73,15 +73,7 @@ def here(tmp_path: Path) -> Iterator[tuple[Path, ConfigMap]]:
             cluster(exchange)
 
     with playing(answer) as (url, _):
-        kubeconfig = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "it",
-            "clusters": [{"name": "it", "cluster": {"server": url}}],
-            "users": [{"name": "it", "user": {}}],
-            "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
-        }
-        (tmp_path / "kubeconfig").write_text(json.dumps(kubeconfig))
+        kubeconfig(tmp_path, url)
         yield tmp_path, there
 
 

@@ -15,7 +15,7 @@ import jsonschema
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.audit.clusters import Server, made, policy
+from tests.audit.clusters import Server, kubeconfig, made, policy
 from tests.auditlog.logs import FAILURE, event
 from tests.cli.clusterreports.store import Store
 from tests.cli.running import gatewright
@@ -53,15 +53,7 @@ def here(tmp_path: Path) -> Iterator[tuple[Path, Store]]:
             cluster(exchange)
 
     with playing(answer) as (url, _):
-        kubeconfig = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "it",
-            "clusters": [{"name": "it", "cluster": {"server": url}}],
-            "users": [{"name": "it", "user": {"token": "a-token"}}],
-            "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
-        }
-        (tmp_path / "kubeconfig").write_text(json.dumps(kubeconfig))
+        kubeconfig(tmp_path, url)
         yield tmp_path, reports
 
 

@@ -6,7 +6,6 @@ an object under a policy is compared with what it stores of the object as Gateke
 
 from __future__ import annotations
 
-import copy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,26 +15,18 @@ import yaml
 
 from tests.convert.gatekeeper.corpora import FAILED, FILES, REFUSED, Corpus, called, read
 from tests.convert.gatekeeper.named import NAMED
-from tests.e2e.apiserver import Reply
 from tests.e2e.controlplane import ControlPlane
-from tests.e2e.objects import namespace
+from tests.e2e.stored import UNDER, bound, sent, space, stored, under
 from tests.server.running import wait_for
 from webhook.convert import whole
 from webhook.convert.model import JSONObject
 
 MUTATING = [file for file in FILES if read(file).mutators]
-LABEL = "gatewright.test/under"
 LAST = {
     "apiVersion": "mutations.gatekeeper.sh/v1",
     "kind": "AssignMetadata",
     "metadata": {"name": "zz-last"},
     "spec": {"location": "metadata.annotations.last", "parameters": {"assign": {"value": "seen"}}},
-}
-PATHS = {
-    "Pod": "/api/v1/namespaces/{}/pods",
-    "Service": "/api/v1/namespaces/{}/services",
-    "ConfigMap": "/api/v1/namespaces/{}/configmaps",
-    "Deployment": "/apis/apps/v1/namespaces/{}/deployments",
 }
 
 
@@ -51,11 +42,9 @@ def test_the_server_makes_what_gatekeeper_makes(cluster: ControlPlane, file: Pat
         # Those that it changes first: until one is changed, the server may not have seen the policy.
         for name, value in sorted(corpus.tried(mutator).items(), key=lambda each: each[0] not in answer):
             theirs = answer.get(name, value)
-            under = copy.deepcopy(value)
-            under["metadata"].setdefault("labels", {})[LABEL] = policy
-            expected = None if theirs == FAILED else stored(sent(cluster, theirs))
+            expected = None if theirs == FAILED else stored(cluster, theirs)
             print(f"{policy}: {name}")  # shown where it is not so
-            wait_for(partial(makes, cluster, under, expected), 20)
+            wait_for(partial(makes, cluster, under(policy, value), expected), 20)
             compared += expected is not None
             changed += name in answer
     assert compared > 50
@@ -64,7 +53,7 @@ def test_the_server_makes_what_gatekeeper_makes(cluster: ControlPlane, file: Pat
 
 def makes(cluster: ControlPlane, value: JSONObject, expected: Any) -> bool:
     """Whether the server stores an object as expected; None: whether it refuses it."""
-    return bool(stored(sent(cluster, value)) == expected)
+    return bool(stored(cluster, value) == expected)
 
 
 def installed(cluster: ControlPlane, corpus: Corpus, tmp_path: Path) -> dict[str, str]:
@@ -74,44 +63,14 @@ def installed(cluster: ControlPlane, corpus: Corpus, tmp_path: Path) -> dict[str
     found = whole.convert([str(source)], tmp_path / "tree")
     applied: list[JSONObject] = []
     for outcome in found.outcomes:
-        own = {"matchResources": {"objectSelector": {"matchLabels": {LABEL: outcome.folder}}}}
-        applied += [*outcome.policies, *(each | {"spec": each["spec"] | own} for each in outcome.bindings)]
+        applied += [*outcome.policies, *(bound(outcome.folder, each) for each in outcome.bindings)]
     for each in corpus.namespaces:
-        cluster.apply(namespace(each["metadata"]["name"], **each["metadata"].get("labels", {})))
-        account = {"name": "default", "namespace": each["metadata"]["name"]}
-        cluster.apply({
-            "apiVersion": "v1", "kind": "ServiceAccount", "metadata": account, "automountServiceAccountToken": False,
-        })  # fmt: skip
+        space(cluster, each["metadata"]["name"], **each["metadata"].get("labels", {}))
     for level in ("high", "low"):  # of the priority that the server gives a Pod without one, before policies run
         kind = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass"}
         cluster.apply(kind | {"metadata": {"name": level}, "value": 0})
     cluster.apply(*applied)
-    metadata = {"name": "probe", "namespace": "shop", "labels": {LABEL: "zz-last"}}
+    metadata = {"name": "probe", "namespace": "shop", "labels": {UNDER: "zz-last"}}
     probe = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata}
     wait_for(lambda: "annotations" in sent(cluster, probe).body["metadata"], 20)
     return {called(each.document.value): each.folder for each in found.outcomes if each.policies}
-
-
-def sent(cluster: ControlPlane, value: JSONObject) -> Reply:
-    path = PATHS[value["kind"]].format(value["metadata"]["namespace"])
-    return cluster.client().post(f"{path}?dryRun=All", {key: each for key, each in value.items() if key != "status"})
-
-
-def stored(reply: Reply) -> Any:
-    """The object without what is new with each request, and without the label of the policy; None if it is refused."""
-    if not reply.ok:
-        return None
-    value = copy.deepcopy(reply.body)
-    for field in ("uid", "creationTimestamp", "managedFields", "resourceVersion"):
-        value["metadata"].pop(field, None)
-    labels = value["metadata"].get("labels", {})
-    labels.pop(LABEL, None)
-    if not labels:
-        value["metadata"].pop("labels", None)
-    value["spec"] = value.get("spec", {})
-    for field in ("clusterIP", "clusterIPs"):
-        value["spec"].pop(field, None)
-    # A plugin of the server adds two before policies run, so that they are among what a policy replaces.
-    tolerations = value["spec"].pop("tolerations", [])
-    value["spec"]["tolerations"] = [each for each in tolerations if not each["key"].startswith("node.kubernetes.io/")]
-    return value

@@ -17,7 +17,7 @@ import pytest
 from tests.e2e.controlplane import DEVELOPER, ControlPlane
 from tests.e2e.objects import namespace, pod, service
 from tests.e2e.people import roles
-from tests.e2e.ways import KINDS, TEMPLATE, Way, send, workload
+from tests.e2e.ways import KINDS, TEMPLATE, Way, is_refused, send, workload
 from tests.e2e.webhooks import POLICIES, Gatewright, register, rendered
 
 Object = dict[str, Any]
@@ -407,14 +407,7 @@ PROTOCOLS = [
     ],
 )
 def test_a_way_round_is_refused(enforced: ControlPlane, shop: str, policy: str, way: Way) -> None:
-    client = enforced.client(DEVELOPER)
-    for verb, path, body in way.before:
-        passed = send(client, shop, verb, path, body)
-        assert passed.ok, (path, passed.message)
-    refused = send(client, shop, *way.last)
-    assert not refused.ok, refused.body
-    assert f"ValidatingAdmissionPolicy '{policy}' with binding '{policy}' denied request: " in refused.message
-    assert way.says in refused.message
+    is_refused(enforced.client(DEVELOPER), shop, policy, way)
 
 
 def test_what_the_status_says_of_the_number_is_not_taken(enforced: ControlPlane, shop: str) -> None:

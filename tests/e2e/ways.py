@@ -86,3 +86,14 @@ def send(client: Client, where: str, verb: str, path: str, body: Any) -> Reply:
         query = "?fieldManager=dora&force=true" if verb == "APPLY" else ""
         return client.request("PATCH", url + query, body, content_type=PATCHES[verb])
     return client.request(verb, url, body)
+
+
+def is_refused(client: Client, where: str, policy: str, way: Way) -> None:
+    """Fail unless what goes before passes, and the last request is refused by the policy, with the text."""
+    for verb, path, body in way.before:
+        passed = send(client, where, verb, path, body)
+        assert passed.ok, (path, passed.message)
+    refused = send(client, where, *way.last)
+    assert not refused.ok, refused.body
+    assert f"ValidatingAdmissionPolicy '{policy}' with binding '{policy}' denied request: " in refused.message
+    assert way.says in refused.message

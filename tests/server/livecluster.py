@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.audit.clusters import kubeconfig
 from tests.cluster.apiserver import Exchange, config_map, listed, playing
 
 
@@ -40,20 +40,7 @@ def cluster(folder: Path, ready: threading.Event, also: threading.Event | None =
             exchange.refuse(404)
 
     with playing(answer) as (url, _):
-        kubeconfig = folder / "kubeconfig"
-        kubeconfig.write_text(
-            json.dumps(
-                {
-                    "apiVersion": "v1",
-                    "kind": "Config",
-                    "current-context": "c",
-                    "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-                    "clusters": [{"name": "c", "cluster": {"server": url}}],
-                    "users": [{"name": "u", "user": {}}],
-                }
-            )
-        )
         try:
-            yield kubeconfig
+            yield kubeconfig(folder, url)
         finally:
             ended.set()
