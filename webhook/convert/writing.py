@@ -12,8 +12,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from webhook.convert.model import Outcome
+from webhook.convert.model import JSONObject, Outcome
 from webhook.documents.yamlwriting import stream
+from webhook.offline.cases import policytest
 from webhook.visible import visible
 
 FILES: Final = ("policy.yaml", "policy.py", "binding.yaml", "params.yaml", "tests.yaml")
@@ -21,6 +22,12 @@ FILES: Final = ("policy.yaml", "policy.py", "binding.yaml", "params.yaml", "test
 
 class NotWritten(Exception):
     """Nothing was written; the text says why."""
+
+
+def policy_test(policy: str, cases: list[JSONObject]) -> JSONObject:
+    """The PolicyTest of a policy."""
+    head = {"apiVersion": policytest.API_VERSION, "kind": policytest.KIND, "metadata": {"name": policy}}
+    return head | {"policy": policy, "cases": cases}
 
 
 def texts(outcome: Outcome) -> Iterator[tuple[str, str]]:
@@ -39,17 +46,7 @@ def texts(outcome: Outcome) -> Iterator[tuple[str, str]]:
         yield "binding.yaml", head + stream(outcome.bindings)
     if outcome.params:
         yield "params.yaml", head + stream(outcome.params)
-    tests = [
-        {
-            "apiVersion": "gatewright.dev/v1",
-            "kind": "PolicyTest",
-            "metadata": {"name": name},
-            "policy": name,
-            "cases": cases,
-        }
-        for name, cases in outcome.cases.items()
-        if cases
-    ]
+    tests = [policy_test(name, cases) for name, cases in outcome.cases.items() if cases]
     if tests:
         yield "tests.yaml", head + stream(tests)
 

@@ -157,9 +157,7 @@ def ours(corpus: Corpus) -> tuple[Answers, list[Outcome]]:
 
 def _test(policy: str, tried: dict[str, JSONObject], corpus: Corpus) -> JSONObject:
     """A PolicyTest of a policy with objects. What its cases expect is not asked."""
-    cases = [_case(name, value, corpus) for name, value in tried.items()]
-    head = {"apiVersion": policytest.API_VERSION, "kind": policytest.KIND, "metadata": {"name": policy}}
-    return head | {"policy": policy, "cases": cases}
+    return writing.policy_test(policy, [_case(name, value, corpus) for name, value in tried.items()])
 
 
 def _case(name: str, value: JSONObject, corpus: Corpus) -> JSONObject:

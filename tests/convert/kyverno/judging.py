@@ -117,11 +117,7 @@ def judged(outcomes: Iterable[Outcome], theirs: dict[str, str]) -> Iterator[Judg
                         case(Expected(outcome, [policy], str(index), outcome.document, 1, "pass", each), "allow")
                         for index, each in enumerate(given)
                     ]
-                    written = {
-                        "apiVersion": policytest.API_VERSION, "kind": policytest.KIND, "metadata": {"name": policy},
-                        "policy": policy, "cases": cases,
-                    }  # fmt: skip
-                    tests.write_text(dumped(written), encoding="utf-8")
+                    tests.write_text(dumped(writing.policy_test(policy, cases)), encoding="utf-8")
                     planned, problems = policytest.plan([str(tests)], policies)
                     assert problems == []
                     for result in runs.run(planned, policies):

@@ -194,11 +194,7 @@ def _mutated(
     value: JSONObject, policy: str, outcome: Outcome, policies: Any, folder: Path, tests: Path
 ) -> JSONObject | str:
     one = Expected(outcome, [policy], "case", outcome.document, 1, "pass", value)
-    written = {
-        "apiVersion": policytest.API_VERSION, "kind": policytest.KIND, "metadata": {"name": policy},
-        "policy": policy, "cases": [case(one, "allow")],
-    }  # fmt: skip
-    tests.write_text(dumped(written), encoding="utf-8")
+    tests.write_text(dumped(writing.policy_test(policy, [case(one, "allow")])), encoding="utf-8")
     planned, problems = policytest.plan([str(folder)], policies)
     tests.unlink()
     if problems:

@@ -83,11 +83,7 @@ def _verdicts(
         if each.operation == "DELETE":
             one.old, one.object = each.old or each.object, None
         cases.append(case(one, "allow"))
-    written = {
-        "apiVersion": policytest.API_VERSION, "kind": policytest.KIND, "metadata": {"name": policy},
-        "policy": policy, "cases": cases,
-    }  # fmt: skip
-    tests.write_text(dumped(written), encoding="utf-8")
+    tests.write_text(dumped(writing.policy_test(policy, cases)), encoding="utf-8")
     planned, problems = policytest.plan([str(folder)], policies)
     tests.unlink()
     found: list[bool | str] = [problems[0].message if problems else "not run"] * len(requests)

@@ -90,11 +90,7 @@ def _mutated(one: Expected, value: JSONObject, policy: str, policies: Any, tests
     asked = Expected(one.outcome, [policy], "chain", one.document, one.line, "pass", value)
     asked.operation, asked.user, asked.old = one.operation, one.user, one.old
     asked.namespace_labels, asked.params = one.namespace_labels, one.params
-    written = {
-        "apiVersion": policytest.API_VERSION, "kind": policytest.KIND, "metadata": {"name": policy},
-        "policy": policy, "cases": [case(asked, "allow")],
-    }  # fmt: skip
-    tests.write_text(dumped(written), encoding="utf-8")
+    tests.write_text(dumped(writing.policy_test(policy, [case(asked, "allow")])), encoding="utf-8")
     planned, problems = policytest.plan([str(tests)], policies)
     if problems:
         return None

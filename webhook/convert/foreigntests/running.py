@@ -100,11 +100,7 @@ def _verdicts(outcome: Outcome, planned: list[tuple[Expected, str]], target: Ver
             return [f"what was made does not load: {error.problems[0].message}"] * len(planned)
         found: list[Result | str] = []
         for each, policy in planned:
-            written = {
-                "apiVersion": policytest.API_VERSION, "kind": policytest.KIND, "metadata": {"name": policy},
-                "policy": policy, "cases": [case(each, "allow")],
-            }  # fmt: skip
-            tests.write_text(dumped(written), encoding="utf-8")
+            tests.write_text(dumped(writing.policy_test(policy, [case(each, "allow")])), encoding="utf-8")
             cases, problems = policytest.plan([str(folder)], policies)
             if problems:
                 found.append(_read_back(problems[0].message))
