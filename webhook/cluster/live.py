@@ -34,6 +34,7 @@ NAMESPACE_PATIENCE = 1.0
 _ASKING = 8  # access checks in flight at once
 _SPARE = 32  # connections for the caches that successors of a view add
 _POLL = 0.01  # seconds between two lookups of a Namespace that is waited for
+_LONGER = 0.5  # seconds that a request may outlive the wait for its answer
 
 
 class LiveView:
@@ -177,7 +178,9 @@ class LiveView:
     async def _access(self, access: Access, seconds: float) -> AccessDecision:
         if self._connection is None or self._executor is None:
             raise AccessUnknown(f"this server does not ask the authorizer: {access}")
-        answer = asyncio.get_running_loop().run_in_executor(self._executor, ask, self._connection, access, seconds)
+        # The request ends a little after the review has gone on: of two equal times either could be over first.
+        longest = seconds + _LONGER
+        answer = asyncio.get_running_loop().run_in_executor(self._executor, ask, self._connection, access, longest)
         try:
             async with asyncio.timeout(seconds):
                 return await answer
