@@ -20,6 +20,7 @@ audit/sources: audit/test_auditing
 admission/findings: admission/test_engine
 cel/value/aggregates: cel/value/test_operators
 policy/cel/compilation: policy/cel/test_validating
+policy/cel/mergetypes: policy/cel/test_structuredmerge
 apiserver/customresources/coercing: apiserver/customresources/test_judging
 apiserver/customresources/correlation: apiserver/customresources/test_judging
 apiserver/customresources/definitionrefusals: apiserver/customresources/test_definitions

@@ -51,14 +51,18 @@ def decide(
     recording: Recording | None = None,
     observer: Observer | None = None,
     completed: Callable[[Request], Request | None] | None = None,
+    typed: bool = False,
 ) -> Decision:
     """Mutate, then validate the mutated object. A denied mutation is the verdict; nothing is validated then.
 
     deadline: the time by which all evaluations must end. recording, observer: see webhook.admission.record. completed:
     makes the request that is validated of the mutated one, as the API server does between the two phases; None for one
-    that the API server refuses, of which nothing is validated.
+    that the API server refuses, of which nothing is validated. typed: the request's object is what decoding and
+    defaulting by the tables here made, and not that of a cluster.
     """
     review = Review(request, cluster, partial(namespace_in, cluster), deadline, recording)
+    if typed:
+        review.typed = request.object
     mutation = _mutate(review, policies.mutators_for(request), policies, observer)
     if not mutation.allowed:
         return Decision(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from webhook.apiserver import decoding, encoding
 from webhook.apiserver.decoding import Decoded
@@ -28,32 +28,51 @@ CustomKinds = Mapping[tuple[str, str], "Kind"]
 NO_CUSTOM_KINDS: Final[CustomKinds] = MappingProxyType({})
 
 
-def retyped(
-    before: JSONObject, after: JSONObject, custom: CustomKinds = NO_CUSTOM_KINDS, target: Version = NEWEST
-) -> Decoded:
+class Retyped(NamedTuple):
     """The object after a mutation as the next policy sees it, and why the API server cannot decode it.
+
+    typed: whether all of it is what decoding and defaulting by the tables here made.
+    """
+
+    object: JSONObject
+    problems: tuple[FieldProblem, ...]
+    typed: bool
+
+
+def retyped(
+    before: JSONObject,
+    after: JSONObject,
+    custom: CustomKinds = NO_CUSTOM_KINDS,
+    target: Version = NEWEST,
+    *,
+    typed: bool = False,
+) -> Retyped:
+    """The object after a mutation as the next policy sees it.
 
     before: the object before the mutation; what is wrong with it already is no problem of the mutation. Neither is
     modified. An object of a kind in `custom` gets the defaults of its schema; the API server prunes it only where it
-    decodes it. Objects of other kinds stay as they are. target: the Kubernetes version.
+    decodes it. Objects of other kinds stay as they are. target: the Kubernetes version. typed: see Retyped, of
+    `before`; there is nothing in it then that these tables do not know.
     """
     api_version, kind = str(after.get("apiVersion")), str(after.get("kind"))
     struct = struct_of(api_version, kind, target)
     if struct is None:
         kind_of_schema = custom.get((api_version, kind))
         if kind_of_schema is None:
-            return Decoded(after, ())
+            return Retyped(after, (), False)
         from webhook.apiserver.customresources import judging  # where there is a custom resource
 
-        return Decoded(judging.defaulted(kind_of_schema, after), ())
+        return Retyped(judging.defaulted(kind_of_schema, after), (), False)
     is_now = _typed(after, api_version, kind, struct, target)
+    if typed:
+        return Retyped(is_now.object, is_now.problems, True)
     was = _typed(before, api_version, kind, struct, target)
     problems: tuple[FieldProblem, ...] = is_now.problems
     if problems and was.problems:
         known = {(each.path, each.message) for each in was.problems}
         problems = tuple(each for each in problems if (each.path, each.message) not in known)
     merged = _merged(before, was.object, after, is_now.object)
-    return Decoded(merged, problems)
+    return Retyped(merged, problems, merged is is_now.object)
 
 
 def _typed(value: JSONObject, api_version: str, kind: str, struct: str, target: Version) -> Decoded:

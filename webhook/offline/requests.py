@@ -84,6 +84,11 @@ class PlannedRequest(Struct, frozen=True):
         """Whether the API server cannot make an object of the document, so that no policy is about it."""
         return any(not each.strict for each in self.problems)
 
+    @property
+    def typed(self) -> bool:
+        """Whether the request's object is what `ApiServer.received` made, as it was decoded and defaulted."""
+        return self.server is not None and self.request.operation == CREATE
+
     def completed(self, request: Request) -> tuple[Request, Sequence[FieldProblem]]:
         """The request after mutation as validating policies see it, and what the API server refuses of its object.
 

@@ -194,6 +194,7 @@ def decided(
             recording=recording,
             observer=observer or watching,
             completed=completion.completed if planned.server is not None else None,
+            typed=planned.typed,
         )
         problems = completion.problems
         before, after = planned.request.object, decision.mutation.object if decision.mutation is not None else None

@@ -54,12 +54,15 @@ class Runs(Protocol):
 class Mutated(Struct):
     """What the CEL mutations of a request have done so far: their number, and the elements that they made and visited.
 
-    size: of the object that is mutated, in elements; 0 before it is measured.
+    size: of the object that is mutated, in elements; 0 before it is measured. bounded: the object of which only a bound
+    was found, instead of its size; `bound` is this bound.
     """
 
     count: int = 0
     elements: int = 0
     size: int = 0
+    bound: int = 0
+    bounded: JSONObject | None = None
 
 
 class Review:
@@ -69,7 +72,8 @@ class Review:
     the time by which all evaluations must end; None offline. recording: None to record no traces. answers: the
     authorizer's answers so far; None before the first check. mutated: None before the first mutation in CEL. runs: how
     the server runs Python policies; None offline. shared: values that policies have in common, see
-    webhook.policy.cel.sharing; of one object, so that a review of a mutated one begins without.
+    webhook.policy.cel.sharing; of one object, so that a review of a mutated one begins without. typed: the object that
+    decoding and defaulting by the tables here made last, which may be the one under review; None if there is none.
     """
 
     __slots__ = (
@@ -85,6 +89,7 @@ class Review:
         "request",
         "runs",
         "shared",
+        "typed",
     )
 
     def __init__(
@@ -108,6 +113,7 @@ class Review:
         self._in_conditions: JSONObject | None = None
         self.mutated: Mutated | None = None
         self.shared: dict[bytes, Any] = {}
+        self.typed: JSONObject | None = None
 
     def with_object(self, value: JSONObject | None) -> Review:
         """The same review with a mutated object. The Namespace is not looked up again."""
@@ -120,7 +126,7 @@ class Review:
             self.runs,
         )
         other.namespace = self.namespace
-        other.answers, other.mutated = self.answers, self.mutated
+        other.answers, other.mutated, other.typed = self.answers, self.mutated, self.typed
         other._cel, other._in_conditions = self._cel, self._in_conditions  # neither depends on the object
         return other
 

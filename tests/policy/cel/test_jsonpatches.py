@@ -142,6 +142,43 @@ def test_parts_of_the_result_are_nobody_elses() -> None:
     assert (found["x"], found["y"]) == ({"k": []}, {"k": [1]})
 
 
+def test_a_copy_shares_nothing_with_what_was_changed_before() -> None:
+    found = applied(
+        Operation("add", "/a/x", value=1), Operation("copy", "/c", "/a"), Operation("add", "/a/b/-", value=4)
+    )
+    assert found["c"] == {"b": [1, 2, 3], "c~/d": "x", "x": 1}
+    assert found["a"] == {"b": [1, 2, 3, 4], "c~/d": "x", "x": 1}
+
+
+steps = st.sampled_from(["a", "b", "c~1d", "0", "1", "-1", "-"])
+paths = st.lists(steps, min_size=1, max_size=3).map(lambda path: "/" + "/".join(path))
+replaced = st.builds(Operation, st.just("replace"), st.just(""), value=objects)
+operations = st.builds(Operation, st.sampled_from(["add", "remove", "replace", "move", "copy"]), paths, paths, values)
+
+
+@given(objects, st.lists(operations | replaced, min_size=2, max_size=6))
+def test_operations_together_do_what_they_do_one_at_a_time(target: dict[str, Any], several: list[Operation]) -> None:
+    """Nothing is changed but what a path leads to: not what it shares, nor what the operations hold."""
+    held = json.dumps([target, *(each.value for each in several)])
+    expected: Any = target
+    done: list[Operation] = []
+    for each in several:
+        try:
+            expected = json.loads(json.dumps(jsonpatches.apply(expected, [each])))
+        except PatchError:
+            continue
+        done.append(each)
+    assert json.dumps(jsonpatches.apply(target, done)) == json.dumps(expected)
+    assert json.dumps([target, *(each.value for each in several)]) == held
+
+
+def test_a_patch_of_nothing_has_no_paths() -> None:
+    emptied = Operation("replace", "", value=None)
+    for path in ("/a/b", "/0/b"):
+        with pytest.raises(PatchError, match="doc is missing path"):
+            applied(emptied, Operation("add", path, value=1))
+
+
 @given(objects, objects)
 def test_a_patch_between_two_objects_leads_from_one_to_the_other(one: dict[str, Any], other: dict[str, Any]) -> None:
     operations = patch.diff(one, other)

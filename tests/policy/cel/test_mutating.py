@@ -61,7 +61,9 @@ WIDGETS = {
                                         "type": "array",
                                         "items": {"type": "integer"},
                                         "x-kubernetes-list-type": "set",
-                                    }
+                                    },
+                                    "scale": {"type": "number"},
+                                    "shade": {"type": "string", "default": "blue"},
                                 },
                             }
                         },
@@ -210,6 +212,22 @@ class TestApplyConfiguration:
             "no schema of Widget (example.com/v1) is known here, without which nothing can be merged; "
             "put its CustomResourceDefinition into the policy tree, or use a JSONPatch"
         )
+
+    def test_custom_kinds_have_their_defaults_though_nothing_is_changed(self) -> None:
+        widget = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": {}}
+        asked = request(widget, resource="example.com/v1/widgets", kind="Widget")
+        mutation = apply("Object{metadata: Object.metadata{name: 'w'}}")
+        assert made(mutated(mutation, asked=asked, also=(WIDGETS,)))["spec"] == {"shade": "blue"}
+
+    def test_values_are_as_go_writes_them(self) -> None:
+        widget = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}, "spec": {}}
+        asked = request(widget, resource="example.com/v1/widgets", kind="Widget")
+        empty, infinite = (
+            apply(f"Object{{spec: Object.spec{{{each}}}}}") for each in ("sizes: []", "scale: 1.0 / 0.0")
+        )
+        assert made(mutated(empty, asked=asked, also=(WIDGETS,)))["spec"]["sizes"] is None
+        refused = mutated(infinite, asked=asked, also=(WIDGETS,)).message
+        assert refused.endswith("error applying patch: json: unsupported value: +Inf")
 
 
 class TestJSONPatch:
@@ -365,6 +383,14 @@ class TestWhatItSees:
         large["metadata"]["annotations"] = {f"example.com/{number}": "x" * 400 for number in range(2000)}
         assert not mutated(*[LABEL] * 12, asked=request(large)).findings
         assert MUTATED_TOO_MUCH in mutated(*[LABEL] * 60, asked=request(large)).findings[0].message
+
+    def test_it_is_counted_exactly_where_that_decides(self) -> None:
+        """The object has 63,000 elements, of which the first four visits do not count. The bound that is found first is
+        nine times as much, and would end it sooner."""
+        large = pod()
+        large["metadata"]["annotations"] = {f"example.com/{number}": "x" * 400 for number in range(600)}
+        assert not mutated(*[LABEL] * 32, asked=request(large)).findings
+        assert MUTATED_TOO_MUCH in mutated(*[LABEL] * 38, asked=request(large)).findings[0].message
 
     def test_of_several_policies_the_sum_is_bounded(self) -> None:
         large = pod()

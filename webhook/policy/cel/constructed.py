@@ -78,6 +78,15 @@ class _EmptyList(list[Any]):
     """An empty list. The API server converts it to a nil slice, which is serialized as null."""
 
 
+def is_json(value: Any) -> bool:
+    """Whether a configuration is serialized as it is: so is what it is merged into, which was JSON before."""
+    if isinstance(value, dict):
+        return all(map(is_json, value.values()))
+    if isinstance(value, list):
+        return type(value) is not _EmptyList and all(map(is_json, value))
+    return not isinstance(value, float) or math.isfinite(value)
+
+
 def written(value: Any) -> Any:
     """The result of a merge as the API server serializes it. Unchanged parts are the same objects.
 

@@ -59,16 +59,20 @@ _NULL: Final = _ExplicitNull()
 
 
 def apply(target: dict[str, Any], operations: Iterable[Operation]) -> Any:
-    """The object after all operations. `target` is not changed. Raises PatchError."""
-    patched = _Patched(copy_json(target))
+    """The object after all operations. `target` and the values of the operations are not changed; the result shares
+    parts with them. Raises PatchError."""
+    patched = _Patched(target)
     for operation in operations:
         patched.apply(operation)
     return _cleared(patched.root) if patched.has_nulls else patched.root
 
 
 class _Patched:
+    """An object that is patched. What an operation changes is copied before, and so is what holds it."""
+
     def __init__(self, root: Any) -> None:
         self.root = root
+        self._copies: dict[int, Any] = {}  # by id(), which they keep in use
         self.has_nulls = False
         self.copied = 0
 
@@ -98,10 +102,10 @@ class _Patched:
         if operation.value is None:
             self.has_nulls = True
             return _NULL
-        return copy_json(operation.value)  # a copy: later operations may change it, and a patch may be applied again
+        return operation.value
 
     def add(self, operation: Operation) -> None:
-        holder, key = self.found(operation.path)
+        holder, key = self.changeable(operation.path)
         if holder is None:
             raise PatchError(f'add operation does not apply: doc is missing path: "{operation.path}": missing value')
         try:
@@ -110,7 +114,7 @@ class _Patched:
             raise PatchError(f"error in add for path: '{operation.path}': {error}") from None
 
     def remove(self, operation: Operation) -> None:
-        holder, key = self.found(operation.path)
+        holder, key = self.changeable(operation.path)
         if holder is None:
             raise PatchError(f'remove operation does not apply: doc is missing path: "{operation.path}": missing value')
         try:
@@ -126,7 +130,7 @@ class _Patched:
                 raise PatchError("replace operation value must be object or array: %!w(<nil>)")
             self.root = None if value is _NULL else value
             return
-        holder, key = self.found(path)
+        holder, key = self.changeable(path)
         if holder is None:
             raise PatchError(f"replace operation does not apply: doc is missing path: {path}: missing value")
         if isinstance(holder, dict):
@@ -159,7 +163,7 @@ class _Patched:
     def transfer(self, operation: Operation) -> None:
         """Apply a move or a copy."""
         op, source = operation.op, operation.source
-        holder, key = self.found(source)
+        holder, key = self.changeable(source) if op == "move" else self.found(source)
         if holder is None:
             raise PatchError(f"{op} operation does not apply: doc is missing from path: {source}: missing value")
         try:
@@ -169,7 +173,7 @@ class _Patched:
         except PatchError as error:
             where = f"for path: '{key}'" if op == "move" else f"for from: '{source}'"
             raise PatchError(f"error in {op} {where}: {error}") from None
-        holder, key = self.found(operation.path)
+        holder, key = self.changeable(operation.path)
         if holder is None:
             raise PatchError(
                 f"{op} operation does not apply: doc is missing destination path: {operation.path}: missing value"
@@ -195,13 +199,35 @@ class _Patched:
             return None, first
         holder = self.root
         for step in steps[:-1]:
+            if not isinstance(holder, dict | list):
+                return None, ""
             try:
                 holder = _get(holder, _decoded(step))
             except PatchError:
                 return None, ""
-            if not isinstance(holder, dict | list):
-                return None, ""
         return (holder if isinstance(holder, dict | list) else None), _decoded(steps[-1])
+
+    def changeable(self, path: str) -> tuple[dict[str, Any] | list[Any] | None, str]:
+        """The same, of which the list or object may be changed."""
+        holder, key = self.found(path)
+        if holder is None or id(holder) in self._copies:
+            return holder, key
+        holder = self.root = self._own(self.root)
+        for step in map(_decoded, path.split("/")[1:-1]):
+            below = self._own(_get(holder, step))
+            if isinstance(holder, dict):
+                holder[step] = below
+            else:
+                holder[_place(holder, step)] = below
+            holder = below
+        return holder, key
+
+    def _own(self, value: Any) -> Any:
+        if id(value) in self._copies:
+            return value
+        copied = value.copy()
+        self._copies[id(copied)] = copied
+        return copied
 
 
 _KNOWN: Final = frozenset({"add", "remove", "replace", "test", "move", "copy"})
@@ -289,9 +315,11 @@ def _all_equal(values: Iterable[Any], wanted: Iterable[Any]) -> bool:
 
 
 def _cleared(value: Any) -> Any:
-    """The value with None in place of each explicit null."""
+    """The value with None in place of each explicit null. Parts without any stay the same."""
     if isinstance(value, dict):
-        return {key: _cleared(item) for key, item in value.items()}
+        changed = {key: after for key, item in value.items() if (after := _cleared(item)) is not item}
+        return {**value, **changed} if changed else value
     if isinstance(value, list):
-        return [_cleared(item) for item in value]
+        items = [_cleared(item) for item in value]
+        return items if any(after is not item for after, item in zip(items, value, strict=True)) else value
     return None if value is _NULL else value

@@ -2,133 +2,24 @@
 
 The kind's schema decides how values merge: objects and maps field by field, lists of type `map` item by item
 (identified by their keys), lists of type `set` by value; atomic values are replaced. The code follows
-sigs.k8s.io/structured-merge-diff (package typed), and reads schemas as k8s.io/kube-openapi (package schemaconv) does.
-The error texts are theirs.
+sigs.k8s.io/structured-merge-diff (package typed), and so do the error texts.
 
 Values are JSON, or golang.Opaque for Go values that JSON does not have.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from collections.abc import Iterator
 from typing import Any, Final
 
-from msgspec import Struct
-
 from webhook.policy.cel import golang
-from webhook.schema import MISSING, UNKNOWN, Schema
-
-_QUANTITY: Final = "io.k8s.apimachinery.pkg.api.resource.Quantity"
-_RAW: Final = "io.k8s.apimachinery.pkg.runtime.RawExtension"
+from webhook.policy.cel.fitting import fitting
+from webhook.policy.cel.mergetypes import List, Map, Type
+from webhook.schema import MISSING, Schema
 
 
 class MergeError(ValueError):
     """A value that does not fit the schema; str(error) is the API server's text."""
-
-
-class _List(Struct, frozen=True):
-    """How a list merges. `keys`: the fields that identify an item; without keys the list is a set or atomic."""
-
-    atomic: bool
-    keys: tuple[str, ...]
-    items: _Type
-
-
-class _Map(Struct, frozen=True):
-    """How an object or a map merges. `other`: the type of undeclared fields; None if they are not allowed."""
-
-    atomic: bool
-    fields: Mapping[str, Schema]
-    other: _Type | None
-
-
-class _Shape(Struct, frozen=True):
-    """The forms that a value may have: `scalar` (numeric, string, boolean, untyped; "": none), `list`, `map`."""
-
-    scalar: str = ""
-    list: _List | None = None
-    map: _Map | None = None
-
-    def of(self, value: Any) -> _Shape:
-        """The shape narrowed to the form of `value`; unchanged if the value has none of the allowed forms."""
-        if isinstance(value, dict):
-            return _Shape(map=self.map) if self.map and (self.scalar or self.list) else self
-        if isinstance(value, list):
-            return _Shape(list=self.list) if self.list and (self.scalar or self.map) else self
-        is_scalar = isinstance(value, bool | int | float | str)
-        return _Shape(self.scalar) if is_scalar and self.scalar and (self.list or self.map) else self
-
-
-class _Type(Struct, frozen=True):
-    """The type of a value within an object: its schema, and what it inherits from the values around it.
-
-    `keeping`: an outer schema preserves unknown fields. `schema` None: the type is unknown; maps then merge, and all
-    else is atomic. `atomic`: of an unknown type, maps are atomic too.
-    """
-
-    schema: Schema | None
-    keeping: bool = False
-    atomic: bool = False
-
-    def shape(self) -> _Shape:
-        return _shape(self.schema, self.keeping, self.atomic)
-
-    def field(self, holder: _Map, name: str) -> _Type | None:
-        """The type of the value under `name`; None if the map does not allow it."""
-        found = holder.fields.get(name)
-        return self.below(found) if found is not None else holder.other
-
-    def below(self, schema: Schema) -> _Type:
-        """The type of a field, item or map value of this type."""
-        # preserve-unknown-fields is inherited by inline schemas, not by definitions that are referred to.
-        keeps = self.keeping or (self.schema is not None and self.schema.preserve_unknown_fields)
-        return _Type(schema, keeps and not schema.definition)
-
-
-_ANY: Final = _Type(None)
-_ATOMIC: Final = _Type(None, atomic=True)
-
-
-@lru_cache(maxsize=8192)
-def _shape(schema: Schema | None, keeping: bool, atomic: bool) -> _Shape:
-    if schema is None:
-        return _Shape("untyped", _List(True, (), _ATOMIC), _Map(atomic, {}, _ATOMIC if atomic else _ANY))
-    if schema.definition == _QUANTITY:
-        return _Shape("untyped")
-    if schema.definition == _RAW:
-        return _shape(None, False, True)
-    here = _Type(schema, keeping)
-    match schema.type:
-        case "":
-            return _Shape("untyped", _list(here, schema), _map(here, schema))
-        case "object":
-            return _Shape(map=_map(here, schema))
-        case "array":
-            return _Shape(list=_list(here, schema))
-        case "boolean":
-            return _Shape("boolean")
-        case "string":
-            return _Shape("string" if schema.format in ("", "byte") else "untyped")
-        case _:
-            return _Shape("numeric")
-
-
-def _list(here: _Type, schema: Schema) -> _List:
-    items = here.below(schema.items) if schema.items is not None else _ATOMIC
-    return _List(schema.list_type == "atomic", schema.list_map_keys if schema.list_type == "map" else (), items)
-
-
-def _map(here: _Type, schema: Schema) -> _Map:
-    if schema.values is UNKNOWN:
-        other: _Type | None = _ANY
-    elif schema.values is not None:
-        other = here.below(schema.values)
-    elif here.keeping or schema.preserve_unknown_fields or not schema.fields:
-        other = _ANY
-    else:
-        other = None
-    return _Map(schema.map_type == "atomic", schema.fields, other)
 
 
 # ----------------------------------------------------------------------------------------------------------- checks
@@ -148,14 +39,14 @@ def faults(
     allow_duplicates: two items of a list may have the same key, as in objects that the API server has stored.
     allow_undeclared: undeclared fields are no errors.
     """
-    return list(_check(_Type(schema), value, (allow_duplicates, allow_undeclared)))
+    return list(_check(Type(schema), value, (allow_duplicates, allow_undeclared)))
 
 
 _Leniency = tuple[bool, bool]
 """The options of `faults`: allow_duplicates, allow_undeclared."""
 
 
-def _check(known: _Type, value: Any, lenient: _Leniency) -> Iterator[Fault]:
+def _check(known: Type, value: Any, lenient: _Leniency) -> Iterator[Fault]:
     shape = known.shape().of(value)
     if shape.map is not None:
         yield from _check_map(known, shape.map, value, lenient)
@@ -175,8 +66,9 @@ def _scalar_fault(kind: str, value: Any) -> str:
         case "numeric":
             return "" if is_number else f"expected numeric (int or float), got {golang.type_name(value)}"
         case "string":
-            syntax = golang.syntax(value)
-            return "" if isinstance(value, str) else f"expected string, got &value.valueUnstructured{{Value:{syntax}}}"
+            if isinstance(value, str):
+                return ""
+            return f"expected string, got &value.valueUnstructured{{Value:{golang.syntax(value)}}}"
         case "boolean":
             return "" if isinstance(value, bool) else f"expected boolean, got &{{{golang.text(value)}}}"
         case _:
@@ -184,7 +76,7 @@ def _scalar_fault(kind: str, value: Any) -> str:
             return "" if is_scalar else f"expected any scalar, got &{{{golang.text(value)}}}"
 
 
-def _check_map(known: _Type, holder: _Map, value: Any, lenient: _Leniency) -> Iterator[Fault]:
+def _check_map(known: Type, holder: Map, value: Any, lenient: _Leniency) -> Iterator[Fault]:
     if value is None:
         return
     if not isinstance(value, dict):
@@ -199,7 +91,7 @@ def _check_map(known: _Type, holder: _Map, value: Any, lenient: _Leniency) -> It
             yield f".{name}", UNDECLARED
 
 
-def _check_list(holder: _List, value: Any, lenient: _Leniency) -> Iterator[Fault]:
+def _check_list(holder: List, value: Any, lenient: _Leniency) -> Iterator[Fault]:
     if value is None:
         return
     if not isinstance(value, list):
@@ -225,7 +117,7 @@ _Key = tuple[tuple[str, str, Any], ...]
 """The identity of a list's item: (field, type, value) for each key field; for an item of a set, its value."""
 
 
-def _key(holder: _List, item: Any) -> _Key:
+def _key(holder: List, item: Any) -> _Key:
     if not holder.keys:
         if isinstance(item, dict):
             raise MergeError("associative list without keys has an element that's a map type")
@@ -252,7 +144,7 @@ def _key(holder: _List, item: Any) -> _Key:
     return tuple(sorted(parts, key=lambda part: part[0]))
 
 
-def _default(holder: _List, name: str) -> Any:
+def _default(holder: List, name: str) -> Any:
     shape = holder.items.shape()
     found = shape.map.fields.get(name) if shape.map is not None else None
     return MISSING if found is None else found.default
@@ -283,10 +175,10 @@ def atomics(schema: Schema, value: Any) -> list[str]:
 
     As in the API server, the search does not descend into the values of maps.
     """
-    return list(_atomics(_Type(schema), value, ""))
+    return list(_atomics(Type(schema), value, ""))
 
 
-def _atomics(known: _Type, value: Any, at: str) -> Iterator[str]:
+def _atomics(known: Type, value: Any, at: str) -> Iterator[str]:
     shape = known.shape()
     if isinstance(value, dict) and shape.map is not None:
         if shape.map.atomic:
@@ -304,10 +196,10 @@ def _atomics(known: _Type, value: Any, at: str) -> Iterator[str]:
 
 def fractions(schema: Schema, value: Any) -> list[str]:
     """The formats (int32, int64) of the integer fields that have a fractional value."""
-    return list(_fractions(_Type(schema), value))
+    return list(_fractions(Type(schema), value))
 
 
-def _fractions(known: _Type, value: Any) -> Iterator[str]:
+def _fractions(known: Type, value: Any) -> Iterator[str]:
     if isinstance(value, float):
         if known.schema is not None and known.schema.type == "integer" and not value.is_integer():
             yield known.schema.format or "int64"
@@ -345,14 +237,15 @@ def apply(schema: Schema, live: dict[str, Any], applied: dict[str, Any]) -> dict
         raise MergeError(
             f"invalid ApplyConfiguration: may not mutate atomic arrays, maps or structs: {', '.join(paths)}"
         )
-    wrong = faults(schema, live, allow_duplicates=True, allow_undeclared=True)
-    if wrong:
-        raise MergeError(f"failed to convert original object to typed object: {summary(wrong)}")
-    merged: dict[str, Any] = _merge(_Type(schema), live, applied)
+    if not fitting(Type(schema))(live):
+        wrong = faults(schema, live, allow_duplicates=True, allow_undeclared=True)
+        if wrong:
+            raise MergeError(f"failed to convert original object to typed object: {summary(wrong)}")
+    merged: dict[str, Any] = _merge(Type(schema), live, applied)
     return merged
 
 
-def _merge(known: _Type, live: Any, applied: Any) -> Any:
+def _merge(known: Type, live: Any, applied: Any) -> Any:
     """The merged value. Both values fit the type; `live` is None if the live object has no such value."""
     shape = known.shape()
     if shape.map is not None and isinstance(live, dict) and (applied is None or isinstance(applied, dict)):
@@ -366,7 +259,7 @@ def _merge(known: _Type, live: Any, applied: Any) -> Any:
     return applied
 
 
-def _merge_maps(known: _Type, holder: _Map, live: dict[str, Any], applied: dict[str, Any]) -> dict[str, Any]:
+def _merge_maps(known: Type, holder: Map, live: dict[str, Any], applied: dict[str, Any]) -> dict[str, Any]:
     merged = dict(live)
     for name, value in applied.items():
         below = known.field(holder, name) if name in live else None
@@ -374,7 +267,7 @@ def _merge_maps(known: _Type, holder: _Map, live: dict[str, Any], applied: dict[
     return merged
 
 
-def _merge_lists(holder: _List, live: list[Any], applied: list[Any]) -> list[Any]:
+def _merge_lists(holder: List, live: list[Any], applied: list[Any]) -> list[Any]:
     """The items of both lists. The order of `applied` is kept, and that of `live` as far as it agrees with it."""
     live_keys, applied_keys = [_key(holder, item) for item in live], [_key(holder, item) for item in applied]
     live_items: dict[_Key, Any] = {}

@@ -148,11 +148,24 @@ class PythonMutator(Struct, frozen=True):
             return UNCHANGED
         runs = review.runs
         edited = self.edited_here(review, params) if runs is None else runs.edited(self, review, params)
-        return edited if isinstance(edited, MutationResult) else completed(original, edited, self.custom, self.target)
+        return edited if isinstance(edited, MutationResult) else self._completed(review, original, edited)
 
     def with_custom_kinds(self, custom: CustomKinds) -> PythonMutator:
         """See Mutator."""
         return replace(self, custom=custom)
+
+    def _completed(self, review: Review, original: JSONObject, changed: JSONObject) -> MutationResult:
+        if not differs(original, changed):
+            return UNCHANGED
+        if any(changed.get(name) != original.get(name) for name in ("apiVersion", "kind")):
+            return MutationResult(changed)
+        # The API server decodes what a mutation leaves before anyone else sees it. What it cannot decode it refuses.
+        made = retyped(original, changed, self.custom, self.target, typed=original is review.typed)
+        if made.problems:
+            return MutationResult(changed)
+        if made.typed:
+            review.typed = made.object
+        return MutationResult(made.object)
 
     def edited_here(self, review: Review, params: Any) -> MutationResult | JSONObject:
         """The object as the function leaves it, of plain JSON values; or the result if it left it unchanged or failed.
@@ -190,19 +203,6 @@ class PythonMutator(Struct, frozen=True):
             _not_of_policy(error, review)
             return MutationResult(faults=[MutationFault(_describe(error, self.declaration, request, params))])
         return changed
-
-
-def completed(
-    original: JSONObject, changed: JSONObject, custom: CustomKinds = NO_CUSTOM_KINDS, target: Version = NEWEST
-) -> MutationResult:
-    """The result of a function that left `changed` of an object."""
-    if not differs(original, changed):
-        return UNCHANGED
-    if any(changed.get(name) != original.get(name) for name in ("apiVersion", "kind")):
-        return MutationResult(changed)
-    # The API server decodes what a mutation leaves before anyone else sees it. What it cannot decode it refuses.
-    decoded = retyped(original, changed, custom, target)
-    return MutationResult(changed if decoded.problems else decoded.object)
 
 
 class _Limits:
