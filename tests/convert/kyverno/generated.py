@@ -223,7 +223,7 @@ OPERANDS: Final[list[Any]] = [
     "", "a", "a*", "*", "?*", "b", "5", 5, 1.5, 0, "1.5", True, False, "true", "1Gi", "1024Mi", "500m", "1h", "60m",
     "30m", 3600,
     "1.2.3", "1-5", "1!-5", [], ["a"], ["a", "b"], ["a*"], [1, 5], ["5"], [True], "a,b", '["a","b"]', {"a": "a"},
-    "null",
+    "null", ["1-5"], ["a", "1Ki-4Ki"], [1, "a"], [1.5],
 ]  # fmt: skip
 _KEYS: Final[list[Any]] = [
     each for each in VALUES if not isinstance(each, dict) and each not in (MISSING, None, [None], [["a"]], [{"a": 1}])

@@ -43,6 +43,7 @@ OPERATORS: Final = (
 _NEVER_WILD: Final = (".?image", ".?name", ".?namespace", "request.operation")
 """What ends the expressions of values that have no wildcards in any object of Kubernetes."""
 _MOST: Final = 200  # conditions
+_FEW: Final = 8  # conditions before another, which are written once more with what it demands
 
 
 def conditions(given: Any, translator: Translator, at: Path) -> str:
@@ -58,14 +59,39 @@ def conditions(given: Any, translator: Translator, at: Path) -> str:
         raise Unsupported(f"{unknown[0]!r} in conditions: expected any or all", at)
     terms = _listed(listing(named.get("all"), "all", at), translator, (*at, "all"))
     if named.get("any"):
-        terms.append(celtext.disjunction(_listed(listing(named["any"], "any", at), translator, (*at, "any"))))
+        any_of = _listed(listing(named["any"], "any", at), translator, (*at, "any"), every=False)
+        terms.append(celtext.disjunction(any_of))
     return celtext.conjunction(terms)
 
 
-def _listed(given: list[Any], translator: Translator, at: Path) -> list[str]:
+def _listed(given: list[Any], translator: Translator, at: Path, *, every: bool = True) -> list[str]:
+    """The conditions of a list. every: all must be met, else one.
+
+    Kyverno stops where the result is known: what is missing in a later condition is no error then.
+    """
     if len(given) > _MOST:
         raise Unsupported(f"more than {_MOST} conditions", at)
-    return [condition(each, translator, (*at, index)) for index, each in enumerate(given)]
+    outer = translator.demanded
+    terms: list[str] = []
+    try:
+        for index, each in enumerate(given):
+            if outer is not None:
+                translator.demanded = []
+            term = condition(each, translator, (*at, index))
+            if outer is not None and translator.demanded:
+                outer.append(_demanded_after(terms, celtext.conjunction(translator.demanded), every=every))
+            terms.append(term)
+    finally:
+        translator.demanded = outer
+    return terms
+
+
+def _demanded_after(earlier: list[str], there: str, *, every: bool) -> str:
+    """That the variables of a condition are there, if the conditions before it do not decide."""
+    if not earlier or len(earlier) > _FEW:
+        return there
+    decided = celtext.negation(celtext.enclose(celtext.conjunction(earlier))) if every else celtext.disjunction(earlier)
+    return celtext.disjunction([decided, there])
 
 
 def condition(given: Any, translator: Translator, at: Path) -> str:
@@ -145,10 +171,19 @@ def _equal(key: Value, value: Any, translator: Translator) -> str:
         typed = subject.cel if subject.type == "dyn" else f"dyn({subject.cel})"
         seconds = values.seconds_as_text(value)
         return values.named(typed, lambda v: celtext.disjunction([f"{v} == {celtext.literal(value)}", *seconds(v)]))
+    if isinstance(value, list) and _has_integers(value):
+        return "false"  # Kyverno reads the integers of the policy and those of the object as two types
     if value == [] and subject.type == "list":
         return f"size({subject.cel}) == 0"
     typed = subject.cel if subject.type == "dyn" else f"dyn({subject.cel})"
     return f"{typed} == {celtext.literal(value)}"
+
+
+def _has_integers(value: Any) -> bool:
+    """Whether a value is an integer, or has one in it."""
+    if isinstance(value, list | dict):
+        return any(map(_has_integers, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _among(key: Value, operator: str, value: Any, translator: Translator) -> str:
@@ -182,8 +217,9 @@ def _of_json(value: Any) -> Any:
 
 def _of_wild_key(subject: Scalar, value: Any) -> list[str]:
     """The key may have wildcards itself, such as the verb * of a role: Kyverno compares in both directions."""
-    plain = [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, str)]
-    plain = [each for each in plain if not variables.has_variables(each) and not values.is_range(each)]
+    listed = isinstance(value, list)
+    plain = [_as_text(each) for each in (value if listed else [value]) if isinstance(each, str | int | float)]
+    plain = [each for each in plain if not variables.has_variables(each) and (listed or not values.is_range(each))]
     if not plain or subject.type == "bool" or (subject.chain or subject.cel).endswith(_NEVER_WILD):
         return []
     keys = f"[{_any(subject)}].filter(w, type(w) == string && (w.contains('*') || w.contains('?')))"
@@ -210,7 +246,7 @@ def _one_of(subject: Scalar, value: Any, translator: Translator, *, single: bool
         if variables.has_variables(each):
             other = translator.scalar(variables.value(each, translator))
             terms.append(_same(subject, other, wild=_is_wild(each)))
-        elif isinstance(each, str) and values.is_range(each) and "!-" not in each:  # which is text here
+        elif not isinstance(value, list) and _is_range(each):
             terms.append(values.named(_any(subject), lambda v, each=each: patternscalars.pattern(v, each, typed=True)))  # type: ignore[misc]
         elif isinstance(each, str) and subject.type == "string":
             terms.append(celtext.like(subject.cel, each))
@@ -219,9 +255,17 @@ def _one_of(subject: Scalar, value: Any, translator: Translator, *, single: bool
         elif each is None or isinstance(each, dict | list):
             terms.append(f"{_any(subject)} == {celtext.literal(each)}")
         else:  # which is compared as its text
-            as_text = ("false", "true")[each] if isinstance(each, bool) else str(each)
-            terms.append(f"{_any(subject)} in [dyn({celtext.literal(each)}), dyn({celtext.text(as_text)})]")
+            terms.append(f"{_any(subject)} in [dyn({celtext.literal(each)}), dyn({celtext.text(_as_text(each))})]")
     return celtext.disjunction(terms)
+
+
+def _as_text(each: str | float) -> str:
+    return ("false", "true")[each] if isinstance(each, bool) else str(each)
+
+
+def _is_range(each: Any) -> bool:
+    """Whether a value is a range of numbers. In a list it is text, and so is a range with "!-" anywhere."""
+    return isinstance(each, str) and values.is_range(each) and "!-" not in each
 
 
 def _is_plain(text: str) -> bool:
