@@ -131,6 +131,8 @@ convert/foreigntests/chainsaw: convert/foreigntests/test_reading
 convert/foreigntests/expected: convert/test_whole
 convert/foreigntests/gator: convert/foreigntests/test_reading
 convert/foreigntests/kyvernotest: convert/foreigntests/test_reading
+convert/foreigntests/kyvernovalues: convert/test_whole
+convert/foreigntests/files: convert/test_hostile
 convert/foreigntests/running: convert/foreigntests/test_reading
 convert/gatekeeper/constraints: convert/gatekeeper/test_corpora
 convert/gatekeeper/known: convert/test_whole
@@ -154,7 +156,6 @@ convert/kyverno/operations: convert/kyverno/test_documented
 convert/kyverno/values: convert/test_whole
 convert/kyverno/variables: convert/kyverno/test_expressions
 convert/model: convert/test_whole
-convert/sources: cli/test_convert
 convert/standard: convert/test_whole
 convert/writing: cli/test_convert
 cli/report/converted: cli/test_convert

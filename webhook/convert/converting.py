@@ -29,13 +29,6 @@ _GATEKEEPER: Final = {
 GROUPS: Final = _KYVERNO | _GATEKEEPER
 """API groups of foreign policies -> the versions that are read."""
 
-TESTS: Final = {
-    ("cli.kyverno.io", "Test"): "kyverno",
-    ("chainsaw.kyverno.io", "Test"): "chainsaw",
-    ("test.gatekeeper.sh", "Suite"): "gator",
-}
-"""Group and kind of a test file -> its dialect."""
-
 _ENGINES: Final = (".gatekeeper.sh", "kyverno.io")
 _NO_POLICIES: Final = frozenset(
     {"cli.kyverno.io", "chainsaw.kyverno.io", "reports.kyverno.io", "status.gatekeeper.sh", "test.gatekeeper.sh"}
@@ -153,7 +146,7 @@ def _sorted_out(document: Document, found: Conversion) -> Outcome | None:
     value = document.value
     api_version, kind = value["apiVersion"], value["kind"]
     group, _, version = api_version.rpartition("/")
-    if dialect := TESTS.get((group, kind)):
+    if dialect := sources.dialect(document):
         found.tests.append((dialect, document))
         return None
     foreign = group.endswith(_ENGINES) and group not in _NO_POLICIES
@@ -183,17 +176,18 @@ def _named(outcomes: list[Outcome]) -> None:
     one kind. So the second policy of a name gets its namespace, its kind or a number as a suffix.
     """
     taken: set[str] = set()
-    seen: set[tuple[str, str, str, str]] = set()
+    seen: dict[tuple[str, str, str, str], Outcome] = {}
     for each in outcomes:
         if each.kind in ("PolicyException", "ConstraintTemplate"):
             continue
         group = each.document.value["apiVersion"].rpartition("/")[0]
         identity = (group, each.kind, each.namespace, each.name)
         if each.name and identity in seen and not each.refused:
-            each.refuse(
-                ("metadata", "name"), f"the {each.kind} {each.name} is there a second time: leave one of them out"
-            )
-        seen.add(identity)
+            first = seen[identity].document
+            place = f"{first.stream}:{first.line}"
+            words = f"the {each.kind} {each.name} is there a second time, first at {place}: leave one of them out"
+            each.refuse(("metadata", "name"), words)
+        seen.setdefault(identity, each)
         each.folder = _free(standard.name_of(each.name or each.kind), (each.namespace, each.kind), taken)
         taken.add(each.folder)
 

@@ -38,10 +38,11 @@ class Unreadable(Struct, frozen=True):
 TOO_DEEP: Final = Unreadable(f"more than {MAX_DEPTH} folders in each other")
 
 
-def named(name: str, seen: set[Identity]) -> Iterator[tuple[str, Path | Unreadable | None]]:
+def named(name: str, seen: set[Identity], *, concealed: bool = False) -> Iterator[tuple[str, Path | Unreadable | None]]:
     """The files that an argument names: (name, path). The path is None for standard input, or an Unreadable.
 
-    Skips the files in `seen`, and adds those that it returns.
+    Skips the files in `seen`, and adds those that it returns. concealed: also those below a folder whose own name, or
+    that of a folder on the way, begins with `.` or `_`; but not `.git`.
     """
     if name == "-":
         yield STDIN, None
@@ -57,7 +58,7 @@ def named(name: str, seen: set[Identity]) -> Iterator[tuple[str, Path | Unreadab
             yield name, path
         return
     found = False
-    for file, entry in _walk(name, set(), 0, repository(name)):
+    for file, entry in _walk(name, set(), 0, repository(name), concealed=concealed):
         found = True
         if isinstance(entry, Unreadable):
             yield file, entry
@@ -80,10 +81,10 @@ def leads_out(link: str, repository: str) -> bool:
 
 
 def _walk(
-    folder: str, folders: set[Identity], depth: int, within: str
+    folder: str, folders: set[Identity], depth: int, within: str, *, concealed: bool
 ) -> Iterator[tuple[str, os.stat_result | Unreadable]]:
     """The manifests below a folder, sorted. `folders`: those already visited, as symbolic links may form a cycle.
-    `within`: the repository that links may not leave."""
+    `within`: the repository that links may not leave. `concealed`: see `named`."""
     if depth > MAX_DEPTH:
         yield folder, TOO_DEEP
         return
@@ -98,7 +99,7 @@ def _walk(
         yield folder, Unreadable(f"a Helm chart, not manifests; {advice}")
         return
     for entry in entries:
-        if entry.name.startswith((".", "_")):
+        if entry.name.startswith((".", "_")) and (not concealed or entry.name == GIT):
             continue
         manifest = entry.name.endswith(SUFFIXES)
         try:
@@ -106,7 +107,7 @@ def _walk(
                 yield entry.path, Unreadable(OUT)
             elif entry.is_dir():
                 if _new(entry.stat(), folders):
-                    yield from _walk(entry.path, folders, depth + 1, within)
+                    yield from _walk(entry.path, folders, depth + 1, within, concealed=concealed)
             elif manifest:
                 status = entry.stat()
                 if stat.S_ISREG(status.st_mode):  # not a socket or a pipe

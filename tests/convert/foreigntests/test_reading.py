@@ -87,7 +87,10 @@ def test_chainsaw_that_cannot_be_run(tmp_path: Path) -> None:
 
 
 def test_what_chainsaw_does_beside_is_said(tmp_path: Path) -> None:
-    beside = "    use: {template: step.yaml}\n    catch:\n    - events: {}\n"
+    beside = (
+        "    use: {template: step.yaml}\n    catch:\n    - events: {}\n"
+        "    cleanup:\n    - delete: {ref: {}}\n    finally:\n    - apply: {file: policy.yaml}\n"
+    )
     understood = "expect: [{check: {(length($error)): true}}]"
     test = chainsaw(
         "apply: {file: policy.yaml}",
@@ -95,10 +98,13 @@ def test_what_chainsaw_does_beside_is_said(tmp_path: Path) -> None:
         f"apply: {{resource: {GOOD.replace('a: b', 'a: ($b)')}}}",
     )
     found = converted(tmp_path, policy=POLICY, test=test + beside)
-    assert [each.message for each in found.notes] == ["use, catch of a step of a chainsaw test: not run"]
+    assert [each.message.replace(str(tmp_path), "") for each in found.notes] == [
+        "use of a step template: /in/step.yaml: cannot be read: No such file or directory",
+        "finally of a step of a chainsaw test: not run",
+    ]
     assert results(found) == [
         ("ConfigMap bad is allowed", False, False, "what is expected of the error is an expression"),
-        ("ConfigMap good is allowed", False, False, "the object has expressions of chainsaw"),
+        ("ConfigMap good is allowed", False, False, "an expression of chainsaw: ($b)"),
     ]
 
 
@@ -109,12 +115,21 @@ def test_a_test_of_chainsaw_that_skips_itself_is_not_run(tmp_path: Path) -> None
 
 
 def test_one_of_two_policies_must_deny(tmp_path: Path) -> None:
+    """What the test does not say: which. The case is of the one that does."""
+    two = POLICY + "---\n" + POLICY.replace("name: p", "name: q").replace("a: b", "c: d")
+    error = "expect: [{check: {($error != null): true}}]"
+    test = chainsaw("apply: {file: policy.yaml}", f"apply: {{resource: {GOOD}, {error}}}")
+    found = converted(tmp_path, policy=two, test=test)
+    assert [(each.name, [test.passed for test in each.tests]) for each in found.outcomes] == [("p", []), ("q", [True])]
+    assert [list(each.cases) for each in found.outcomes] == [[], ["q"]]
+
+
+def test_none_of_two_policies_denies(tmp_path: Path) -> None:
     two = POLICY + "---\n" + POLICY.replace("name: p", "name: q")
     error = "expect: [{check: {($error != null): true}}]"
-    found = converted(
-        tmp_path, policy=two, test=chainsaw("apply: {file: policy.yaml}", f"apply: {{resource: {BAD}, {error}}}")
-    )
-    assert [each[1:3] for each in results(found)] == [(False, False), (False, False)]
+    test = chainsaw("apply: {file: policy.yaml}", f"apply: {{resource: {GOOD}, {error}}}")
+    found = converted(tmp_path, policy=two, test=test)
+    assert results(found) == [("ConfigMap good is denied", False, True, "expected a failure, found p: allow")]
 
 
 SUITE = """\
@@ -162,8 +177,6 @@ def test_a_suite(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
         ("t: inventory", False, False, "/in/none.yaml: cannot be read: No such file or directory"),
         ("t: no-file", False, False, "/in/none.yaml: cannot be read: No such file or directory"),
         ("t: two", False, False, "expected one object, found 2"),
-        ("t: broken", False, False, "the message of an assertion: error parsing regexp: missing closing ): `(`"),
-        ("t: much", False, False, "the violations of an assertion are neither yes, no nor a number: 'much'"),
         ("t: message", False, True, "expected 1 or more violations whose message matches 'something else', found 0"),
         ("t: fine", True, True, ""),
         ("t: one", True, True, ""),
@@ -171,6 +184,8 @@ def test_a_suite(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
         ("t: text", False, True, "expected 1 or more violations whose message matches 'no: such', found 0"),
         ("t: none", False, True, "expected 0 violations whose message matches 'Node.*', found 1"),
         ("t: others", True, True, ""),
+        ("t: broken", False, False, "the message of an assertion: error parsing regexp: missing closing ): `(`"),
+        ("t: much", False, False, "the violations of an assertion are neither yes, no nor a number: 'much'"),
     ]
     assert capfd.readouterr().err == ""
 
@@ -203,33 +218,37 @@ def test_a_test_of_kyverno(tmp_path: Path) -> None:
 apiVersion: cli.kyverno.io/v1alpha1
 kind: Values
 metadata: {name: v}
-spec: {policies: [{name: p, resources: [{name: valued, values: {request.object.x: y}}]}]}
+spec: {policies: [{name: p, resources: [{name: valued, values: {request.roles: [y]}}]}]}
 """
     twice = [GOOD.replace("good", "twice"), BAD.replace("bad", "twice, namespace: other")]
     objects = "\n---\n".join([GOOD, BAD, BAD.replace("bad", "valued"), *twice])
     found = converted(tmp_path, policy=POLICY, test=KYVERNO, objects=objects, values=values)
     assert [(*each[:3], each[3].partition(" (")[0]) for each in results(found)] == [
+        ("r: bad (fail)", True, True, ""),
+        ("r: default/good (pass)", True, True, ""),
         ("r: elsewhere/good (pass)", False, False, "none of the test's resources is elsewhere/good"),
         ("r: good (sometimes)", False, False, "the result 'sometimes'"),
-        ("other: good (pass)", False, False, "the rule was not converted"),
-        ("r: valued (fail)", False, False, "the test sets request.object.x, which has no place in a request"),
-        ("r: bad (None)", True, True, ""),
-        ("r: default/good (pass)", True, True, ""),
         ("r: good (error)", False, True, "expected an error, found p: allow"),
+        ("other: good (pass)", False, False, "the policy has no rule other"),
+        ("r: valued (fail)", False, False, "the test sets request.roles, which has no place in a request"),
+        ("r: twice (pass)", True, True, ""),
+        ("r: twice (pass)", False, True, "expected pass, found p: deny"),
+        ("r: good (pass)", True, True, ""),
+        ("r: bad (pass)", False, True, "expected pass, found p: deny"),
+        ("r: valued (pass)", False, False, "the test sets request.roles, which has no place in a request"),
         ("r: twice (pass)", True, True, ""),
         ("r: twice (pass)", False, True, "expected pass, found p: deny"),
     ]
     assert [each.message for each in found.notes] == [
         "checks on reports are not run",
         "a result for the policy 'nobody', which is not among the sources",
-        "a result without resources is not run",
     ]
 
 
 def test_a_malformed_test_does_not_stop_the_conversion(tmp_path: Path) -> None:
     test = KYVERNO.replace("resources: [objects.yaml]\nvariables: values.yaml\nresults:", "results: 5\nother:")
     found = converted(tmp_path, policy=POLICY, test=test)
-    assert [each.message for each in found.notes][-1] == "a test file is malformed; no test is run"
+    assert [each.message for each in found.notes][-1] == "this test is malformed, and not run"
     assert found.written
 
 

@@ -32,30 +32,35 @@ def earlier(outcome: Outcome, policies: Sequence[str], all_of: Sequence[Outcome]
     policies: what became of the rule. all_of: the outcomes of the test, in the order in which it names them.
     """
     in_cel = outcome.kind in celkinds.CONVERTED
-    mutates = any(name in policies for name in _mutating(outcome))
+    mutates = any(name in policies for name in mutating(outcome))
     before: list[str] = []
     for each in sorted(all_of, key=lambda one: one.kind in celkinds.CONVERTED):
         if each is outcome and mutates:
-            names = _mutating(each)
+            names = mutating(each)
             at = next(index for index, name in enumerate(names) if name in policies)
             return [*before, *names[:at]], names[at + 1 :]
         if in_cel or each.kind not in celkinds.CONVERTED:
-            before += _mutating(each)
+            before += mutating(each)
     return before, []
 
 
-def _mutating(outcome: Outcome) -> list[str]:
+def mutating(outcome: Outcome) -> list[str]:
+    """The names of the mutating policies that an outcome became, in order."""
     return [each["metadata"]["name"] for each in outcome.policies if each["kind"] == MUTATING]
 
 
 def apply(expected: Iterable[Expected], outcomes: Sequence[Outcome], target: Version) -> None:
     """Give each expectation the object as the policies before it leave it. One that cannot be run says why."""
-    chained = [each for each in expected if (each.before or each.after) and each.object and not each.unrun]
+    chained = [
+        each
+        for each in expected
+        if (each.before or each.after or each.partial is not None) and each.object and not each.unrun
+    ]
     if not chained:
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        writing.stage([each for each in outcomes if _mutating(each)], folder)
+        writing.stage([each for each in outcomes if mutating(each)], folder)
         try:
             policies = load(str(folder), target)
         except PolicyTreeError as error:
@@ -74,15 +79,39 @@ def _apply(one: Expected, policies: Any, tests: Path, target: Version) -> None:
         one.unrun = "a policy that the test applies before refuses the object"
         return
     one.object = value
-    if one.wanted != "mutated" or one.patched is None or not one.after:
+    if one.wanted != "mutated" or (one.partial is None and (one.patched is None or not one.after)):
         return
     own = final = _mutated(one, value, one.policies[0], policies, tests)
     for policy in one.after:
         final = final and _mutated(one, final, policy, policies, tests)
-    if own is not None and final is not None and not differs(final, admitted.read(one.patched, target).object):
-        one.patched = own  # the rules after it make the rest of it
-    elif own is not None and final is None:
+    if own is None:
+        one.unrun = "the policy refuses the object" if one.partial is not None else ""
+    elif final is None:
         one.unrun = "a later rule of the policy refuses the object"
+    elif one.partial is not None:
+        one.patched = own if holds(final, one.partial) else merged(own, one.partial)
+    elif one.patched is not None and not differs(final, admitted.read(one.patched, target).object):
+        one.patched = own  # the rules after it make the rest of it
+
+
+def holds(value: Any, partial: Any) -> bool:
+    """Whether a value has all that a part of it says; lists by position, as Chainsaw compares them."""
+    if isinstance(partial, dict):
+        return isinstance(value, dict) and all(
+            key in value and holds(value[key], each) for key, each in partial.items()
+        )
+    if isinstance(partial, list):
+        return isinstance(value, list) and len(value) == len(partial) and all(map(holds, value, partial))
+    return type(value) is type(partial) and bool(value == partial)
+
+
+def merged(value: Any, partial: Any) -> Any:
+    """The value with what a part of it says."""
+    if isinstance(value, dict) and isinstance(partial, dict):
+        return value | {key: merged(value.get(key), each) for key, each in partial.items()}
+    if isinstance(value, list) and isinstance(partial, list) and len(value) == len(partial):
+        return [merged(one, other) for one, other in zip(value, partial, strict=True)]
+    return partial
 
 
 def _mutated(one: Expected, value: JSONObject, policy: str, policies: Any, tests: Path) -> JSONObject | None:

@@ -1,61 +1,349 @@
-"""Chainsaw's tests, as far as they apply objects and look at them. Source: the documentation of Chainsaw, "Operations".
+"""Chainsaw's tests, as far as they send objects and look at them. Source: the documentation of Chainsaw, "Operations".
 
-An object that is applied must be allowed by every policy that the test applied before, or denied by one, if the step
-expects an error. An `assert` on an object after it was applied is compared with what mutation makes of it.
+An object that is sent must be allowed by every policy that the test applied before, or denied by one, if the operation
+expects an error. An `assert` on an object is compared with what mutation makes of it.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Iterator
+from pathlib import Path as PathOfFile
+from typing import Any, Final
+
+from msgspec import Struct, field
 
 from webhook.convert.converting import GROUPS
 from webhook.convert.foreigntests import files
+from webhook.convert.foreigntests.bindings import Unbound, bound, defined
+from webhook.convert.foreigntests.chains import holds, mutating
 from webhook.convert.foreigntests.expected import Expected
 from webhook.convert.foreigntests.files import NoFile
 from webhook.convert.model import JSONObject, Note, Outcome
 from webhook.documents.reader import Document
 from webhook.paths import Path
+from webhook.schema.kinds import Kinds
+from webhook.versions import NEWEST
 
-_APPLY = ("apply", "create")
-_BESIDE = ("use", "catch", "finally", "cleanup")
-"""What a step has beside its operations: a template of a step, and what is done after it."""
+_SENDS: Final = ("apply", "create", "update", "patch")
+_LOOKS: Final = ("assert", "error")
+_KNOWN: Final = (*_SENDS, *_LOOKS, "delete")
+_QUIET: Final = frozenset({"sleep", "wait", "describe", "events", "get", "podLogs"})
+"""Operations that wait, and those that show what a person reads when a test fails."""
+_ACTIONS: Final = frozenset(
+    {"validationFailureAction", "failureAction", "validationActions", "background", "admission"}
+)
+_NAMESPACE: Final = "chainsaw"
+"""The namespace of objects without one. Chainsaw makes one for each test, with a name of its own."""
+
+Identity = tuple[str, str, str, str]
 
 
 def expected(test: Document, outcomes: list[Outcome], roots: list[str], notes: list[Note]) -> list[Expected]:
     """The expectations of a test. What cannot be run of it becomes a note."""
-    found: list[Expected] = []
-    applied: list[Outcome] = []
     spec = test.value.get("spec") or {}
     if spec.get("skip"):
         notes.append(Note(test.stream, test.position(("spec", "skip")).line, "the chainsaw test skips itself"))
         return []
+    run = _Run(test, outcomes, roots, notes, str(spec.get("namespace") or _NAMESPACE))
+    run.bindings = {"namespace": run.namespace} | defined(spec.get("bindings"), {})
+    if spec.get("scenarios"):
+        run.note(("spec", "scenarios"), "scenarios of a chainsaw test: it is run once, without their bindings")
     for number, step in enumerate(spec.get("steps") or []):
-        if beside := [each for each in _BESIDE if (step or {}).get(each)]:
-            line = test.position(("spec", "steps", number)).line
-            notes.append(Note(test.stream, line, f"{', '.join(beside)} of a step of a chainsaw test: not run"))
-        for place, operation in enumerate((step or {}).get("try") or []):
-            at: Path = ("spec", "steps", number, "try", place)
-            line = test.position(at).line
-            kind = next((each for each in (*_APPLY, "assert") if each in (operation or {})), "")
-            if not kind:
-                other = next((each for each in operation or {} if each != "description"), "")
-                if other:
-                    notes.append(
-                        Note(test.stream, line, f"the operation {str(other)[:40]} of a chainsaw test is not run")
-                    )
-                continue
-            action = operation[kind] or {}
+        if isinstance(step, dict):
+            run.step(step, ("spec", "steps", number))
+    return run.found
+
+
+def looked_at(tests: Iterable[Document], roots: list[str]) -> set[PathOfFile]:
+    """The files that tests only compare with what is there: a policy in them is a part of one, and no source."""
+    looked: set[PathOfFile] = set()
+    sent: set[PathOfFile] = set()
+    for test in tests:
+        spec = test.value.get("spec")
+        steps = spec.get("steps") if isinstance(spec, dict) else None
+        for step in steps if isinstance(steps, list) else []:
+            operations = step.get("try") if isinstance(step, dict) else None
+            for operation in operations if isinstance(operations, list) else []:
+                for kind, action in operation.items() if isinstance(operation, dict) else ():
+                    if not isinstance(action, dict) or not isinstance(action.get("file"), str):
+                        continue
+                    within = looked if kind in (*_LOOKS, "patch", "update", "delete") else sent
+                    try:
+                        within |= {
+                            PathOfFile(each.stream).resolve() for each in files.matching(test, action["file"], roots)
+                        }
+                    except NoFile:
+                        continue
+    return looked - sent
+
+
+class _Run(Struct):
+    """The state of a test while its operations are gone through, in order."""
+
+    test: Document
+    outcomes: list[Outcome]
+    roots: list[str]
+    notes: list[Note]
+    namespace: str
+    bindings: dict[str, Any] = field(default_factory=dict)
+    found: list[Expected] = field(default_factory=list)
+    applied: list[Outcome] = field(default_factory=list)
+    enforced: set[int] = field(default_factory=set)  # ids of outcomes whose action the test makes Enforce
+    exceptions: list[Document] = field(default_factory=list)
+    objects: dict[Identity, JSONObject] = field(default_factory=dict)
+    about: dict[Identity, list[Expected]] = field(default_factory=dict)
+    """The expectations of the last operation on an object."""
+
+    def note(self, path: Path, message: str) -> None:
+        self.notes.append(Note(self.test.stream, self.test.position(path).line, message))
+
+    def step(self, step: JSONObject, at: Path) -> None:
+        """Go through a step. Its bindings hold within it."""
+        outer = self.bindings
+        self.bindings = outer | defined(step.get("bindings"), outer)
+        if step.get("use"):
+            self._use(step["use"], (*at, "use"))
+        for place, operation in enumerate(step.get("try") or []):
+            if isinstance(operation, dict):
+                self._operation(operation, (*at, "try", place), self.test)
+        for name in ("finally", "cleanup"):
+            if any(set(_SENDS) & set(each) for each in step.get(name) or [] if isinstance(each, dict)):
+                self.note(at, f"{name} of a step of a chainsaw test: not run")
+        self.bindings = outer
+
+    def _use(self, use: Any, at: Path) -> None:
+        """Go through the operations of a step template."""
+        try:
+            given = files.objects(self.test, use["template"], self.roots)
+        except (NoFile, KeyError, TypeError) as error:
+            self.note(at, f"use of a step template: {error}")
+            return
+        outer = self.bindings
+        for template in given:
+            spec = template.value.get("spec") or {}
+            self.bindings = outer | defined(spec.get("bindings"), outer)
+            self.bindings |= defined((use.get("with") or {}).get("bindings"), outer)
+            for operation in spec.get("try") or []:
+                if isinstance(operation, dict):
+                    self._operation(operation, at, template)
+        self.bindings = outer
+
+    def _operation(self, operation: JSONObject, at: Path, beside: Document) -> None:
+        """Go through an operation. beside: the document that its files are named by."""
+        kind = next((each for each in _KNOWN if each in operation), "")
+        if not kind:
+            other = next((str(each) for each in operation if each not in ("description", *_QUIET)), "")
+            if other and not set(operation) & _QUIET:
+                self.note(at, f"the operation {other[:40]} of a chainsaw test is not run")
+            return
+        action = operation[kind] or {}
+        bindings = self.bindings | defined(action.get("bindings"), self.bindings)
+        if kind == "delete":
+            self._delete(action, at, beside, bindings)
+            return
+        try:
+            given = files.matching(beside, action["file"], self.roots) if "file" in action else _inline(action, beside)
+        except (NoFile, KeyError) as error:
+            self.note(at, str(error))
+            return
+        for each in given:
+            value, why = self._bound(each.value, bindings)
+            if kind == "assert":
+                self._asserted(value, at, why)
+            elif kind == "error":
+                self._not_asserted(value, at)
+            elif _foreign(value):
+                self._policy(value, each, kind, at)
+            else:
+                self._sent(kind, value, action.get("expect"), at, why)
+
+    def _bound(self, value: JSONObject, bindings: dict[str, Any]) -> tuple[JSONObject, str]:
+        """An object with the values of bindings, in its namespace, and why it cannot be known."""
+        why = ""
+        try:
+            value = bound(value, bindings)
+        except Unbound as error:
+            why = str(error)
+        return _placed(value, self.namespace), why
+
+    def _policy(self, value: JSONObject, given: Document, kind: str, at: Path) -> None:
+        """A policy, or an exception, that the test applies or changes."""
+        name = (value.get("metadata") or {}).get("name")
+        mine = [each for each in self.outcomes if each.kind == value["kind"] and each.name == name]
+        if value["kind"] in ("PolicyException",):
+            if not mine:
+                self.exceptions.append(given)
+            return
+        if kind in ("patch", "update"):
+            changed = set(value.get("spec") or {}) - _ACTIONS
+            if changed and kind == "patch":
+                self.note(at, f"the test changes {', '.join(sorted(map(str, changed)))[:120]} of the policy {name}")
+        elif not mine:
+            self.note(at, f"the test applies the {value['kind']} {str(name)[:253]}, which is not among the sources")
+        if any("nforce" in str(_at(value, path)) for path in _FAILURE_ACTIONS):
+            self.enforced |= {id(each) for each in mine}
+        self.applied += [each for each in mine if all(each is not one for one in self.applied)]
+
+    def _sent(self, kind: str, value: JSONObject, expect: Any, at: Path, why: str) -> None:
+        """An object that is created, applied, patched or updated."""
+        key = _identity(value)
+        old = self.objects.get(key)
+        if kind in ("update", "patch") and old is None:
+            self.note(at, f"the {kind} of {value['kind']} {key[3]}, which the test did not apply")
+            return
+        if kind == "patch" and old is not None:
+            value = _patched(old, value)
+        fails = _expects_error(expect, value)
+        operation = "" if old is None else "UPDATE"
+        self.about[key] = self._expect(value, old, operation, fails, at, why)
+        if not fails:
+            self.objects[key] = value
+
+    def _delete(self, action: JSONObject, at: Path, beside: Document, bindings: dict[str, Any]) -> None:
+        """Objects that are deleted: by a reference, or by a file."""
+        try:
+            named = (
+                [each.value for each in files.matching(beside, action["file"], self.roots)] if "file" in action else []
+            )
+        except NoFile as error:
+            self.note(at, str(error))
+            return
+        reference = action.get("ref")
+        for each in [*named, *([reference] if isinstance(reference, dict) else [])]:
+            name = each.get("name") or (each.get("metadata") or {}).get("name")
             try:
-                given = files.objects(test, action["file"], roots) if "file" in action else _inline(action, test)
-            except (NoFile, KeyError) as error:
-                notes.append(Note(test.stream, line, str(error)))
+                name = bound(name, bindings)
+            except Unbound as error:
+                self.note(at, str(error))
                 continue
-            for each in given:
-                if kind == "assert":
-                    _asserted(each.value, found, test, line, notes)
-                    continue
-                found += _applied(each, action, outcomes, applied, test, line)
-    return found
+            if str(each.get("apiVersion")).rpartition("/")[0] in GROUPS:
+                self.applied = [one for one in self.applied if (one.kind, one.name) != (each.get("kind"), name)]
+                self.exceptions = [
+                    one
+                    for one in self.exceptions
+                    if (one.value["kind"], one.value["metadata"]["name"]) != (each.get("kind"), name)
+                ]
+                continue
+            for key, value in list(self.objects.items()):
+                if key[:2] == (each.get("apiVersion"), each.get("kind")) and name in (None, key[3]):
+                    fails = _expects_error(action.get("expect"), value)
+                    self._expect(None, value, "DELETE", fails, at, "")
+                    if not fails:
+                        del self.objects[key]
+
+    def _expect(
+        self, value: JSONObject | None, old: JSONObject | None, operation: str, fails: bool | None, at: Path, why: str
+    ) -> list[Expected]:
+        """What the policies that were applied must make of a request."""
+        about = value or old or {}
+        name = (about.get("metadata") or {}).get("name")
+        what = {"UPDATE": "the update of ", "DELETE": "the deletion of "}.get(operation, "")
+        title = f"{what}{about['kind']} {name} is {'denied' if fails else 'allowed'}"
+        line = self.test.position(at).line
+        all_mutating = [each for outcome in self.applied for each in mutating(outcome)]
+        made: list[Expected] = []
+        for outcome in self.applied:
+            own = mutating(outcome)
+            if fails and own and len(own) == len(outcome.policies):
+                continue  # a mutation refuses nothing
+            enforced = id(outcome) in self.enforced
+            one = Expected(outcome, outcome.made, title, self.test, line, "fail" if fails else "admitted")
+            if not fails and enforced:
+                one.wanted = "pass-or-skip"
+            one.object, one.old, one.operation = value, old, operation
+            one.unrun = why or ("what is expected of the error is an expression" if fails is None else "")
+            one.before = [] if own else all_mutating
+            one.exceptions = [*self.exceptions]
+            self._surroundings(one, about)
+            made.append(one)
+        if fails and len(made) > 1:
+            for one in made:
+                one.one_of = len(self.found) + 1
+        self.found += made
+        return made
+
+    def _surroundings(self, one: Expected, about: JSONObject) -> None:
+        """What the test applied before and a request is judged with: the Namespace, a ConfigMap."""
+        space = str((about.get("metadata") or {}).get("namespace") or "")
+        given = self.objects.get(("v1", "Namespace", "", space))
+        if space and given:
+            labels = (given.get("metadata") or {}).get("labels")
+            one.namespace_labels = dict(labels) if isinstance(labels, dict) else {}
+        for binding in one.outcome.bindings:
+            reference = (binding.get("spec") or {}).get("paramRef") or {}
+            for key, value in self.objects.items():
+                if key[1] == "ConfigMap" and key[3] == reference.get("name") and key[2] == reference.get("namespace"):
+                    one.params = {"data": value.get("data") or {}}
+
+    def _asserted(self, partial: JSONObject, at: Path, why: str) -> None:
+        """An assert about an object: that it is there, and what the mutating policies make of it."""
+        if _foreign(partial):
+            return  # that a policy is ready
+        key = _identity(partial)
+        if key[3] and key not in self.objects:
+            self.note(at, f"an assert about {partial['kind']} {key[3]}, which the test did not apply")
+            return
+        alike = [each for each in self.objects if each == key or (not key[3] and each[:2] == key[:2])]
+        line = self.test.position(at).line
+        names = [each for outcome in self.applied for each in mutating(outcome)]
+        for each in (one for found in alike for one in self.about.get(found, [])):
+            own = mutating(each.outcome)
+            if not own or each.wanted == "fail":
+                continue
+            one = Expected(
+                each.outcome,
+                own[:1],
+                f"what becomes of {each.name.removesuffix(' is allowed')}",
+                self.test,
+                line,
+                "mutated",
+            )
+            one.object, one.old, one.operation, one.partial = each.object, each.old, each.operation, partial
+            one.namespace_labels, one.params, one.exceptions = each.namespace_labels, each.params, each.exceptions
+            place = names.index(own[0])
+            one.before, one.after = names[:place], names[place + 1 :]
+            one.unrun = each.unrun or why or ("an assert with expressions" if _has_expressions(partial) else "")
+            self.found.append(one)
+
+    def _not_asserted(self, partial: JSONObject, at: Path) -> None:
+        """An error: that no object is as it says. That one which was refused is not there is met."""
+        if _foreign(partial):
+            return
+        key = _identity(partial)
+        if key in self.objects and any(mutating(each) for each in self.applied):
+            self.note(at, f"what {partial['kind']} {key[3]} must not be like is not looked at")
+
+
+_FAILURE_ACTIONS: Final[tuple[Path, ...]] = (
+    ("spec", "validationFailureAction"),
+    ("spec", "validationActions"),
+    ("spec", "rules"),
+)
+
+
+def _at(value: Any, path: Path) -> Any:
+    for each in path:
+        value = value.get(each) if isinstance(value, dict) else None
+    return value
+
+
+def _foreign(value: JSONObject) -> bool:
+    return str(value["apiVersion"]).rpartition("/")[0] in GROUPS
+
+
+def _identity(value: JSONObject) -> Identity:
+    metadata = value.get("metadata") or {}
+    name, namespace = metadata.get("name"), metadata.get("namespace")
+    return value["apiVersion"], value["kind"], str(namespace or ""), str(name or "")
+
+
+def _placed(value: JSONObject, namespace: str) -> JSONObject:
+    """The object in the namespace of the test, if it names none and its kind has one."""
+    known = Kinds.builtin(NEWEST).for_kind(value["apiVersion"], value["kind"])
+    metadata = value.get("metadata") or {}
+    if known is None or not known.namespaced or not isinstance(metadata, dict) or metadata.get("namespace"):
+        return value
+    return value | {"metadata": metadata | {"namespace": namespace}}
 
 
 def _inline(action: JSONObject, test: Document) -> list[Document]:
@@ -69,90 +357,53 @@ def _inline(action: JSONObject, test: Document) -> list[Document]:
     return [test.item((), resource)]
 
 
-def _applied(
-    given: Document, action: JSONObject, outcomes: list[Outcome], applied: list[Outcome], test: Document, line: int
-) -> list[Expected]:
-    value = given.value
-    if value["apiVersion"].rpartition("/")[0] in GROUPS:
-        name = (value.get("metadata") or {}).get("name")
-        applied += [
-            each for each in outcomes if each.kind == value["kind"] and each.name == name and each not in applied
-        ]
-        return []
-    fails = _expects_error(action.get("expect"))
-    name = (value.get("metadata") or {}).get("name")
-    made: list[Expected] = []
-    for outcome in applied:
-        title = f"{value['kind']} {name} is {'denied' if fails else 'allowed'}"
-        if outcome.made:
-            made.append(Expected(outcome, outcome.made, title, test, line, "fail" if fails else "pass-or-skip", value))
-            if fails is None:
-                made[-1].unrun = "what is expected of the error is an expression"
-            elif _has_expressions(value):
-                made[-1].unrun = "the object has expressions of chainsaw"
-    if fails and len(made) > 1 and not any(each.unrun for each in made):
-        for each in made:
-            each.unrun = "one of several policies must deny it, and the test does not say which"
-    return made
+def _patched(value: Any, patch: Any) -> Any:
+    """A JSON merge patch."""
+    if not isinstance(value, dict) or not isinstance(patch, dict):
+        return patch
+    merged = {key: each for key, each in value.items() if key not in patch or patch[key] is not None}
+    return merged | {key: _patched(value.get(key), each) for key, each in patch.items() if each is not None}
 
 
-def _asserted(partial: JSONObject, found: list[Expected], test: Document, line: int, notes: list[Note]) -> None:
-    """An assert about an object that was applied: what the mutating policies make of it."""
-    name = (partial.get("metadata") or {}).get("name")
-    if partial["apiVersion"].rpartition("/")[0] in GROUPS:
-        return  # that a policy is ready
-    about = [
-        each
-        for each in found
-        if each.object
-        and each.object["kind"] == partial["kind"]
-        and each.object.get("metadata", {}).get("name") == name
-    ]
-    if not about:
-        notes.append(Note(test.stream, line, f"an assert about {partial['kind']} {name}, which the test did not apply"))
-    for each in about:
-        if any(one["kind"] == "MutatingAdmissionPolicy" for one in each.outcome.policies) and each.object:
-            if any(key.startswith("(") for key in _keys(partial)):
-                each.unrun = "an assert with expressions"
-                continue
-            each.line, each.wanted, each.patched = line, "mutated", _merged(each.object, partial)
-
-
-def _keys(value: Any) -> list[str]:
+def _texts(value: Any) -> Iterator[tuple[str, bool]]:
+    """The keys and texts in a value, each with whether it is a key."""
     if isinstance(value, dict):
-        return [*map(str, value), *(key for each in value.values() for key in _keys(each))]
-    return [key for each in value for key in _keys(each)] if isinstance(value, list) else []
+        for key, each in value.items():
+            yield str(key), True
+            yield from _texts(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
+    elif isinstance(value, str):
+        yield value, False
 
 
-def _merged(value: Any, partial: Any) -> Any:
-    """The object with what the assert says of it; lists by position, as Chainsaw compares them."""
-    if isinstance(value, dict) and isinstance(partial, dict):
-        return value | {key: _merged(value.get(key), each) for key, each in partial.items()}
-    if isinstance(value, list) and isinstance(partial, list) and len(value) == len(partial):
-        return [_merged(one, other) for one, other in zip(value, partial, strict=True)]
-    return partial
+def _has_expressions(partial: Any) -> bool:
+    """Whether an assert has expressions, as keys or as values."""
+    return any(text.startswith("(") and (key or text.endswith(")")) for text, key in _texts(partial))
 
 
-def _has_expressions(value: Any) -> bool:
-    """Whether a text in an object is an expression, such as ($namespace)."""
-    if isinstance(value, dict | list):
-        return any(map(_has_expressions, value.values() if isinstance(value, dict) else value))
-    return isinstance(value, str) and value.startswith("($") and value.endswith(")")
-
-
-def _expects_error(expect: Any) -> bool | None:
+def _expects_error(expect: Any, value: JSONObject) -> bool | None:
     """Whether an operation expects an error, as `expect: - check: ($error != null): true` says; None if it asks more
     of the error."""
     for each in expect if isinstance(expect, list) else []:
-        check = each.get("check") if isinstance(each, dict) else None
-        for key, wanted in (check or {}).items() if isinstance(check, dict) else ():
-            text = "".join(str(key).split())
+        if not isinstance(each, dict) or (each.get("match") and not holds(value, each["match"])):
+            continue
+        check = each.get("check")
+        for text, wanted in _checks(check):
             if text == "($error!=null)":
                 return wanted is True
             if text == "($error==null)":
                 return wanted is False
             if text == "$error":
                 return bool(wanted)
+            if text.startswith("(contains($error,") and wanted is True:
+                return True
             if "$error" in text:
                 return None
     return False
+
+
+def _checks(check: Any) -> Iterable[tuple[str, Any]]:
+    """The checks of an expectation: an expression without its blanks, and its value."""
+    return (("".join(str(key).split()), each) for key, each in check.items()) if isinstance(check, dict) else ()

@@ -11,7 +11,8 @@ from webhook.cel.library import re2
 from webhook.convert.model import JSONObject, Outcome
 from webhook.documents.reader import Document
 
-Wanted = Literal["pass", "fail", "skip", "pass-or-skip", "error", "mutated", "counted"]
+Wanted = Literal["pass", "fail", "skip", "pass-or-skip", "admitted", "error", "mutated", "counted"]
+"""What an expectation wants of the verdicts. admitted: nothing that denies; `counted`: only as many messages."""
 
 FAILURES: Final = ("deny", "warn", "audit", "error")
 """The verdicts of a case in which the policy finds something."""
@@ -47,6 +48,9 @@ class Expected(Struct):
     counts: how many messages there must be, of all policies; `counted` wants nothing else. patched: the object
     after mutation. old, operation, user, namespace_labels, cluster: of the request. unrun: why it cannot be run
     here; empty if it can. before, after: mutating policies that the test applies to the object before and after it.
+    rule: the foreign rule, "" for all. unmatched: `pass` and `fail` are met too where the policy does not match.
+    exceptions: those of the test alone. partial: a part of the object after all mutations. one_of: equal for
+    expectations of which one must be met; 0 for one that stands by itself.
     """
 
     outcome: Outcome
@@ -68,6 +72,17 @@ class Expected(Struct):
     unrun: str = ""
     before: list[str] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
+    rule: str = ""
+    unmatched: bool = False
+    exceptions: list[Document] = field(default_factory=list)
+    partial: JSONObject | None = None
+    one_of: int = 0
+
+    @property
+    def ignores(self) -> bool:
+        """Whether errors of its policies let a request through, as Kyverno's do with failurePolicy: Ignore."""
+        made = [each for each in self.outcome.policies if each["metadata"]["name"] in self.policies]
+        return any(each["spec"].get("failurePolicy") == "Ignore" for each in made)
 
 
 def case(expected: Expected, expect: str) -> JSONObject:

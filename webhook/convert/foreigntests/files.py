@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fnmatch
 from pathlib import Path
 
 from webhook.convert import sources
+from webhook.documents import files as documents
 from webhook.documents.reader import Document
 
 
@@ -17,6 +19,40 @@ def objects(test: Document, name: object, roots: list[str]) -> list[Document]:
 
     roots: the sources; a test may name files in them, and beside itself.
     """
+    file = _inside(test, name, roots)
+    read = sources.read([str(file)])
+    if read.problems and not read.documents:
+        raise NoFile(str(read.problems[0]))
+    return read.documents
+
+
+def plain(test: Document, name: object, roots: list[str]) -> list[Document]:
+    """The documents in a file that a test names, which need not be Kubernetes objects. Raises NoFile."""
+    file = _inside(test, name, roots)
+    try:
+        return sources.plain(file)
+    except OSError as error:
+        raise NoFile(f"{file}: {documents.reason(error)}") from None
+
+
+def matching(test: Document, name: object, roots: list[str]) -> list[Document]:
+    """The objects in the files that a test names, with wildcards in the name. Raises NoFile."""
+    if not isinstance(name, str) or not any(each in name for each in "*?["):
+        return objects(test, name, roots)
+    folder, _, pattern = name.rpartition("/")
+    within = _inside(test, folder or ".", roots)
+    try:
+        names = sorted(each.name for each in within.iterdir() if each.is_file())
+    except OSError as error:
+        raise NoFile(f"{within}: {documents.reason(error)}") from None
+    found = [each for each in names if fnmatch.fnmatchcase(each, pattern)]
+    if not found:
+        raise NoFile(f"{name[:120]}: no file has such a name")
+    return [one for each in found for one in objects(test, f"{folder or '.'}/{each}", roots)]
+
+
+def _inside(test: Document, name: object, roots: list[str]) -> Path:
+    """The place of what a test names, if it is in the sources or beside the test. Raises NoFile."""
     if not isinstance(name, str) or not name:
         raise NoFile("the test names a file that is no text")
     if "://" in name:
@@ -30,7 +66,4 @@ def objects(test: Document, name: object, roots: list[str]) -> list[Document]:
         inside = False
     if not inside:
         raise NoFile(f"{name[:120]}: leads out of the sources")
-    read = sources.read([str(file)])
-    if read.problems and not read.documents:
-        raise NoFile(str(read.problems[0]))
-    return read.documents
+    return file

@@ -11,10 +11,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-from webhook.convert import writing
+from msgspec import Struct, field
+
+from webhook.convert import converting, writing
 from webhook.convert.foreigntests import chains
 from webhook.convert.foreigntests.expected import FAILURES, Expected, case
-from webhook.convert.model import JSONObject, Outcome, TestResult
+from webhook.convert.model import JSONObject, Note, Outcome, TestResult
 from webhook.documents.yamlwriting import dumped
 from webhook.offline.cases import policytest, runs
 from webhook.offline.cases.runs import Result
@@ -23,24 +25,89 @@ from webhook.schema.kinds import Kinds
 from webhook.versions import Version
 
 _SKIPS: Final = ("allow", "no-match")
+_REFUSED: Final = ("deny", "error")
 _MOST: Final = 5000  # expectations
 
 
-def run(expected: Sequence[Expected], target: Version, all_of: Sequence[Outcome] | None = None) -> None:
-    """Run them all; the outcomes get their cases and results. all_of: all outcomes, of which a test may apply some."""
+class _Ran(Struct):
+    """An expectation with its result, and its cases with the policies that they are of."""
+
+    expected: Expected
+    result: TestResult
+    cases: list[tuple[str, JSONObject]] = field(default_factory=list)
+
+
+def run(
+    expected: Sequence[Expected],
+    target: Version,
+    all_of: Sequence[Outcome] | None = None,
+    notes: list[Note] | None = None,
+) -> None:
+    """Run them all; the outcomes get their cases and results. all_of: all outcomes, of which a test may apply some.
+
+    notes: get what was run and is no case.
+    """
     outcomes = {id(each.outcome): each.outcome for each in expected}
     kinds = Kinds.builtin(target)
     for each in expected:
         values = (each.object, each.old, each.patched)
         each.object, each.old, each.patched = (_placed(one, each.namespace or "default", kinds) for one in values)
-    chains.apply(expected[:_MOST], list(outcomes.values()) if all_of is None else all_of, target)
-    for outcome in outcomes.values():
-        own = [each for each in expected[:_MOST] if each.outcome is outcome]
-        for each in expected[_MOST:]:
-            if each.outcome is outcome:
-                each.unrun = f"more than {_MOST} expectations"
-                own.append(each)
-        _run(outcome, own, target)
+    for each in expected[_MOST:]:
+        each.unrun = f"more than {_MOST} expectations"
+    chains.apply(expected, list(outcomes.values()) if all_of is None else all_of, target)
+    ran: list[_Ran] = []
+    for group in _groups(expected).values():
+        outcome = group[0].outcome
+        excepted = group[0].exceptions
+        made = _excepted(group, target) if excepted else outcome
+        own = [] if made is None else _run(made, group, target)
+        if excepted and any(each.result.run for each in own) and notes is not None:
+            names = ", ".join(dict.fromkeys(Path(each.stream).name for each in excepted))
+            words = f"{outcome.name}: results with exceptions of the test alone ({names}) are run, and are no cases"
+            notes.append(Note(group[0].document.stream, group[0].line, words))
+        ran += own
+    for one in _settled(ran):
+        one.expected.outcome.tests.append(one.result)
+        for policy, written in one.cases if not one.expected.exceptions else ():
+            one.expected.outcome.cases.setdefault(policy, []).append(written)
+
+
+def _groups(expected: Iterable[Expected]) -> dict[tuple[object, ...], list[Expected]]:
+    """The expectations that are run on the same policies: those of one policy, with the same exceptions."""
+    found: dict[tuple[object, ...], list[Expected]] = {}
+    for each in expected:
+        key = (id(each.outcome), *((one.stream, one.line) for one in each.exceptions))
+        found.setdefault(key, []).append(each)
+    return found
+
+
+def _excepted(group: list[Expected], target: Version) -> Outcome | None:
+    """The policy of some expectations, with the exceptions of their test; without it they say why they are not run."""
+    one = group[0]
+    found = converting.convert([one.outcome.document, *one.exceptions], target).outcomes
+    refused = next((note for each in found if each.kind == "PolicyException" for note in each.refused), None)
+    made = found[0]
+    for each in group:
+        each.policies = made.rules.get(each.rule, []) if each.rule else made.made
+        if refused is not None:
+            each.unrun = each.unrun or f"the test has an exception that is not converted: {refused}"
+    return made
+
+
+def _settled(ran: Iterable[_Ran]) -> list[_Ran]:
+    """The results, and of those of which one must be met only the ones that are met, or the first."""
+    found: list[_Ran] = []
+    groups: dict[tuple[int, int], list[_Ran]] = {}
+    for each in ran:
+        if each.expected.one_of:
+            groups.setdefault((id(each.expected.document), each.expected.one_of), []).append(each)
+        else:
+            found.append(each)
+    for group in groups.values():
+        met = [each for each in group if each.result.passed]
+        unrun = [each for each in group if not each.result.run]
+        found += met or unrun[:1] or group[:1]
+    return found
 
 
 def _placed(value: JSONObject | None, namespace: str, kinds: Kinds) -> JSONObject | None:
@@ -54,30 +121,32 @@ def _placed(value: JSONObject | None, namespace: str, kinds: Kinds) -> JSONObjec
     return value | {"metadata": metadata | {"namespace": namespace}}
 
 
-def _run(outcome: Outcome, expected: list[Expected], target: Version) -> None:
+def _run(outcome: Outcome, expected: list[Expected], target: Version) -> list[_Ran]:
     """Run the expectations of one policy, in a folder of its own."""
     planned: list[tuple[Expected, str]] = []
     for each in expected:
         if not each.unrun and not each.policies:
-            each.unrun = "the rule was not converted"
+            each.unrun = "the policy was not converted" if outcome.status == "not" else "the rule was not converted"
         if not each.unrun and any(f"name={policy!r}" in outcome.python for policy in each.policies):
             each.unrun = "the policy is to be finished in Python, and denies until then"
-        if each.unrun:
-            outcome.tests.append(TestResult(each.document.stream, each.line, each.name, False, False, each.unrun))
-            continue
-        planned += [(each, policy) for policy in each.policies]
+        if not each.unrun:
+            planned += [(each, policy) for policy in each.policies]
     verdicts = _verdicts(outcome, planned, target)
+    ran: list[_Ran] = []
     for each in expected:
         if each.unrun:
+            result = TestResult(each.document.stream, each.line, each.name, False, False, each.unrun)
+            ran.append(_Ran(each, result))
             continue
         found = {policy: verdicts[index] for index, (one, policy) in enumerate(planned) if one is each}
         passed, reason = _judged(each, found)
-        outcome.tests.append(TestResult(each.document.stream, each.line, each.name, passed, True, reason))
+        ran.append(_Ran(each, TestResult(each.document.stream, each.line, each.name, passed, True, reason)))
         for policy, verdict in found.items():
             if isinstance(verdict, Result) and (passed or len(found) == 1):
                 expect = _expect(each, verdict, passed=passed)
                 if expect is not None:
-                    outcome.cases.setdefault(policy, []).append(case(each, expect))
+                    ran[-1].cases.append((policy, case(each, expect)))
+    return ran
 
 
 def _expect(expected: Expected, result: Result, *, passed: bool) -> str | None:
@@ -121,6 +190,8 @@ def _judged(expected: Expected, found: dict[str, Result | str]) -> tuple[bool, s
     results = {policy: each for policy, each in found.items() if isinstance(each, Result)}
     shown = ", ".join(f"{policy}: {each.verdict}" for policy, each in results.items())
     verdicts = [each.verdict for each in results.values()]
+    if expected.unmatched and set(verdicts) == {"no-match"}:
+        return True, ""
     if expected.wanted == "fail":
         met = any(each in FAILURES for each in verdicts)
         missed = _missed(expected, results.values()) if met else f"expected a failure, found {shown}"
@@ -129,12 +200,15 @@ def _judged(expected: Expected, found: dict[str, Result | str]) -> tuple[bool, s
         missed = _missed(expected, results.values())
         return not missed, missed
     if expected.wanted == "error":
-        return any(each in FAILURES for each in verdicts), f"expected an error, found {shown}"
+        met = any(each in FAILURES for each in verdicts) or bool(expected.ignores and set(verdicts) <= {"allow"})
+        return met, "" if met else f"expected an error, found {shown}"
     if expected.wanted == "mutated":
         failed = [text for each in results.values() for text in each.failures]
         return not failed, failed[0] if failed else ""
-    if expected.wanted == "pass":
-        met = all(each == "allow" for each in verdicts)
+    if expected.wanted == "admitted":
+        met = all(each not in _REFUSED for each in verdicts)
+    elif expected.wanted == "pass":
+        met = all(each == "allow" or (each == "no-match" and expected.unmatched) for each in verdicts)
     else:
         met = all(each in _SKIPS for each in verdicts)
     return met, "" if met else f"expected {expected.wanted}, found {shown}" + _texts(results.values())
