@@ -544,6 +544,10 @@ def bad_definitions() -> dict[str, dict[str, Any]]:
     schema("wrong message", ruled(BASE, {"rule": "true", "messageExpression": "self.nothing"}))
     schema("uncorrelated", struct({"a": array(ruled(BASE, "self == oldSelf"))}))
     schema("optional without old", ruled(BASE, {"rule": "self.replicas > 0", "optionalOldSelf": True}))
+    schema("optional, and no rule", ruled(BASE, {"rule": "self.replicas", "optionalOldSelf": True}))
+    schema("instantiation", ruled(BASE, {"rule": "oldSelf.hasValue() && bool('x')", "optionalOldSelf": True}))
+    message_of_bytes = {"rule": "self.replicas > 0", "messageExpression": "string(b'\\xff')"}
+    schema("instantiation of a message", ruled(BASE, message_of_bytes))
     schema("too expensive", struct({"a": array(ruled(TEXT, "self.contains('abc')"))}))
     schema("quadratic", ruled(struct({"a": array(TEXT)}), "self.a.all(x, self.a.all(y, x == y))"))
     schema(

@@ -27,6 +27,11 @@ BOUNDED: dict[str, Any] = {
             "maxItems": 3,
             "items": {"type": "array", "maxItems": 4, "items": {"type": "integer"}},
         },
+        "maps": {
+            "type": "array",
+            "maxItems": 3,
+            "items": {"type": "object", "additionalProperties": {**TEXT, "format": "byte"}, "maxProperties": 100},
+        },
         "map": {"type": "object", "maxProperties": 5, "additionalProperties": {**TEXT, "maxLength": 11}},
         "wide": {"type": "object", "additionalProperties": {"type": "integer"}},
         "items": {
@@ -149,6 +154,14 @@ ip.isCanonical(self.s)
 isURL(self.s)
 url(self.s).getHost() == 'x'
 url(self.s) == url('https://a.b/c')
+url(self.e) == url(self.u)
+url(self.s) != url(self.u)
+lists.range(-1).all(x, x == 1)
+bytes(dyn('')) == b''
+self.maps[1].exists(k, v, isIP(k))
+self.lists.transformList(self, v, v.sum() + self).size() > 1
+self.items.sortBy(i, null).size() > 0
+'a' in self.s.split('a', 9223372036854775807)
 isSemver(self.s)
 semver(self.s).major() == 1
 format.dns1123Label().validate(self.s).hasValue()

@@ -32,6 +32,11 @@ def issues(expression: str) -> list[str]:
             "2:3: undeclared reference to 'variables.replcas'; did you mean 'variables.replicas'?",
         ),
         ("nothing.like.it", "1:1: undeclared reference to 'nothing'"),
+        (".objet.spec", "1:2: undeclared reference to '.objet'; did you mean 'object'?"),
+        (
+            "'a' + request.nam",  # and no error about '_+_' applied to '(string, !error!)'
+            "1:15: undefined field 'nam'; did you mean 'name'?",
+        ),
         ("request.userInfo.user == ''", "1:18: undefined field 'user'; did you mean 'username'?"),
         ("request\n  .userInfo\n  .group", "3:4: undefined field 'group'; did you mean 'groups'?"),
         ("has(request.nam)", "1:13: undefined field 'nam'; did you mean 'name'?"),

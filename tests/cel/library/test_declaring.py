@@ -270,7 +270,7 @@ def test_a_conversion_of_a_constant_that_fails_is_a_compile_error() -> None:
 
 
 def test_a_pattern_is_checked_when_it_is_compiled() -> None:
-    with pytest.raises(CompileError, match="invalid like argument: error parsing regexp"):
+    with pytest.raises(CompileError, match="program instantiation failed: error parsing regexp"):
         compiled("text.like('(')")
     assert compiled("text.like('a')").evaluate(Activation({"text": "abc"})) is True
 

@@ -55,19 +55,59 @@ def exceeded(name: str, cost: int, limit: int) -> str:
     return f"{name} exceeds budget by factor of {times} ({advice})"
 
 
-Path = tuple[str, ...]
+class _Path:
+    """The steps from a variable to a part of its value, kept as cel-go keeps them: in an array that grows by doubling.
+
+    A path that goes further writes into the array of the path that it begins with, if that has room. Of two that begin
+    with the same one the second then replaces a step of the first, whose size is looked up there from then on: what
+    `self.a[0].all(k, v, …)` does with a key is estimated by the size of the values.
+    """
+
+    __slots__ = ("array", "length", "room")
+
+    def __init__(self, array: list[str], length: int, room: int) -> None:
+        self.array, self.length, self.room = array, length, room
+
+    def then(self, step: str) -> _Path:
+        if self.length == self.room:
+            return _Path([*self.array[: self.length], step], self.length + 1, max(2 * self.room, 1))
+        self.array[self.length :] = [step]
+        return _Path(self.array, self.length + 1, self.room)
+
+    def steps(self) -> list[str]:
+        """The steps below the variable."""
+        return self.array[1 : self.length]
+
+
+_NOWHERE: Final = _Path([], 0, 0)
 
 
 class _Local(Struct, frozen=True):
-    path: Path
+    path: _Path
     size: Span | None
     entries: Entries | None
+
+
+class _Entry(Struct, frozen=True):
+    """What a loop goes over: a list, or a map."""
+
+    path: _Path
+    is_list: bool
+    entries: Entries | None
+
+    def keys(self) -> _Local:
+        step = "@indices" if self.is_list else "@keys"
+        return _Local(self.path.then(step), self.entries.key if self.entries else None, None)
+
+    def values(self) -> _Local:
+        step = "@items" if self.is_list else "@values"
+        return _Local(self.path.then(step), self.entries.value if self.entries else None, None)
 
 
 class _Coster:
     def __init__(self, root: Declared) -> None:
         self.root = root
-        self.paths: dict[int, Path] = {}
+        self.paths: dict[int, _Path] = {}
         self.sizes: dict[int, Span] = {}
         self.made: dict[int, Entries] = {}
         self.locals: dict[str, list[_Local]] = {}
@@ -80,7 +120,7 @@ class _Coster:
                 return NOTHING
             case Ident():
                 local = self.local(node.name)
-                self.paths[id(node)] = (node.name,) if local is None else local.path
+                self.paths[id(node)] = _NOWHERE.then(node.name) if local is None else local.path
                 return ONE
             case Select():
                 return self.select(node)
@@ -99,7 +139,7 @@ class _Coster:
             return total
         if node.operand.type.name == "map" or "." in node.operand.type.name:
             total = total.plus(ONE)
-        self.paths[id(node)] = (*self.path(node.operand), node.field)
+        self.paths[id(node)] = self.path(node.operand).then(node.field)
         return total
 
     def list_literal(self, node: ListLiteral) -> Span:
@@ -131,17 +171,13 @@ class _Coster:
     def loop(self, node: Comprehension) -> Span:
         total = self.cost(node.range).plus(self.cost(node.init))
         self.push(node.accu, _Local(self.path(node.init), self.known_size(node.init), self.entries(node.init)))
-        entries = self.entries(node.range)
-        path = self.path(node.range)
-        is_list = (entries.container if entries else node.range.type.name) == "list"
-        key, value = (entries.key, entries.value) if entries else (None, None)
+        first = self.entry(node.range)
         if node.var2:
-            self.push(node.var, _Local((*path, "@indices" if is_list else "@keys"), key, None))
-            self.push(node.var2, _Local((*path, "@items" if is_list else "@values"), value, None))
-        elif is_list:
-            self.push(node.var, _Local((*path, "@items"), value, None))
+            self.push(node.var, first.keys())
+            # Looked up once more: the first variable may have the name of what is iterated over, as in cel-go.
+            self.push(node.var2, self.entry(node.range).values())
         else:
-            self.push(node.var, _Local((*path, "@keys"), key, None))
+            self.push(node.var, first.values() if first.is_list else first.keys())
         rounds = self.cost(node.condition)
         rounds = self.cost(node.step).plus(rounds)
         self.locals[node.var].pop()
@@ -160,11 +196,20 @@ class _Coster:
                 self.made[id(node)] = step
         return total
 
+    def entry(self, container: Expr) -> _Entry:
+        entries = self.entries(container)
+        is_list = (entries.container if entries else container.type.name) == "list"
+        return _Entry(self.path(container), is_list, entries)
+
     # ------------------------------------------------------------------------------------------------------- calls
 
     def call(self, node: Call) -> Span:
         args = node.args
-        costs = [self.cost(arg) for arg in args]
+        costs = [NOTHING] * len(args)
+        # The receiver last, and each size while the path is as the argument has left it, as in cel-go.
+        for place in (*range(node.member, len(args)), *range(node.member)):
+            costs[place] = self.cost(args[place])
+            self.known_size(args[place])
         if node.function in ("_&&_", "_||_"):
             return Span(min(each.least for each in costs), _sum(costs).most)
         if node.function == "_?_:_":
@@ -186,7 +231,7 @@ class _Coster:
             if container in ("list", "map", "dyn"):
                 size_ = entries.value if entries is not None else None
                 step = "@items" if container == "list" else "@values"
-                self.paths[id(node)] = (*self.path(args[0]), step)
+                self.paths[id(node)] = self.path(args[0]).then(step)
         if size_ is None:
             size_ = self.known_size(node)
         self.set_size(node, size_)
@@ -201,12 +246,12 @@ class _Coster:
     def push(self, name: str, local: _Local) -> None:
         self.locals.setdefault(name, []).append(local)
 
-    def path(self, node: Expr) -> Path:
+    def path(self, node: Expr) -> _Path:
         if isinstance(node, Ident):
             local = self.local(node.name)
             if local is not None:
                 return local.path
-        return self.paths.get(id(node), ())
+        return self.paths.get(id(node), _NOWHERE)
 
     def set_size(self, node: Expr, size: Span | None) -> None:
         if size is not None:
@@ -241,12 +286,12 @@ class _Coster:
         local = self.local(node.name) if isinstance(node, Ident) else None
         return None if local is None else local.size
 
-    def size_at(self, path: Path) -> Span | None:
+    def size_at(self, path: _Path) -> Span | None:
         """The size that the schema allows at a path."""
-        if not path:
+        if path.length == 0:
             return None
         here: Declared | None = self.root
-        for step in path[1:]:
+        for step in path.steps():
             if here is None:
                 return None
             if step in ("@items", "@values"):
@@ -259,7 +304,7 @@ class _Coster:
 
     def elements(self, node: Expr) -> Span:
         path = self.path(node)
-        return (self.size_at((*path, "@items")) if path else None) or UNKNOWN
+        return (self.size_at(path.then("@items")) if path.length else None) or UNKNOWN
 
 
 def _sum(costs: list[Span]) -> Span:

@@ -136,17 +136,20 @@ def _compiled(rule: Rule, schema: Schema, environment: Environment, compiling: C
     try:
         program = environment.compile(rule.rule, (), compiling)
     except CompileError as error:
-        return Compiled(rule, error=f"compilation failed: {'; '.join(map(str, error.issues))}")
+        uses_old = (
+            error.checked is not None and error.checked.type == types.BOOL and OLD_SELF in error.checked.variables
+        )
+        return Compiled(rule, error=_failed(error, _NO_BOOL, types.BOOL), uses_old=uses_old)
     if program.type != types.BOOL:
-        return Compiled(rule, error="cel expression must evaluate to a bool")
+        return Compiled(rule, error=_NO_BOOL)
     uses_old = OLD_SELF in variables_in(program.tree)
     made = Compiled(rule, program, uses_old=uses_old, compares=program.followed(lambda: _compares(program.tree)))
     if rule.message_expression:
         try:
             message = environment.compile(rule.message_expression, (), compiling)
         except CompileError as error:
-            text = f"messageExpression compilation failed: {'; '.join(map(str, error.issues))}"
-            return replace(made, message_error=text)
+            text = _failed(error, "must evaluate to a string", types.STRING).removeprefix("program ")
+            return replace(made, message_error=f"messageExpression {text}")
         if message.type != types.STRING:
             return replace(made, message_error="messageExpression must evaluate to a string")
         made = replace(
@@ -159,6 +162,19 @@ def _compiled(rule: Rule, schema: Schema, environment: Environment, compiling: C
             return made
         made = replace(made, path=path, normalized=named(path))
     return made
+
+
+_NO_BOOL: Final = "cel expression must evaluate to a bool"
+
+
+def _failed(error: CompileError, otherwise: str, wanted: Type) -> str:
+    """Why an expression does not compile. otherwise: the text for one of another type than is wanted."""
+    if error.checked is None:
+        return f"compilation failed: {'; '.join(map(str, error.issues))}"
+    if error.checked.type != wanted:
+        return otherwise
+    first = error.issues[0]
+    return f"{first.message} (at {first.line}:{first.column})"
 
 
 _COMPARING = frozenset({"_==_", "_!=_", "_+_", "@in"})

@@ -232,7 +232,7 @@ class _Checking:
                     where = named(place.uncorrelated)
                     words = f"oldSelf cannot be used on the uncorrelatable portion of the schema within {where}"
                     yield invalid(here, rule.rule.rule, words)
-            elif rule.rule.optional_old_self is not None and not rule.error and rule.program is not None:
+            elif rule.rule.optional_old_self is not None:
                 words = "may not be set if oldSelf is not used in rule"
                 yield invalid((*rule.rule.path, "optionalOldSelf"), rule.rule.optional_old_self, words)
 

@@ -12,12 +12,26 @@ from typing import Any, Final
 
 from webhook.cel.cost.compiling import Compiling
 from webhook.cel.library.re2 import compiled, compiling_steps, program_steps
-from webhook.cel.tree.ast import Call, Const, Expr, Ident, ListLiteral, MapLiteral, Select, StructLiteral, children
+from webhook.cel.tree.ast import (
+    Call,
+    Const,
+    Expr,
+    Ident,
+    ListLiteral,
+    MapLiteral,
+    Select,
+    StructLiteral,
+    children,
+    variables_in,
+)
 from webhook.cel.tree.declared import NOT_CONSTANT, Shape
-from webhook.cel.tree.errors import CompileError, EvaluationError, Issue, issue_at
+from webhook.cel.tree.errors import Checked, CompileError, EvaluationError, Issue, issue_at
 from webhook.cel.tree.types import Type
 from webhook.cel.value.operators import TYPE_NAMES
 from webhook.cel.value.times import Duration, Timestamp
+
+INSTANTIATION: Final = "program instantiation failed: "
+"""What begins the errors of expressions that the checker takes, but of which no program can be built."""
 
 _NO_MESSAGES: Final = frozenset(("list", "null_type", "timestamp", "duration"))
 """Types whose literals the checker takes, but for which no program can be built."""
@@ -29,8 +43,12 @@ def check_literals(source: str, tree: Expr, compiling: Compiling | None = None) 
     compiling: counts the work of compiling literal patterns.
     """
     found = _issues(source, tree, compiling or Compiling(), exempt=False)
+    # A program is only built of an expression that has no other fault.
+    unchecked = [issue for issue in found if not issue.message.startswith(INSTANTIATION)]
+    if unchecked:
+        raise CompileError(source, unchecked)
     if found:
-        raise CompileError(source, found)
+        raise CompileError(source, found, Checked(tree.type, frozenset(variables_in(tree))))
 
 
 def _issues(source: str, tree: Expr, compiling: Compiling, *, exempt: bool) -> list[Issue]:
@@ -47,7 +65,7 @@ def _issues(source: str, tree: Expr, compiling: Compiling, *, exempt: bool) -> l
             case Ident():
                 if node.type.name == "type" and node.type.params and node.name not in TYPE_NAMES:
                     # The API server takes the name of any value of a type for the type's own.
-                    text = f"program instantiation failed: reference to undefined type: {node.name}"
+                    text = f"{INSTANTIATION}reference to undefined type: {node.name}"
                     found.append(issue_at(source, node.offset, text))
                 continue
             case Select():
@@ -64,7 +82,7 @@ def _issues(source: str, tree: Expr, compiling: Compiling, *, exempt: bool) -> l
                     found += _mixed(source, list(_list_types(node)))
             case StructLiteral():  # its fields may have different types
                 if node.name in _NO_MESSAGES:
-                    text = f"program instantiation failed: unknown type: {node.name}"
+                    text = f"{INSTANTIATION}unknown type: {node.name}"
                     found.append(issue_at(source, node.offset, text))
             case MapLiteral():
                 if not exempt:
@@ -81,7 +99,7 @@ def _unhashable(source: str, node: MapLiteral) -> list[Issue]:
     if constant(node) is NOT_CONSTANT:
         return []
     return [
-        issue_at(source, entry.key.offset, "program instantiation failed: unsupported key type: bytes")
+        issue_at(source, entry.key.offset, f"{INSTANTIATION}unsupported key type: bytes")
         for entry in node.entries
         if isinstance(constant(entry.key), bytes)
     ][:1]
@@ -112,24 +130,29 @@ def _call_issues(source: str, node: Call, compiling: Compiling) -> list[Issue]:
         wrong = list(declared.check(args, constant))
         if wrong:
             return [issue_at(source, argument.offset, problem) for argument, problem in wrong]
-    if declared.pattern is not None:
-        pattern = args[declared.pattern]
-        if type(text := constant(pattern)) is str:
-            compiling.spend(compiling_steps(text), source)
-            try:
-                compiling.spend(program_steps(compiled(text)), source)
-            except EvaluationError as error:
-                return [issue_at(source, pattern.offset, f"invalid {node.function} argument: {error}")]
+    # The API server's checker only looks at what is written as a literal.
+    validated = (
+        declared.validated if declared.validated is not None and isinstance(args[declared.validated], Const) else None
+    )
+    for place in dict.fromkeys((validated, declared.pattern)):
+        if place is None or type(text := constant(args[place])) is not str:
+            continue
+        compiling.spend(compiling_steps(text), source)
+        try:
+            compiling.spend(program_steps(compiled(text)), source)
+        except EvaluationError as error:
+            words = f"invalid {node.function} argument: " if place == validated else INSTANTIATION
+            return [issue_at(source, args[place].offset, f"{words}{error}")]
     if declared.shape is Shape.PART:
         qualifier = _qualifier_type(constant(args[1]))
         if qualifier:
-            text = f"program instantiation failed: invalid qualifier type: {qualifier}"
+            text = f"{INSTANTIATION}invalid qualifier type: {qualifier}"
             return [issue_at(source, args[1].offset, text)]
     if declared.folds and all(constant(arg) is not NOT_CONSTANT for arg in args):
         try:
             _folded(node)
         except EvaluationError as error:
-            return [issue_at(source, node.offset, f"program instantiation failed: {error}")]
+            return [issue_at(source, node.offset, f"{INSTANTIATION}{error}")]
     return []
 
 

@@ -81,7 +81,7 @@ def explained(error: CompileError, names: Names) -> CompileError:
             advice = _unmatched(issue, names, calls) or idioms.overload(issue.message)
             issues.append(replace(issue, message=f"{issue.message}; {advice}") if advice else issue)
     # An issue about an operand of the type !error! only follows from another one.
-    issues = [issue for issue in issues if "!error!" not in issue.message or ";" in issue.message] or issues
+    issues = [issue for issue in issues if "!error!" not in issue.message] or issues
     return CompileError(source, list(dict.fromkeys(issues)) or error.issues)
 
 
@@ -170,17 +170,19 @@ def _undeclared(
             return None
         if at == call.start and call.written.startswith(f"{name}."):
             return None
+    root = "." if name.startswith(".") else ""  # written with a leading point: no variable of a loop
+    name = name.removeprefix(".")
     start = _start(source, at, name)
     first, dot, _ = name.partition(".")
     same = [each for each in names.variables if each.startswith(f"{first}.")]
     if dot and same:  # variables.replcas
-        return issue_at(source, start, f"undeclared reference to '{_cut(name)}'{hint(name, same)}")
+        return issue_at(source, start, f"undeclared reference to '{root}{_cut(name)}'{hint(name, same)}")
     elsewhere = idioms.qualified(first, "") if source.startswith(".", at + len(first)) else None
     elsewhere = elsewhere or idioms.NAMES.get(first)
     if elsewhere and first not in names.variables | loops:
-        return issue_at(source, start, f"undeclared reference to '{_cut(first)}'; {elsewhere}")
+        return issue_at(source, start, f"undeclared reference to '{root}{_cut(first)}'; {elsewhere}")
     known = loops | {each.partition(".")[0] for each in names.variables}
-    return issue_at(source, start, f"undeclared reference to '{_cut(first)}'{hint(first, known)}")
+    return issue_at(source, start, f"undeclared reference to '{root}{_cut(first)}'{hint(first, known)}")
 
 
 def _unknown_function(source: str, call: _Call, names: Names) -> Issue:

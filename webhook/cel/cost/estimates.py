@@ -111,8 +111,8 @@ class Sizes(Protocol):
 
 
 def literal(node: Expr, otherwise: int) -> int:
-    """The value of a constant that is a natural number; `otherwise` for other nodes."""
-    return node.value if isinstance(node, Const) and type(node.value) is int and node.value >= 0 else otherwise
+    """The value of a constant that is an integer, 0 if it is negative; `otherwise` for other nodes."""
+    return max(node.value, 0) if isinstance(node, Const) and type(node.value) is int else otherwise
 
 
 # ---------------------------------------------------------------------------------------------------------- operators
@@ -133,7 +133,12 @@ _OPAQUE: Final = {
 
 def equal(sizes: Sizes, left: Expr, right: Expr) -> Estimate:
     """a == b. Opaque values have a price of their own here, as in costs.equality."""
-    cost = _OPAQUE.get(left.type.name) if left.type == right.type else None
+    if left.type != right.type:
+        return compared(sizes, left, right)
+    if left.type.name == "kubernetes.URL":  # by the size of the right one only, as in the API server
+        size = sizes.size(right)
+        return Estimate(Span(1, 1 if size == UNKNOWN else size.most).scaled(TRAVERSAL))
+    cost = _OPAQUE.get(left.type.name)
     return compared(sizes, left, right) if cost is None else Estimate(cost)
 
 
@@ -163,7 +168,7 @@ def within(sizes: Sizes, _: Expr, container: Expr) -> Estimate:
     """x in a list or map."""
     if container.type.name == "map":
         return UNIT
-    cost = sizes.size(container)
+    cost = sizes.size(container).scaled(1)  # by way of a float, as in cel-go
     return Estimate(cost if container.type.name == "list" else cost.union(ONE))
 
 

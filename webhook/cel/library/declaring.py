@@ -25,8 +25,8 @@ the call (webhook.cel.tree.declared.Declared, which documents each fact).
 - `privacy`: by default a result is computed from its arguments, and hidden if they are; set it for other functions.
 - `shape`, and `element`: if the result is a part of an argument, so that findings point at the origin of the part.
 - `deciding`: if some elements of the arguments decide the result, as in sets.intersects.
-- `lazy` and `otherwise`, `present`, `folds`, `mixes`, `pattern` and `of_pattern`, `metered` and `light`, `check`: see
-  Declared.
+- `lazy` and `otherwise`, `present`, `folds`, `mixes`, `pattern` and `of_pattern`, `metered` and `light`, `validated`,
+  `check`: see Declared.
 - `since`: the first Kubernetes version with the function, if its library is older.
 - `guarded`: the implementation itself refuses values of other types, so that nothing needs to choose between overloads
   that share it.
@@ -89,6 +89,7 @@ class Facts(TypedDict, total=False):
     of_pattern: Callable[[str], Callable[..., Any]]
     metered: Callable[..., Any]
     light: Callable[[str], bool]
+    validated: int
     check: Check
     since: Version
     missing: Missing
@@ -228,6 +229,7 @@ def _overload(
         of_pattern=facts.get("of_pattern"),
         metered=facts.get("metered"),
         light=facts.get("light"),
+        validated=facts.get("validated"),
         check=facts.get("check"),
     )
     return Overload(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from webhook.cel.cost import costs
-from webhook.cel.cost.estimates import MOST, NEW_LIST, ONE, SCALARS, TRAVERSAL, Estimate, Sizes, Span, fixed, literal
+from webhook.cel.cost.estimates import MOST, NEW_LIST, ONE, TEXTS, TRAVERSAL, Estimate, Sizes, Span, fixed, literal
 from webhook.cel.library.comprehensions import mapped
 from webhook.cel.library.declaring import (
     Library,
@@ -232,7 +232,7 @@ def _estimated_sort(sizes: Sizes, items: Expr, keys: Expr | None = None) -> Esti
     compared = items if keys is None else keys
     size = sizes.size(compared)
     kinds = [each.name for each in compared.type.params] or ["dyn"]
-    return _allocating(2 if kinds[0] in SCALARS else 2 + TRAVERSAL, size.times(size))
+    return _allocating(2 + TRAVERSAL if kinds[0] in (*TEXTS, "dyn") else 2, size.times(size))
 
 
 # -------------------------------------------------------------------------------------------------------- refusals

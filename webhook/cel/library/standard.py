@@ -118,6 +118,10 @@ def _timestamp_from_string(text: str) -> Timestamp:
         raise _conversion_error("string", "google.protobuf.Timestamp") from None
 
 
+def _timestamp_from_int(value: int) -> Timestamp:
+    return Timestamp(value * NANO)
+
+
 def _same(value: Any) -> Any:
     return value
 
@@ -133,7 +137,9 @@ def _encoded(sizes: Sizes, value: Expr) -> Estimate:
     if value.type.name not in ("string", "dyn"):
         return UNIT
     size = sizes.size(value)
-    return Estimate(size.scaled(TRAVERSAL), Span(size.least, min(size.most * 4, MOST)))
+    cost = size.scaled(TRAVERSAL)
+    most = min(size.most * 4, MOST)
+    return Estimate(cost.union(ONE) if value.type.name == "dyn" else cost, Span(size.least, most))
 
 
 def _decoded(sizes: Sizes, value: Expr) -> Estimate:
@@ -148,21 +154,29 @@ def _untyped(sizes: Sizes, value: Expr) -> Estimate:
     return Estimate(ONE, sizes.size(value), sizes.entries(value))
 
 
-def _literal(name: str, parse: Callable[[str], Any], expected: str) -> Check:
-    """The check of a literal that a conversion parses."""
+def _literal(name: str, parse: Callable[[str], Any], of_int: Callable[[int], Any], expected: str) -> Check:
+    """The check of a literal that a conversion parses, or converts from an integer. null is none."""
 
     def check(args: Sequence[Expr], _: Any) -> Iterator[tuple[Expr, str]]:
-        if isinstance(args[0], Const) and type(args[0].value) is str:
-            try:
-                parse(args[0].value)
-            except EvaluationError:
-                yield args[0], f"invalid {name} argument: {args[0].value!r}; expected {expected}"
+        if not isinstance(args[0], Const):
+            return
+        value = args[0].value
+        try:
+            if type(value) is str:
+                parse(value)
+            elif type(value) is int:
+                of_int(value)
+            elif value is None:
+                raise EvaluationError(name)
+        except EvaluationError:
+            shown = "null" if value is None else repr(value)
+            yield args[0], f"invalid {name} argument: {shown}; expected {expected}"
 
     return check
 
 
-_A_DURATION = _literal("duration", parse_duration, "a form such as 1h30m")
-_A_TIMESTAMP = _literal("timestamp", parse_timestamp, "a form such as 2006-01-02T15:04:05Z")
+_A_DURATION = _literal("duration", parse_duration, Duration, "a form such as 1h30m")
+_A_TIMESTAMP = _literal("timestamp", parse_timestamp, _timestamp_from_int, "a form such as 2006-01-02T15:04:05Z")
 
 _CONVERSIONS: tuple[Overload, ...] = (
     _conversion("bool", "bool -> bool", _same, "The value itself."),
@@ -245,9 +259,10 @@ _CONVERSIONS: tuple[Overload, ...] = (
     _conversion(
         "timestamp",
         "int -> timestamp",
-        lambda value: Timestamp(value * NANO),
+        _timestamp_from_int,
         "Seconds from 1970.",
         "timestamp(0) == timestamp('1970-01-01T00:00:00Z')",
+        check=_A_TIMESTAMP,
     ),
     _conversion(
         "timestamp",
@@ -325,9 +340,14 @@ _STRINGS: tuple[Overload, ...] = (
             of_pattern=matching,
             metered=search,
             light=light,
+            # cel-go takes the first argument in the brackets for the pattern, which is the text of the function.
+            validated=validated,
             missing=_matches_nothing,
         )
-        for declare, example in ((method, "'abc'.matches('^a.c$')"), (function, "matches('abc', 'b')"))
+        for declare, validated, example in (
+            (method, 1, "'abc'.matches('^a.c$')"),
+            (function, 0, "matches('abc', 'b')"),
+        )
     ),
 )
 

@@ -96,7 +96,8 @@ class Declared(Struct, frozen=True):
     mix types. pattern: the index of the argument that is a regular expression. A constant pattern is checked when a
     policy is loaded, and `of_pattern`, if set, makes an implementation for it. metered: replaces the implementation if
     the work cannot be bounded before a call: (activation, implementation, whether the pattern is a literal, *arguments)
-    -> the result; it also charges the cost. light: whether a literal pattern does not need `metered`. check: further
+    -> the result; it also charges the cost. light: whether a literal pattern does not need `metered`. validated: the
+    index of the argument that the API server's checker takes for the pattern, where it looks for one. check: further
     checks of literals that the API server makes when a policy is created.
     """
 
@@ -117,6 +118,7 @@ class Declared(Struct, frozen=True):
     of_pattern: Callable[[str], Callable[..., Any]] | None = None
     metered: Callable[..., Any] | None = None
     light: Callable[[str], bool] | None = None
+    validated: int | None = None
     check: Check | None = None
 
 

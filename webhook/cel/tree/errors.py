@@ -7,6 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from webhook.cel.tree.types import Type
 from webhook.excerpts import Excerpt, marked
 
 
@@ -25,12 +26,23 @@ class Issue(Struct, frozen=True):
         return f"{self.line}:{self.column}: {self.message}"
 
 
+class Checked(Struct, frozen=True):
+    """What the checker found of an expression: its type, and the variables that it reads."""
+
+    type: Type
+    variables: frozenset[str]
+
+
 class CompileError(ValueError):
     """An expression does not compile. It has all issues with their positions, and the source."""
 
-    def __init__(self, source: str, issues: Sequence[Issue]) -> None:
+    checked: Checked | None
+    """Of an expression that the checker accepts, and of which no program can be built; else None."""
+
+    def __init__(self, source: str, issues: Sequence[Issue], checked: Checked | None = None) -> None:
         self.source = source
         self.issues = tuple(issues)
+        self.checked = checked
         super().__init__("; ".join(issue.message for issue in self.issues))
 
     def render(self) -> str:
