@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import pytest
 
-from webhook.lazypatterns import lazily
+from webhook.lazypatterns import imported, lazily
 
 
 @pytest.mark.parametrize(
@@ -51,3 +53,26 @@ def test_what_is_no_pattern_is_an_error_at_its_first_use() -> None:
 
 def test_bytes() -> None:
     assert lazily(rb"\d").sub(b"-", b"a1") == b"a-"
+
+
+_YAML = """
+import re
+from webhook.documents import syntax
+import yaml
+assert type(yaml.reader.Reader.NON_PRINTABLE) is not re.Pattern, "it was compiled"
+assert type(re.compile("a")) is re.Pattern
+text = "[1.5, 0x1F, 2024-01-02, yes, ~, 2024-01-02 03:04:05.6 +1, \\u00e9, 1:30]"
+assert repr(yaml.load(text, yaml.SafeLoader)) == repr(yaml.load(text, yaml.CSafeLoader))
+print(yaml.safe_dump(["1.5", 1.5, "2024-01-02", "yes", "a\\x85b", "=", "0x1F"]), end="")
+"""
+
+
+def test_pyyaml_reads_and_writes_by_patterns_that_are_compiled_later() -> None:
+    found = subprocess.run([sys.executable, "-c", _YAML], check=True, stdout=subprocess.PIPE, text=True).stdout
+    assert found == "- '1.5'\n- 1.5\n- '2024-01-02'\n- 'yes'\n- \"a\\x85b\"\n- '='\n- '0x1F'\n".replace("\\x85", "\\N")
+
+
+def test_a_module_that_cannot_be_imported_leaves_patterns_as_they_were() -> None:
+    with pytest.raises(ModuleNotFoundError):
+        imported("no_such_module")
+    assert type(re.compile("ab*")) is re.Pattern

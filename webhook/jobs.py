@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-import pickle
 import selectors
 import signal
 import traceback
@@ -166,6 +165,8 @@ def _result(selector: selectors.BaseSelector, wanted: _Worker) -> Any:
             key.data.read()
             if key.data.is_read:
                 selector.unregister(key.fd)
+    import pickle  # most runs are of one process
+
     raised, value = pickle.loads(wanted.received.popleft())  # noqa: S301  # from our own process
     if raised is not None:
         raise WorkFailed(raised)
@@ -173,6 +174,8 @@ def _result(selector: selectors.BaseSelector, wanted: _Worker) -> Any:
 
 
 def _send(pipe: int, message: tuple[str | None, Any]) -> None:
+    import pickle
+
     text = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
     whole = memoryview(len(text).to_bytes(_HEADER, "big") + text)
     while whole:

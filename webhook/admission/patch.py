@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import jsonpatch
 import orjson
 
 MAX_COMPARED = 4000
@@ -47,6 +46,8 @@ def _objects(before: dict[str, Any], after: dict[str, Any], pointer: str, operat
         elif (
             isinstance(old, list) and isinstance(new, list) and text.count(b",") + new_text.count(b",") <= MAX_COMPARED
         ):
+            import jsonpatch  # where lists differ in a mutation that somebody asks a patch of
+
             operations.extend(_below(path, operation) for operation in jsonpatch.make_patch(old, new).patch)
         else:
             operations.append({"op": "replace", "path": path, "value": new})

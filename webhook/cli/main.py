@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 
+from webhook import lazypatterns
 from webhook.cli.streams import ensure
 
 
@@ -17,6 +18,7 @@ def main() -> None:
     ensure()
     # pydantic would read the metadata of every package that is installed, to find plugins of its own.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    lazypatterns.imported("platform", "textwrap", "tokenize", "gettext")  # for typer
     from webhook.cli.commands import COMPLETE, app
 
     if COMPLETE in os.environ:  # a shell asks, by what --completion has printed

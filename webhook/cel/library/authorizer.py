@@ -6,7 +6,6 @@ The function in the value of the variable `authorizer` answers them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any, ClassVar
 
@@ -40,12 +39,14 @@ class _Opaque:
         return self.cel_type
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class _Question(_Opaque):
     """The part of a check that is built so far, and the function that answers it."""
 
-    access: Access
-    authorize: Authorize
+    __slots__ = ("access", "authorize")
+
+    def __init__(self, access: Access, authorize: Authorize) -> None:
+        self.access = access
+        self.authorize = authorize
 
 
 class Authorizer(_Question):
@@ -76,12 +77,14 @@ class ResourceCheck(_Question):
     cel_type = RESOURCE_CHECK
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Decision(_Opaque):
     """The answer to a check."""
 
+    __slots__ = ("decision",)
     cel_type = _DECISION
-    decision: AccessDecision
+
+    def __init__(self, decision: AccessDecision) -> None:
+        self.decision = decision
 
 
 def _path(authorizer: Authorizer, path: str) -> PathCheck:
@@ -114,23 +117,23 @@ def _resource(check: GroupCheck, resource: str) -> ResourceCheck:
 
 
 def _subresource(check: ResourceCheck, subresource: str) -> ResourceCheck:
-    return replace(check, access=check.access._replace(subresource=subresource))
+    return ResourceCheck(check.access._replace(subresource=subresource), check.authorize)
 
 
 def _namespace(check: ResourceCheck, namespace: str) -> ResourceCheck:
-    return replace(check, access=check.access._replace(namespace=namespace))
+    return ResourceCheck(check.access._replace(namespace=namespace), check.authorize)
 
 
 def _name(check: ResourceCheck, name: str) -> ResourceCheck:
-    return replace(check, access=check.access._replace(name=name))
+    return ResourceCheck(check.access._replace(name=name), check.authorize)
 
 
 def _field_selector(check: ResourceCheck, selector: str) -> ResourceCheck:
-    return replace(check, access=check.access._replace(field_selector=selector))
+    return ResourceCheck(check.access._replace(field_selector=selector), check.authorize)
 
 
 def _label_selector(check: ResourceCheck, selector: str) -> ResourceCheck:
-    return replace(check, access=check.access._replace(label_selector=selector))
+    return ResourceCheck(check.access._replace(label_selector=selector), check.authorize)
 
 
 def _check(check: PathCheck | ResourceCheck, verb: str) -> Decision:

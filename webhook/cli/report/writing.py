@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -136,6 +135,8 @@ def put_into(path: Path, found: Iterable[str]) -> None:
         with path.open("w", encoding="utf-8") as stream:
             _into(stream, found)
         return
+    import tempfile  # few runs write a report to a file
+
     number, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(number, "w", encoding="utf-8") as stream:

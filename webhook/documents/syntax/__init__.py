@@ -1,5 +1,10 @@
 """Parses YAML and JSON text into plain JSON values, as kubectl does."""
 
+from webhook import lazypatterns
+
+lazypatterns.imported("yaml")  # of which only the C parser is used, which has no patterns
+
+# ruff: noqa: E402
 from webhook.documents.syntax import misread
 from webhook.documents.syntax.common import MAX_DEPTH, DuplicateKey, Places, Root, SyntaxProblem
 from webhook.documents.syntax.jsontext import read_json

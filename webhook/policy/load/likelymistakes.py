@@ -10,14 +10,13 @@ from msgspec.structs import replace
 from webhook.documents.reader import Document, Problem
 from webhook.paths import lookup, render
 from webhook.policy import unmatchable
-from webhook.policy.cel import mutationchecking, typechecking
-from webhook.policy.cel.mutating import CELMutator
-from webhook.policy.cel.validating import CELValidator
+from webhook.policy.cel import typechecking
 from webhook.policy.deferred import Deferred
 from webhook.policy.load.expressionplaces import folded_comment
 from webhook.policy.load.problems import FOLDED, in_expression, problem, subject, warning
 from webhook.policy.policyset import Binding, Policy
 from webhook.policy.request import JSONObject
+from webhook.policy.written.policykinds import MUTATING
 from webhook.schema import Kinds, Schemas
 from webhook.versions import Version
 
@@ -42,7 +41,7 @@ def warnings(
         if isinstance(policy.held, Deferred) and not _is_about(policy, defined):
             continue
         evaluator = policy.evaluator
-        if isinstance(evaluator, CELValidator | CELMutator):
+        if policy.language == "cel":
             for path, _ in evaluator.programs():
                 if folded := folded_comment(document, path):
                     found_at = problem(document, path, FOLDED)
@@ -51,7 +50,9 @@ def warnings(
             found = typechecking.warnings(
                 policy.match, policy.param_kind, evaluator.programs(), evaluator.variables, kinds, schemas
             )
-            if isinstance(evaluator, CELMutator):
+            if policy.kind == MUTATING:
+                from webhook.policy.cel import mutationchecking  # where there is such a policy
+
                 found += mutationchecking.warnings(policy.match, evaluator.configurations(), kinds, schemas)
             for path, issue in found:
                 yield replace(in_expression(document, path, issue), rule="GW201")

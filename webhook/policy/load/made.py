@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from webhook.cel import Issue
 from webhook.paths import Path
 from webhook.policy.annotations import DESCRIPTION
-from webhook.policy.cel import mutating
 from webhook.policy.cel.compilation import Compiled, compile_policy
 from webhook.policy.deferred import Deferred
 from webhook.policy.evaluation import Mutator, Validator
@@ -20,6 +19,9 @@ from webhook.policy.python.running import PythonMutator, PythonValidator
 from webhook.policy.written import model
 from webhook.policy.written.policykinds import MUTATING, VALIDATING
 from webhook.versions import Version
+
+if TYPE_CHECKING:
+    from webhook.policy.cel.mutating import CELMutator
 
 Issues = Sequence[tuple[Path, Issue]]
 
@@ -53,7 +55,12 @@ def mutating_policy(
     faultless: bool = False,
 ) -> tuple[Policy[Mutator], Issues]:
     """The same of a MutatingAdmissionPolicy."""
-    compiled = partial(mutating.compile_policy, policy, version, known)
+
+    def compiled() -> tuple[CELMutator, Issues]:
+        from webhook.policy.cel import mutating  # where there is such a policy
+
+        return mutating.compile_policy(policy, version, known)
+
     evaluator, issues = _compiled(compiled, faultless=faultless)
     return _in_cel(MUTATING, policy, file, line, evaluator), issues
 
