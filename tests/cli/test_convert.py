@@ -153,7 +153,8 @@ def test_an_override_that_is_lost_is_not_success(folder: Path) -> None:
     """What was refused in some namespaces is audited only: the run says so, and its exit code too."""
     audited = LABELLED.replace(
         "Action: Enforce",
-        'Action: Audit\n  validationFailureActionOverrides: [{action: Enforce, namespaces: ["prod-*"]}]',
+        'Action: Audit\n  validationFailureActionOverrides: [{action: Enforce, namespaces: ["prod-*"], '
+        "namespaceSelector: {matchLabels: {a: b}}}]",
     )
     (folder / "in" / "p.yaml").write_text(audited)
     done = gatewright("convert", "in", "--out", "tree", cwd=folder)
@@ -174,3 +175,68 @@ def test_settings_of_an_engine_are_named_beside_tests_too(folder: Path) -> None:
     assert done.returncode == 1
     assert "in/c.yaml:1: expansion: objects that make others" in done.stdout
     assert "in/c.yaml:5: the kind Moon of new.gatekeeper.sh" in done.stdout
+
+
+UNSCOPED = """\
+apiVersion: kyverno.io/v1
+kind: ClusterPolicy
+metadata: {name: NAME}
+spec:
+  rules:
+  - name: r
+    match: {any: [{resources: {kinds: [ConfigMap]}}]}
+    validate: {deny: {conditions: {any: [{key: "{{ request.object.metadata.name }}", operator: Equals, value: a}]}}}
+"""
+
+
+def test_a_report_about_many_ends_with_what_needs_a_person(folder: Path) -> None:
+    """A text that holds for several policies is written once; files without Kubernetes objects are no problem."""
+    (folder / "in" / "a.yaml").write_text(SIGNED)
+    (folder / "in" / "b.yaml").write_text("---\n".join(UNSCOPED.replace("NAME", f"u{each}") for each in range(3)))
+    (folder / "in" / "c.yaml").write_text(LABELLED)
+    for name in ("x", "y"):
+        (folder / "in" / name).mkdir()
+        (folder / "in" / name / "artifacthub-pkg.yml").write_text("name: x\n")
+    (folder / "in" / "mkdocs.yml").write_text("site_name: x\n")
+    done = gatewright("convert", "in", "--out", "tree", cwd=folder)
+    lines = done.stdout.splitlines()
+    assert lines[0] == "in/c.yaml:1: ClusterPolicy owner: converted whole"
+    assert lines[1::2][:3] == [
+        f"in/b.yaml:{at}: ClusterPolicy u{n}: converted, with differences" for n, at in enumerate((1, 10, 19))
+    ]
+    assert lines[2::2][:3] == [f"  differs: in/b.yaml:{at}: rule r: [1]" for at in (7, 16, 25)]
+    assert lines[7:9] == [
+        "in/a.yaml:1: ClusterPolicy signed: not converted",
+        "  not converted: in/a.yaml:8: rule r: image verification (verifyImages)",
+    ]
+    assert lines[10].startswith("[1] deletions are not judged.")
+    assert lines[12:15] == [
+        "3 files hold nothing of Kubernetes: artifacthub-pkg.yml (2), mkdocs.yml",
+        "",
+        "5 policies: 1 converted whole, 3 converted, with differences, 1 not converted",
+    ]
+    assert done.returncode == 1
+    (folder / "in" / "a.yaml").unlink()
+    assert gatewright("convert", "in", "--out", "other", cwd=folder).returncode == 0
+    said = orjson.loads(gatewright("convert", "in", "--out", "json", "-o", "json", cwd=folder).stdout)
+    assert said["beside"] == ["in/mkdocs.yml", "in/x/artifacthub-pkg.yml", "in/y/artifacthub-pkg.yml"]
+    assert said["policies"][0]["differences"][0]["message"].startswith("rule r: deletions are not judged.")
+
+
+def test_tests_of_what_is_not_converted_are_counted_and_like_notes_are_said_once(folder: Path) -> None:
+    scripts = "".join("    - script: {content: rm}\n" for _ in range(3))
+    (folder / "in" / "chainsaw-test.yaml").write_text(
+        "apiVersion: chainsaw.kyverno.io/v1alpha1\nkind: Test\nmetadata: {name: t}\nspec:\n  steps:\n  - try:\n"
+        f"    - apply: {{file: p.yaml}}\n{scripts}    - apply: {{file: o.yaml}}\n"
+    )
+    (folder / "in" / "p.yaml").write_text(f"{SIGNED}---\n{LABELLED}")
+    (folder / "in" / "o.yaml").write_text(CONFIG_MAP)
+    (folder / "in" / "kyverno-test.yaml").write_text(
+        "apiVersion: cli.kyverno.io/v1alpha1\nkind: Test\nmetadata: {name: t}\npolicies: [p.yaml]\n"
+        "resources: [o.yaml]\nresults: [{policy: signed, resources: [a], result: pass}]\n"
+    )
+    done = gatewright("convert", "in", "--out", "tree", cwd=folder)
+    assert "  1 test of it is not run\n" in done.stdout
+    note = "in/chainsaw-test.yaml:8: the operation script of a chainsaw test is not run (2 more like this)\n"
+    assert note in done.stdout
+    assert "; 0 of 2 tests pass, 1 are not run\n" in done.stdout

@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.convert.converted import only
+from webhook.convert import writing
+from webhook.documents.yamlwriting import stream
+from webhook.offline.cases import policytest, runs
+from webhook.policy.load.loading import load
 
 HEAD = "apiVersion: kyverno.io/v1\nkind: ClusterPolicy\nmetadata: {name: p}\nspec:\n"
 LABEL = "validate: {pattern: {metadata: {labels: {a: b}}}}"
@@ -126,3 +130,47 @@ def test_existing_violations_are_named_where_they_are_let_through(tmp_path: Path
         "an update of an object that violated the rule before is refused too, and not let through"
     ]
     assert only(tmp_path, f"{HEAD}  rules:\n{rule(more=validate % 'false')}").differences == []
+
+
+def verdicts(tmp_path: Path, overrides: str, action: str = "Audit") -> dict[str, str]:
+    """What is said of a ConfigMap that breaks a rule, by its namespace."""
+    text = (
+        "apiVersion: kyverno.io/v1\nkind: ClusterPolicy\nmetadata: {name: p}\nspec:\n"
+        f"  validationFailureAction: {action}\n  rules:\n  - name: r\n"
+        "    match: {any: [{resources: {kinds: [ConfigMap], operations: [CREATE]}}]}\n"
+        f"    validate: {{failureActionOverrides: {overrides}, pattern: {{metadata: {{labels: {{a: b}}}}}}}}\n"
+    )
+    outcome = only(tmp_path, text)
+    assert (outcome.status, outcome.refused) == ("whole", [])
+    writing.stage([outcome], tmp_path)
+    policies = load(tmp_path)
+    found: dict[str, str] = {}
+    for namespace in ("dev-1", "dev-2", "prod-1", "shop"):
+        made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": namespace}}
+        tests = [writing.policy_test(each, [{"name": "c", "object": made, "expect": "allow"}]) for each in outcome.made]
+        (tmp_path / "p" / "tests.yaml").write_text(stream(tests))
+        planned, problems = policytest.plan([str(tmp_path)], policies)
+        assert problems == []
+        said = {each.verdict for each in runs.run(planned, policies)} - {"no-match"}
+        (found[namespace],) = said  # one policy judges it, and no other does
+    return found
+
+
+@pytest.mark.parametrize(
+    ("overrides", "action", "dev_1", "dev_2", "prod", "shop"),
+    [
+        ("[{action: Enforce, namespaces: ['dev-*']}]", "Audit", "deny", "deny", "audit", "audit"),
+        ("[{action: Audit, namespaces: ['dev-*', prod-1]}]", "Enforce", "audit", "audit", "audit", "deny"),
+        ("[{action: Audit, namespaces: [dev-1]}, {action: Enforce, namespaces: ['dev-?']}]", "Audit",
+         "audit", "deny", "audit", "audit"),
+        ("[{action: Enforce, namespaces: ['dev-*']}, {action: Audit, namespaces: ['*-1']}]", "Enforce",
+         "deny", "deny", "audit", "deny"),
+        ("[{action: Enforce, namespaces: ['*']}]", "Audit", "deny", "deny", "deny", "deny"),
+    ],
+)  # fmt: skip
+def test_an_override_of_the_action_may_have_wildcards(
+    tmp_path: Path, overrides: str, action: str, dev_1: str, dev_2: str, prod: str, shop: str
+) -> None:
+    """Of overrides that name the same namespace the first counts."""
+    wanted = {"dev-1": dev_1, "dev-2": dev_2, "prod-1": prod, "shop": shop}
+    assert verdicts(tmp_path, overrides, action) == wanted

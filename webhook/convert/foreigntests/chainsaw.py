@@ -244,8 +244,8 @@ class _Run(Struct):
         made: list[Expected] = []
         for outcome in self.applied:
             own = mutating(outcome)
-            if fails and own and len(own) == len(outcome.policies):
-                continue  # a mutation refuses nothing
+            if (own and len(own) == len(outcome.policies)) if fails else not outcome.made:
+                continue  # a mutation refuses nothing, and what is not converted lets everything through
             enforced = id(outcome) in self.enforced
             one = Expected(outcome, outcome.made, title, self.test, line, "fail" if fails else "admitted")
             if not fails and enforced:

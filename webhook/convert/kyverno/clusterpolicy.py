@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from webhook.convert import celtext, rules, standard
 from webhook.convert.kyverno import exempting, match, operations, podsecurity
 from webhook.convert.kyverno.context import CONFIG_MAP, PODS, Context, pod_of
@@ -120,6 +122,7 @@ class _Policy:
             context.translator.names["images"] = Images()
         context.typed = rules.are_builtin(rule.resource_rules)
         context.ignores = rule.failure_policy == "Ignore"
+        copies: dict[int, Rule] = {}
         try:
             self._fill(rule, given, spec, context, matched, at)
         except Unfinished as error:
@@ -131,9 +134,10 @@ class _Policy:
             self._outcome.refuse(error.path or at, f"rule {given['name']}: {error}")
             return
         else:
-            self._outcome.policies.append(standard.policy(rule))
+            copies = _overridden(rule, given, spec, at)
+            self._outcome.policies += [standard.policy(each) for each in (rule, *copies.values())]
         self._outcome.rules.setdefault(given["name"], []).append(name)
-        self._bind(given, spec, name, context, "mutate" in given, at)
+        self._bind(given, spec, name, context, "mutate" in given, at, copies)
 
     def _context(self, rule: Rule, matched: match.Matched, at: Path, *, mutating: bool) -> Context:
         """The context of a rule. Rules for Pods are for the controllers that make them too, as Kyverno derives them."""
@@ -211,7 +215,17 @@ class _Policy:
         text = f"rule {given['name']}: {feature}; policy.py denies what it matches until it is finished"
         self._outcome.unfinished.append(self._outcome.note(at, text))
 
-    def _bind(self, given: JSONObject, spec: JSONObject, name: str, context: Context, mutating: bool, at: Path) -> None:
+    def _bind(
+        self,
+        given: JSONObject,
+        spec: JSONObject,
+        name: str,
+        context: Context,
+        mutating: bool,
+        at: Path,
+        copies: dict[int, Rule],
+    ) -> None:
+        """The bindings of a rule. copies: the rule for the namespaces of some overrides, by the index of these."""
         made = {"kind": standard.MUTATING if mutating else standard.VALIDATING, "metadata": {"name": name}}
         param = context.param_ref or None
         bind = self._outcome.bindings
@@ -222,9 +236,12 @@ class _Policy:
         stated = _stated_action(given, spec)
         actions = _actions(stated, spec)
         others: list[str] = []
-        overrides = validated.get("failureActionOverrides") or spec.get("validationFailureActionOverrides")
-        for index, each in enumerate(overrides if isinstance(overrides, list) else []):
-            named = each if isinstance(each, dict) else {}
+        for index, named in enumerate(_overrides(validated, spec)):
+            if index in copies:
+                copy = {"kind": standard.VALIDATING, "metadata": {"name": copies[index].name}}
+                bind.append(standard.binding(copy, _actions(named.get("action"), spec), param=param))
+                self._outcome.rules[given["name"]].append(copies[index].name)
+                continue
             namespaces = texts(named.get("namespaces"), "namespaces", at)
             wild = [one for one in namespaces if celtext.is_wild(one)]
             selector = named.get("namespaceSelector")
@@ -257,6 +274,37 @@ class _Policy:
                 )
         rest = standard.in_namespaces(others, without=True) if others else None
         bind.append(standard.binding(made, actions, match=rest, param=param))
+
+
+def _overrides(validated: JSONObject, spec: JSONObject) -> list[JSONObject]:
+    """The overrides of the action, which those of a rule replace."""
+    given = validated.get("failureActionOverrides") or spec.get("validationFailureActionOverrides")
+    return [each if isinstance(each, dict) else {} for each in given] if isinstance(given, list) else []
+
+
+def _overridden(rule: Rule, given: JSONObject, spec: JSONObject, at: Path) -> dict[int, Rule]:
+    """The rule for the namespaces of each override that has wildcards in them; the rule is then about the others.
+
+    A binding cannot have wildcards. Of overrides that name the same namespace the first counts.
+    """
+    copies: dict[int, Rule] = {}
+    before: list[str] = []
+    left_out: list[tuple[str, str]] = []
+    for index, named in enumerate(_overrides(mapping(given.get("validate"), "validate", at), spec)):
+        namespaces = texts(named.get("namespaces"), "namespaces", at)
+        if named.get("namespaceSelector"):
+            continue
+        if any(map(celtext.is_wild, namespaces)):
+            within = celtext.enclose(celtext.like_any(match.NAMESPACE, namespaces))
+            if before:
+                earlier = celtext.negation(celtext.enclose(celtext.like_any(match.NAMESPACE, before)))
+                within = celtext.conjunction([within, earlier])
+            name = standard.name_of(rule.name, f"override-{index + 1}")
+            copies[index] = replace(rule, name=name, conditions=[*rule.conditions, ("overridden", within)])
+            left_out.append((f"not-overridden-{index + 1}", celtext.negation(celtext.enclose(within))))
+        before += namespaces
+    rule.conditions += left_out
+    return copies
 
 
 def _place_of_override(validated: JSONObject, at: Path, index: int) -> Path:
