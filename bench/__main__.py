@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bench import (
     authors,
+    calls,
     check_manifests,
     expressions,
     figures,
@@ -54,6 +55,7 @@ BENCHMARKS = {
     "objects": objects.main,
     "page": page.main,
     "impact": impact.main,
+    "calls": calls.main,
     "instructions": instructions.main,
     "reviews": reviews.main,
     "serve": serve.main,

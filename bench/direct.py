@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import NamedTuple
 
 from bench.servers import ROOT, recorded
@@ -24,7 +25,7 @@ from webhook.server.metrics import Metrics
 from webhook.server.reviews import Reviews
 from webhook.server.state import InForce, State
 
-_HEADERS = (
+HEADERS = (
     (b"host", b"gatewright.gatewright-system.svc:443"),
     (b"user-agent", b"kube-apiserver-admission"),
     (b"content-length", b"2345"),
@@ -43,9 +44,10 @@ class Shared(NamedTuple):
 
 
 @contextmanager
-def shared() -> Iterator[Shared]:
-    """The shipped policies in force, as in a server. Needs a running event loop."""
-    policies = load(ROOT / "policies")
+def shared(tree: Path = ROOT / "policies") -> Iterator[Shared]:
+    """The policies of a tree in force, the shipped ones unless given, as in a server. Needs a running event loop."""
+    policies = load(tree)
+    policies.prepare()
     log = Log(os.open(os.devnull, os.O_WRONLY))
     state = State(InForce(policies, ManifestsView(policies.objects)))
     state.isolation = isolation = Isolation(1.0, log)
@@ -66,7 +68,7 @@ async def compare(applications: Mapping[str, Reviews], what: str, rounds: int, p
     print(f"  what {what} adds to a review, without the network:")
     client, width = Client("127.0.0.1"), max(map(len, applications))
     for phase in ("validate", "mutate"):
-        head = Head("POST", f"/{phase}", b"", b"timeout=10s", _HEADERS, b"application/json")
+        head = Head("POST", f"/{phase}", b"", b"timeout=10s", HEADERS, b"application/json")
         bodies = [file.read_bytes() for file in recorded(phase)]
         least = dict.fromkeys(applications, float("inf"))
         names = list(applications)
