@@ -161,27 +161,26 @@ class Decision(NamedTuple):
     excepted: tuple[Excepted, ...] = ()
 
 
-def denial_text(first: str, denials: Sequence[Finding]) -> str:
+def denial_text(texts: Sequence[str], denials: Sequence[Finding]) -> str:
     """The message of a denial: the text of the first, as the API server has it, then one line for each further policy
-    and binding with its first denial.
+    and binding with its first denial. texts: those of the denials.
 
     The API server names the first policy only, and the others in the status' causes, which clients do not show. Once
     the lines exceed 4,096 characters, only the names of the rest follow, as far as there is room for them.
     """
-    firsts: dict[tuple[str, str], Finding] = {}
-    for denial in denials:
-        firsts.setdefault((denial.policy, denial.binding), denial)
+    firsts: dict[tuple[str, str], str] = {}
+    for text, denial in zip(texts, denials, strict=True):
+        firsts.setdefault((denial.policy, denial.binding), text)
     if len(firsts) < 2:
-        return first
-    lines, left = [first], _OTHERS_TOTAL
+        return texts[0] if texts else ""
+    lines, left = [texts[0]], _OTHERS_TOTAL
     unsaid: list[str] = []
-    for denial in list(firsts.values())[1:]:
-        text = denial.text()
+    for (policy, _), text in list(firsts.items())[1:]:
         if not unsaid and len(text) < left:
             left -= len(text) + 1
             lines.append(text)
         else:
-            unsaid.append(f"'{denial.policy}'")
+            unsaid.append(f"'{policy}'")
     if unsaid:
         names = list(dict.fromkeys(unsaid))
         lines.append(f"also denied by {', '.join(names[:_MOST_NAMES])}")

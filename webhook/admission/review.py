@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
+from msgspec import Struct, ValidationError, convert
 
 from webhook.admission import excepting, patch
 from webhook.admission.decision import Decision, Finding, Mutation, denial_text, shown_warnings
@@ -57,13 +58,97 @@ def parse(body: bytes) -> Request:
         raise BadReview(f"expected an AdmissionReview, got {_TYPE_NAMES[type(document)]}")
     if _brackets(body, MAX_DEPTH + 1) > MAX_DEPTH and _deeper(document, MAX_DEPTH):
         raise BadReview(f"the review is nested deeper than {MAX_DEPTH} levels")
-    for field, expected in (("apiVersion", API_VERSION), ("kind", KIND)):
-        if document.get(field) != expected:
-            raise BadReview(f"{field}: expected {expected!r}, got {_shown(document, field)}")
-
+    if document.get("apiVersion") != API_VERSION or document.get("kind") != KIND:
+        field, expected = ("kind", KIND) if document.get("apiVersion") == API_VERSION else ("apiVersion", API_VERSION)
+        raise BadReview(f"{field}: expected {expected!r}, got {_shown(document, field)}")
     request = document.get("request")
     if type(request) is not dict:
         raise _unexpected("request", "an object", document, "request")
+    return _quickly_read(request) or _carefully_read(request)
+
+
+class _Sent(Struct, rename="camel"):
+    """The fields of an AdmissionRequest whose types one call checks. Those of which it knows less are Any."""
+
+    uid: str
+    operation: str
+    kind: Any
+    resource: Any
+    sub_resource: str = ""
+    request_kind: Any = None
+    request_resource: Any = None
+    request_sub_resource: str = ""
+    name: str = ""
+    namespace: str = ""
+    user_info: User | None = None
+    object: Any = None
+    old_object: Any = None
+    options: Any = None
+    dry_run: bool | None = None
+
+
+def _quickly_read(request: dict[str, Any]) -> Request | None:
+    """What `_carefully_read` returns, of a request as API servers send it. None for any other, whether it is valid or
+    not."""
+    try:
+        sent = convert(request, _Sent)
+        value = sent.kind
+        kind = request_kind = _known_kind(value["group"], value["version"], value["kind"])
+        value = sent.resource
+        resource = request_resource = _known_resource(value["group"], value["version"], value["resource"])
+        subresource = request_subresource = sent.sub_resource
+        value = sent.request_kind
+        if value is not None:
+            request_kind = _known_kind(value["group"], value["version"], value["kind"])
+        value = sent.request_resource
+        if value is not None:
+            request_resource = _known_resource(value["group"], value["version"], value["resource"])
+            request_subresource = sent.request_sub_resource
+    except (ValidationError, KeyError, TypeError):
+        return None
+    options = sent.options
+    if (
+        not sent.uid
+        or sent.operation not in OPERATIONS
+        or len(subresource) + len(request_subresource) > _MAX_TYPE_NAME
+        or not (options is None or type(options) is dict)
+        or not (_has_readable_labels(sent.object) and _has_readable_labels(sent.old_object))
+    ):
+        return None
+    return Request(
+        uid=sent.uid,
+        operation=sent.operation,
+        kind=kind,
+        resource=resource,
+        subresource=subresource,
+        request_kind=request_kind,
+        request_resource=request_resource,
+        request_subresource=request_subresource,
+        name=sent.name,
+        namespace=sent.namespace,
+        user=sent.user_info or User(),
+        object=sent.object,
+        old_object=sent.old_object,
+        options=options,
+        dry_run=sent.dry_run is True,
+    )
+
+
+def _has_readable_labels(value: Any) -> bool:
+    """Whether a value is null, or an object whose labels are all strings, if it has some."""
+    if type(value) is not dict:
+        return value is None
+    metadata = value.get("metadata")
+    if type(metadata) is not dict:
+        return metadata is None
+    labels = metadata.get("labels")
+    if type(labels) is not dict:
+        return labels is None
+    return _all_strings(labels.values())
+
+
+def _carefully_read(request: dict[str, Any]) -> Request:
+    """The Request of an AdmissionRequest. Raises BadReview, which says which field is wrong."""
     uid = request.get("uid")
     if type(uid) is not str or not uid:
         raise _unexpected("request.uid", "a string that is not empty", request, "uid")
@@ -123,7 +208,7 @@ def respond(request: Request, decision: Decision, revision: str = "") -> bytes:
     response: dict[str, Any] = {"uid": request.uid, "allowed": decision.allowed}
     if not decision.allowed:
         denials = [finding for finding in decision.findings if finding.action == "Deny"]
-        response["status"] = _status(request, decision.code, decision.reason, decision.message, denials)
+        response["status"] = _status(request, decision, denials)
     if decision.warnings:
         response["warnings"] = list(decision.warnings)
     annotations = decision.audit_annotations
@@ -139,7 +224,7 @@ def respond_mutation(request: Request, mutation: Mutation, revision: str = "") -
     `respond`."""
     response: dict[str, Any] = {"uid": request.uid, "allowed": mutation.allowed}
     if not mutation.allowed:
-        response["status"] = _status(request, mutation.code, mutation.reason, mutation.message, mutation.findings)
+        response["status"] = _status(request, mutation, mutation.findings)
     elif mutation.changed and request.object is not None and mutation.object is not None:
         operations = patch.diff(request.object, mutation.object)
         if operations:
@@ -156,22 +241,23 @@ def respond_mutation(request: Request, mutation: Mutation, revision: str = "") -
     return _dump(response)
 
 
-def _status(request: Request, code: int, reason: str, first: str, denials: Sequence[Finding]) -> dict[str, Any]:
+def _status(request: Request, outcome: Decision | Mutation, denials: Sequence[Finding]) -> dict[str, Any]:
     """A Status with the details that the API server's own denials have. kubectl names the object from them.
 
     Its message names every policy that denies.
     """
+    texts = outcome.causes
     causes = []
-    for denial in denials:
-        cause = {"reason": denial.reason, "message": denial.text()}
+    for text, denial in zip(texts, denials, strict=True):
+        cause = {"reason": denial.reason, "message": text}
         if denial.path:
             cause["field"] = render(denial.path)
         causes.append(cause)
     return {
         "status": "Failure",
-        "code": code,
-        "reason": reason,
-        "message": denial_text(first, denials),
+        "code": outcome.code,
+        "reason": outcome.reason,
+        "message": denial_text(texts, denials) or outcome.message,
         "details": {
             "name": _object_name(request),
             "group": request.request_resource.group,
