@@ -8,11 +8,8 @@ from __future__ import annotations
 import contextlib
 import platform
 import time
-from bisect import bisect_left
-from collections import Counter as Counts
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
-from itertools import accumulate
 from typing import Final, Protocol
 
 from prometheus_client import (
@@ -22,17 +19,15 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily
 from prometheus_client.exposition import generate_latest
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.exposition import generate_latest as openmetrics_text
 from prometheus_client.registry import Collector
-from prometheus_client.samples import Exemplar
 
-from webhook.admission.decision import MUTATING, VALIDATING, Finding
-from webhook.policy.policyset import Binding, PolicySet
-from webhook.policy.request import GroupVersionResource, Request
+from webhook.policy.policyset import PolicySet
 from webhook.schema import Kinds
+from webhook.server.counting import EvaluationCounts, FindingCounts, ReviewCounts
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -45,18 +40,6 @@ EXAMPLE_EVERY: Final = 20_000_000
 
 SLOW_EXAMPLE: Final = 0.01
 """Seconds from which on a review is slow: each is an exemplar."""
-
-_PHASES = {VALIDATING: "validate", MUTATING: "mutate"}
-_OTHER = "other"
-_MAX_LABELS = 2048  # resources and subresources with a cached label, unknown ones included
-_SUBRESOURCES = frozenset(
-    (
-        *("approval", "attach", "binding", "ephemeralcontainers", "eviction", "exec", "finalize", "log", "portforward"),
-        *("proxy", "resize", "scale", "status", "token"),
-    )
-)
-# Seconds. By default the API server waits 10 s for a webhook; most reviews take well under a millisecond.
-_BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class Collected(Protocol):
@@ -87,17 +70,17 @@ class Metrics:
     def __init__(self, kinds: Kinds, outputs: Mapping[str, Output] | None = None) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # these would be a second sample for each counter
         self.registry = CollectorRegistry(auto_describe=True)
-        self._next_example = 0
-        self._reviews = _Reviews(kinds)
+        self.next_example = 0
+        self._reviews = ReviewCounts(kinds)
+        # Called for each review, so without a call in between.
+        self.review = self._reviews.add
         self.registry.register(self._reviews)
-        self._evaluated = _Evaluated()
+        self._evaluated = EvaluationCounts()
+        self.evaluated = self._evaluated.add
         self.registry.register(self._evaluated)
-        self._findings = Counter(
-            "gatewright_policy_findings",
-            "Findings of bound policies, by result: deny, warn, audit; error if the policy could not be evaluated.",
-            ("phase", "policy", "binding", "result"),
-            registry=self.registry,
-        )
+        self._findings = FindingCounts()
+        self.finding = self._findings.add
+        self.registry.register(self._findings)
         self._mutations = Counter(
             "gatewright_policy_mutations", "Objects that a policy changed.", ("policy",), registry=self.registry
         )
@@ -188,29 +171,15 @@ class Metrics:
         self.registry.register(_LostLines(outputs or {}))
         ProcessCollector(registry=self.registry)
 
-    def review(self, path: str, request: Request, verdict: str, seconds: float) -> None:
-        """Count a review: verdict `allow`, `deny` or `error` (answered with HTTP 500)."""
-        self._reviews.add(path, request, verdict, seconds)
-
     def exemplar(self, path: str, seconds: float, ids: Sequence[str], now: int) -> None:
         """Keep a traced review as the example of its bucket in the histogram of durations.
 
         ids: begin with those of the trace and of the span. now: in nanoseconds. Reviews that are not slow are kept at
-        most every EXAMPLE_EVERY nanoseconds.
+        most every EXAMPLE_EVERY nanoseconds: others need not be passed before `next_example`.
         """
-        if now >= self._next_example or seconds >= SLOW_EXAMPLE:
-            self._next_example = now + EXAMPLE_EVERY
+        if now >= self.next_example or seconds >= SLOW_EXAMPLE:
+            self.next_example = now + EXAMPLE_EVERY
             self._reviews.exemplar(path, seconds, (ids[0], ids[1], seconds, now))
-
-    def evaluated(self, bindings: tuple[Binding, ...]) -> None:
-        """Count one evaluation of each of these bindings."""
-        counts = self._evaluated.counts
-        for binding in bindings:
-            counts[id(binding)] = counts.get(id(binding), 0) + 1
-
-    def finding(self, finding: Finding, result: str) -> None:
-        """Count a finding: result `deny`, `warn`, `audit` or `error`."""
-        self._findings.labels(_PHASES[finding.kind], finding.policy, finding.binding, result).inc()
 
     def mutation(self, policy: str) -> None:
         """Count an object that the policy changed."""
@@ -285,141 +254,6 @@ class Metrics:
     def exposition(self, *, openmetrics: bool = False) -> bytes:
         """The text that Prometheus scrapes, in its own format or in OpenMetrics', which has exemplars."""
         return exposition(self.registry, openmetrics=openmetrics)
-
-
-class _Durations:
-    """The histogram of one path. `counts` has a count for each of _BUCKETS and one beyond; `total` is in seconds.
-
-    exemplars: by bucket, the last traced review: trace id, span id, seconds, and when it was, in nanoseconds.
-    """
-
-    __slots__ = ("counts", "exemplars", "total")
-
-    def __init__(self) -> None:
-        self.counts = [0] * (len(_BUCKETS) + 1)
-        self.total = 0.0
-        self.exemplars: dict[int, tuple[str, str, float, int]] = {}
-
-    def buckets(self) -> list[tuple[str, float] | tuple[str, float, Exemplar]]:
-        """The buckets as the library takes them."""
-        bounds = (*map(str, _BUCKETS), "+Inf")
-        found: list[tuple[str, float] | tuple[str, float, Exemplar]] = []
-        for index, (bound, count) in enumerate(zip(bounds, accumulate(self.counts), strict=True)):
-            if index in self.exemplars:
-                trace_id, span_id, seconds, at = self.exemplars[index]
-                labels = {"trace_id": trace_id, "span_id": span_id}
-                found.append((bound, float(count), Exemplar(labels, seconds, at / 1e9)))
-            else:
-                found.append((bound, float(count)))
-        return found
-
-
-class _Reviews(Collector):
-    """Counts and durations of reviews, kept as plain numbers and converted to samples at each scrape.
-
-    This runs for every review, and the library's own counters take three times as long.
-    """
-
-    def __init__(self, kinds: Kinds) -> None:
-        self._kinds = kinds
-        self._counts: dict[tuple[str, str, str, str], int] = {}
-        self._durations: dict[str, _Durations] = {}
-        self._labels: dict[tuple[GroupVersionResource, str], str] = {}
-
-    def know(self, kinds: Kinds) -> None:
-        """Label resources by these kinds from now on."""
-        self._kinds = kinds
-        self._labels.clear()
-
-    def add(self, path: str, request: Request, verdict: str, seconds: float) -> None:
-        key = (path, request.operation, self._label(request.resource, request.subresource), verdict)
-        self._counts[key] = self._counts.get(key, 0) + 1
-        durations = self._durations.get(path)
-        if durations is None:
-            durations = self._durations[path] = _Durations()
-        durations.counts[bisect_left(_BUCKETS, seconds)] += 1
-        durations.total += seconds
-
-    def exemplar(self, path: str, seconds: float, example: tuple[str, str, float, int]) -> None:
-        """Keep a traced review that `add` has counted."""
-        self._durations[path].exemplars[bisect_left(_BUCKETS, seconds)] = example
-
-    def verdicts(self) -> dict[str, int]:
-        """Reviews by verdict."""
-        found: dict[str, int] = {}
-        for (_, _, _, verdict), count in self._counts.items():
-            found[verdict] = found.get(verdict, 0) + count
-        return found
-
-    def _label(self, resource: GroupVersionResource, subresource: str) -> str:
-        label = self._labels.get((resource, subresource))
-        if label is None:
-            label = self._bounded(resource, subresource)
-            if len(self._labels) >= _MAX_LABELS:  # hostile clients invent resources; those in use are cached again
-                self._labels.clear()
-            self._labels[resource, subresource] = label
-        return label
-
-    def _bounded(self, resource: GroupVersionResource, subresource: str) -> str:
-        if self._kinds.for_resource(*resource) is None:
-            return _OTHER
-        name = f"{resource.resource}.{resource.group}" if resource.group else resource.resource
-        if not subresource:
-            return name
-        return f"{name}/{subresource if subresource in _SUBRESOURCES else _OTHER}"
-
-    def collect(self) -> Iterator[Metric]:
-        counts = CounterMetricFamily(
-            "gatewright_reviews", "Reviews answered.", labels=("path", "operation", "resource", "verdict")
-        )
-        for key, count in self._counts.items():
-            counts.add_metric(key, count)
-        yield counts
-        histogram = HistogramMetricFamily(
-            "gatewright_review_duration_seconds", "Time from a review's last byte to its answer.", labels=("path",)
-        )
-        for path, durations in self._durations.items():
-            histogram.add_metric((path,), durations.buckets(), durations.total)
-        yield histogram
-
-    def describe(self) -> Iterable[Metric]:
-        return []
-
-
-class _Evaluated(Collector):
-    """How often each binding was evaluated. Keyed by identity: hashing names would cost more than counting."""
-
-    def __init__(self) -> None:
-        self.counts: dict[int, int] = {}
-        self._bindings: tuple[Binding, ...] = ()
-        self._before: Counts[tuple[str, str, str]] = Counts()
-
-    def bindings(self, bindings: tuple[Binding, ...]) -> None:
-        """Count these bindings from now on. Holding them keeps their identities from being reused."""
-        self._before.update(self._named())
-        self._bindings, self.counts = bindings, {}
-
-    def _named(self) -> Counts[tuple[str, str, str]]:
-        named: Counts[tuple[str, str, str]] = Counts()
-        for binding in self._bindings:
-            phase = _PHASES[binding.kind.removesuffix("Binding")]
-            named[phase, binding.policy, binding.name] += self.counts.get(id(binding), 0)
-        return named
-
-    def collect(self) -> Iterator[Metric]:
-        family = CounterMetricFamily(
-            "gatewright_policy_evaluations",
-            "Requests that a bound policy matched and was evaluated on.",
-            labels=("phase", "policy", "binding"),
-        )
-        named = self._named()
-        named.update(self._before)
-        for labels, count in named.items():
-            family.add_metric(labels, count)
-        yield family
-
-    def describe(self) -> Iterable[Metric]:
-        return []
 
 
 class _LostLines(Collector):
