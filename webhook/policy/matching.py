@@ -57,25 +57,22 @@ class NamespaceNotFound(EvaluationError):
         super().__init__(f'namespaces "{name}" not found' + (f": {why}" if why else ""))
 
 
-class RequestNamespace:
+class RequestNamespace(Struct, eq=False):
     """The Namespace of a request, which is looked up when a policy first needs it, and at most once.
 
     `find` returns a Namespace object by name; None if there is none.
     """
 
-    __slots__ = ("_find", "_found", "_request")
-
-    def __init__(self, request: Request, find: Callable[[str], Any]) -> None:
-        self._request = request
-        self._find = find
-        self._found: JSONObject | None = None
+    request: Request
+    find: Callable[[str], Any]
+    found: JSONObject | None = None
 
     def object(self) -> JSONObject | None:
         """The CEL variable `namespaceObject`: None for cluster-scoped objects, including Namespaces.
 
         Raises NamespaceNotFound.
         """
-        request = self._request
+        request = self.request
         if not request.namespace or request.kind == ("", "v1", "Namespace"):
             return None
         return self._look_up(request.namespace)
@@ -85,7 +82,7 @@ class RequestNamespace:
 
         If a Namespace is created or updated: its new labels. Otherwise: the current labels of the request's Namespace.
         """
-        request = self._request
+        request = self.request
         if request.resource.resource == "namespaces" and not request.subresource:
             if request.operation in (CREATE, UPDATE):
                 return labels_of(request.object)
@@ -93,12 +90,12 @@ class RequestNamespace:
         return labels_of(self._look_up(request.namespace))
 
     def _look_up(self, name: str) -> JSONObject:
-        if self._found is None:
-            found = self._find(name)
+        if self.found is None:
+            found = self.find(name)
             if found is None:
                 raise NamespaceNotFound(name)
-            self._found = found
-        return self._found
+            self.found = found
+        return self.found
 
 
 def labels_of(value: Any) -> dict[str, Any]:

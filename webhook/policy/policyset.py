@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 from msgspec import Struct
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
 from webhook.apiserver.retyping import CustomKinds
 from webhook.documents.reader import Problem
@@ -75,7 +75,8 @@ class Policy(Struct, Generic[Evaluator_co], frozen=True):
 
     `bindings`: sorted by name. A policy without bindings never runs. `exceptions`: sorted by name, with expired ones.
     `reads`: apiVersion and kind of what a policy in Python declares to look up. `annotations`: by key. `held`: the
-    evaluator, or what makes it when it is first asked for.
+    evaluator, or what makes it when it is first asked for. `reads_secrets`: its params are Secrets, or it looks Secrets
+    up.
     """
 
     kind: str
@@ -92,6 +93,11 @@ class Policy(Struct, Generic[Evaluator_co], frozen=True):
     exceptions: tuple[Exemption, ...] = ()
     reads: frozenset[tuple[str, str]] = frozenset()
     annotations: Annotations = ()
+    reads_secrets: bool = False  # set below
+
+    def __post_init__(self) -> None:
+        of_params = self.param_kind is not None and self.param_kind.kind == "Secret"
+        force_setattr(self, "reads_secrets", of_params or any(kind == "Secret" for _, kind in self.reads))
 
     @property
     def evaluator(self) -> Evaluator_co:
@@ -103,12 +109,6 @@ class Policy(Struct, Generic[Evaluator_co], frozen=True):
         """The policy with what `change` makes of its evaluator, which is not made for it if it was not made yet."""
         held = self.held
         return replace(self, held=held.then(change) if isinstance(held, Deferred) else change(held))
-
-    @property
-    def reads_secrets(self) -> bool:
-        """Whether its params are Secrets, or it looks Secrets up."""
-        of_params = self.param_kind is not None and self.param_kind.kind == "Secret"
-        return of_params or any(kind == "Secret" for _, kind in self.reads)
 
 
 class Candidate(NamedTuple, Generic[Evaluator_co]):

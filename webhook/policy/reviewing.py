@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from webhook.cel.cost.metering import Deadline
 from webhook.policy.matching import RequestNamespace
@@ -65,81 +65,64 @@ class Mutated(Struct):
     bounded: JSONObject | None = None
 
 
-class Review:
+class Review(Struct, eq=False):
     """A request under review.
 
-    cluster: for lookups; None without a cluster. namespace: the request's Namespace, looked up on first use. deadline:
-    the time by which all evaluations must end; None offline. recording: None to record no traces. answers: the
-    authorizer's answers so far; None before the first check. mutated: None before the first mutation in CEL. runs: how
-    the server runs Python policies; None offline. shared: values that policies have in common, see
-    webhook.policy.cel.sharing; of one object, so that a review of a mutated one begins without. typed: the object that
-    decoding and defaulting by the tables here made last, which may be the one under review; None if there is none.
+    cluster: for lookups; None without a cluster. find_namespace: returns a Namespace by name. namespace: the request's
+    Namespace, looked up on first use. deadline: the time by which all evaluations must end; None offline. recording:
+    None to record no traces. answers: the authorizer's answers so far; None before the first check. mutated: None
+    before the first mutation in CEL. runs: how the server runs Python policies; None offline. shared: values that
+    policies have in common, see webhook.policy.cel.sharing; of one object, so that a review of a mutated one begins
+    without. whole: what an evaluation begins with, and its cost so far, by the variables that have such values. typed:
+    the object that decoding and defaulting by the tables here made last, which may be the one under review; None if
+    there is none.
     """
 
-    __slots__ = (
-        "_cel",
-        "_find_namespace",
-        "_in_conditions",
-        "answers",
-        "cluster",
-        "deadline",
-        "mutated",
-        "namespace",
-        "recording",
-        "request",
-        "runs",
-        "shared",
-        "typed",
-    )
+    request: Request
+    cluster: ClusterView | None
+    find_namespace: Callable[[str], Any]
+    deadline: Deadline | None = None
+    recording: Recording | None = None
+    runs: Runs | None = None
+    answers: dict[Access, AccessDecision] | None = None
+    mutated: Mutated | None = None
+    shared: dict[bytes, Any] = field(default_factory=dict)
+    whole: dict[tuple[tuple[str, bytes], ...], tuple[JSONObject, int]] = field(default_factory=dict)
+    for_cel: JSONObject | None = None  # see `cel`
+    in_conditions: JSONObject | None = None
+    typed: JSONObject | None = None
+    namespace: RequestNamespace = None  # type: ignore[assignment]  # set below
 
-    def __init__(
-        self,
-        request: Request,
-        cluster: ClusterView | None,
-        find_namespace: Callable[[str], Any],
-        deadline: Deadline | None = None,
-        recording: Recording | None = None,
-        runs: Runs | None = None,
-    ) -> None:
-        self.request = request
-        self.cluster = cluster
-        self.namespace = RequestNamespace(request, find_namespace)
-        self._find_namespace = find_namespace
-        self.deadline = deadline
-        self.recording: Recording | None = recording
-        self.runs = runs
-        self.answers: dict[Access, AccessDecision] | None = None
-        self._cel: JSONObject | None = None
-        self._in_conditions: JSONObject | None = None
-        self.mutated: Mutated | None = None
-        self.shared: dict[bytes, Any] = {}
-        self.typed: JSONObject | None = None
+    __repr__ = object.__repr__  # a struct's own would show the cluster
+
+    def __post_init__(self) -> None:
+        self.namespace = RequestNamespace(self.request, self.find_namespace)
 
     def with_object(self, value: JSONObject | None) -> Review:
         """The same review with a mutated object. The Namespace is not looked up again."""
         other = Review(
             self.request.with_object(value),
             self.cluster,
-            self._find_namespace,
+            self.find_namespace,
             self.deadline,
             self.recording,
             self.runs,
         )
         other.namespace = self.namespace
         other.answers, other.mutated, other.typed = self.answers, self.mutated, self.typed
-        other._cel, other._in_conditions = self._cel, self._in_conditions  # neither depends on the object
+        other.for_cel, other.in_conditions = self.for_cel, self.in_conditions  # neither depends on the object
         return other
 
     def with_request(self, request: Request) -> Review:
         """The same review of another request on the same object. Nothing is looked up again but the Namespace."""
-        other = Review(request, self.cluster, self._find_namespace, self.deadline, self.recording, self.runs)
+        other = Review(request, self.cluster, self.find_namespace, self.deadline, self.recording, self.runs)
         other.answers, other.mutated = self.answers, self.mutated
         return other
 
     def renewed(self) -> Review:
         """The same review, with a new lookup of the Namespace: for a Namespace, its labels are those of the object."""
         other = self.with_object(self.request.object)
-        other.namespace = RequestNamespace(self.request, self._find_namespace)
+        other.namespace = RequestNamespace(self.request, self.find_namespace)
         return other
 
     def cel(self) -> JSONObject:
@@ -147,18 +130,18 @@ class Review:
 
         Empty optional fields are absent, as in the API server. The value is computed once a review.
         """
-        if self._cel is None:
-            self._cel = _cel(self.request)
-        return self._cel
+        if self.for_cel is None:
+            self.for_cel = _cel(self.request)
+        return self.for_cel
 
     def cel_in_conditions(self) -> JSONObject:
         """The CEL variable `request` of matchConditions. For a converted object, `resource` is the resource that the
         client sent (k8s.io/apiserver, plugin/webhook/matchconditions)."""
-        if self._in_conditions is None:
+        if self.in_conditions is None:
             value, request = self.cel(), self.request
             converted = request.request_resource != request.resource
-            self._in_conditions = {**value, "resource": value["requestResource"]} if converted else value
-        return self._in_conditions
+            self.in_conditions = {**value, "resource": value["requestResource"]} if converted else value
+        return self.in_conditions
 
 
 def _cel(request: Request) -> JSONObject:
@@ -173,23 +156,24 @@ def _cel(request: Request) -> JSONObject:
         "dryRun": request.dry_run,
         "options": request.options,
     }
-    for key, text in (
-        ("subResource", request.subresource),
-        ("requestSubResource", request.request_subresource),
-        ("name", request.name),
-        ("namespace", request.namespace),
-    ):
-        if text:
-            value[key] = text
+    if text := request.subresource:
+        value["subResource"] = text
+    if text := request.request_subresource:
+        value["requestSubResource"] = text
+    if text := request.name:
+        value["name"] = text
+    if text := request.namespace:
+        value["namespace"] = text
+    sender = request.user
     user: JSONObject = {}
-    if request.user.username:
-        user["username"] = request.user.username
-    if request.user.uid:
-        user["uid"] = request.user.uid
-    if request.user.groups:
-        user["groups"] = list(request.user.groups)
-    if request.user.extra:
-        user["extra"] = request.user.extra
+    if sender.username:
+        user["username"] = sender.username
+    if sender.uid:
+        user["uid"] = sender.uid
+    if sender.groups:
+        user["groups"] = list(sender.groups)
+    if sender.extra:
+        user["extra"] = sender.extra
     value["userInfo"] = user
     return value
 

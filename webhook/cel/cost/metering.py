@@ -13,6 +13,8 @@ from sys import getsizeof
 from time import perf_counter
 from typing import Any, Final, NamedTuple
 
+from msgspec import Struct
+
 from webhook.cel.cost import costs
 from webhook.cel.tree.errors import BudgetExceeded, LimitExceeded
 
@@ -58,17 +60,14 @@ _MEMORY = (
 )
 
 
-class Deadline:
+class Deadline(Struct, eq=False):
     """The time by which a request must be answered, on the clock of time.perf_counter(), shared by its evaluations.
 
     `step`: the cost units between two checks of the clock; 0 after the deadline.
     """
 
-    __slots__ = ("at", "step")
-
-    def __init__(self, at: float) -> None:
-        self.at = at
-        self.step = STEP
+    at: float
+    step: int = STEP
 
     def late(self, now: float) -> bool:
         """Whether the deadline has passed at the time `now`."""

@@ -11,10 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from webhook.cel import Activation, Program
 from webhook.cel.tree.ast import Const, Expr, Ident, Select, variables_in
+
+if TYPE_CHECKING:
+    from webhook.policy.reviewing import Review
 
 ROOTS: Final = frozenset({"object", "oldObject", "request", "namespaceObject"})
 """The variables that have one value for all policies on one request."""
@@ -60,12 +63,47 @@ def _takes_more_than_sharing(node: Expr) -> bool:
     return not isinstance(node, Ident | Const)
 
 
-def keep(shared: Shared, missing: list[tuple[str, bytes]], activation: Activation, charged: int) -> None:
-    """Add the values of these variables that an evaluation computed, if it was cheap. charged: cost units for shared
-    values, before it began."""
+def into(
+    bindings: dict[str, Any], names: tuple[tuple[str, bytes], ...], shared: Shared
+) -> tuple[int, list[tuple[str, bytes]] | None]:
+    """Add the values of these variables that are known. Returns what they are charged, and those that are missing."""
+    charged = 0
+    missing: list[tuple[str, bytes]] | None = None
+    for each in names:
+        kept = shared.get(each[1])
+        if kept is not None:
+            bindings[each[0]], units = kept
+            charged += units
+        elif missing is None:
+            missing = [each]
+        else:
+            missing.append(each)
+    return charged, missing
+
+
+def keep(
+    review: Review,
+    names: tuple[tuple[str, bytes], ...],
+    missing: list[tuple[str, bytes]],
+    activation: Activation,
+    charged: int,
+) -> None:
+    """Add the values of `missing` variables that an evaluation computed, if it was cheap. charged: cost units for
+    shared values, before it began.
+
+    If all of `names` are known now, the next policy with the same ones gets them at once: libraries have many such.
+    """
     units = activation.cost - charged
+    shared = review.shared
     if units > _UNITS or activation.worked() > _UNITS or activation.made() > _BYTES or len(shared) >= _MOST:
         return
+    complete = True
     for name, key in missing:
         if name in activation:
             shared[key] = Kept(activation[name], units)
+        else:
+            complete = False
+    if complete:
+        bindings: dict[str, Any] = {"object": review.request.object, "oldObject": review.request.old_object}
+        charged, _ = into(bindings, names, shared)
+        review.whole[names] = bindings, charged

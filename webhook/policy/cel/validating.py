@@ -176,24 +176,23 @@ class CELValidator(Struct, frozen=True):
                     return self._error(unmatched) if self.failure_policy == "Fail" else LET_PASS
                 return _unmet(unmatched.name)
         request = review.request
-        bindings = {"object": request.object, "oldObject": request.old_object, "params": params}
-        known = self.param_values.of(params) if form is PLAIN else None
-        if known:
-            bindings.update(known)
+        plain, shared = form is PLAIN, self.shared
+        bindings: dict[str, Any]
         charged = 0
         missing: list[tuple[str, bytes]] | None = None
-        if self.shared and form is PLAIN:
-            shared = review.shared
-            for each in self.shared:
-                kept = shared.get(each[1])
-                if kept is not None:
-                    bindings[each[0]], units = kept
-                    charged += units
-                elif missing is None:
-                    missing = [each]
-                else:
-                    missing.append(each)
-        activation = form.activation(bindings, self.lazy(review), self.variables, review.deadline)
+        whole = review.whole.get(shared) if plain and shared else None
+        if whole is not None:
+            bindings, charged = whole
+        else:
+            bindings = {"object": request.object, "oldObject": request.old_object}
+            if plain and shared:
+                charged, missing = sharing.into(bindings, shared, review.shared)
+        known = self.param_values.of(params) if plain and params is not None else None
+        lazy = self.lazy(review) if self.authorizing is not None else _lazy(review)
+        activation = form.activation(bindings, lazy, self.variables, review.deadline)
+        activation["params"] = params
+        if known:
+            activation.update(known)
         if charged:
             activation.cost = charged
         evaluate = form.evaluate
@@ -227,7 +226,7 @@ class CELValidator(Struct, frozen=True):
         if known is not None and activation.cost < _CHEAP:
             self.param_values.keep(known, activation)
         if missing:
-            sharing.keep(review.shared, missing, activation, charged)
+            sharing.keep(review, shared, missing, activation, charged)
         if not failures and not annotations and not errors and not let_pass:
             return PASSED
         return Evaluation(failures, annotations, errors, let_pass=let_pass)
@@ -294,7 +293,7 @@ class CELValidator(Struct, frozen=True):
     def lazy(self, review: Review, *, authorizer: bool = True) -> dict[str, Callable[[], Any]]:
         """Functions that compute the variables which few expressions use, by name. Messages and auditAnnotations have
         no authorizer."""
-        lazy: dict[str, Callable[[], Any]] = {"request": review.cel, "namespaceObject": review.namespace.object}
+        lazy = _lazy(review)
         if authorizer and self.authorizing is not None:
             lazy |= authorization.bindings(review)
         return lazy
@@ -320,6 +319,10 @@ class CELValidator(Struct, frozen=True):
     def _error(self, message: str) -> Evaluation:
         """The result of a policy that could not be evaluated as a whole."""
         return Evaluation([Failure(message, error=True)]) if self.failure_policy == "Fail" else PASSED
+
+
+def _lazy(review: Review) -> dict[str, Callable[[], Any]]:
+    return {"request": review.cel, "namespaceObject": review.namespace.object}
 
 
 @lru_cache(maxsize=1024)  # a request that does not match allocates nothing
