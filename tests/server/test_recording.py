@@ -277,6 +277,7 @@ def test_an_object_is_written_as_json_once(how: str, tmp_path: Path, monkeypatch
             lookups.list("v1", "Node")
             outcome = validate(request, policies, lookups)
             recorder.put("/validate", request, b"{}", outcome, b"{}", "r", lookups)
+        recorder.gather()
         assert recorder.dropped == (20 if how == "a queue that is full" else 0)
         if how == "a queue that is full":
             recorder._waiting.clear()
@@ -285,6 +286,7 @@ def test_an_object_is_written_as_json_once(how: str, tmp_path: Path, monkeypatch
             assert lookups is not None
             lookups.list("v1", "Node")
             recorder.put("/validate", request, b"{}", outcome, b"{}", "r", lookups)
+            recorder.gather()
             (sent,) = recorder._waiting
             assert sent.count(b"yyy") > 100
         await recorder.close()

@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
+from msgspec import Struct, field
 
 from webhook.admission import excepting
 from webhook.admission.decision import (
@@ -90,35 +91,32 @@ def mutation_fault(findings: list[Finding], confidential: Confidential | None) -
     return fault
 
 
-class Report:
+class Report(Struct, eq=False):
     """Collects the failures of the validating policies into a Decision."""
 
-    __slots__ = ("_annotations", "_audited", "_confidential", "_excepted", "_findings", "_observer", "_warnings")
-
-    def __init__(self, observer: Observer | None, confidential: Confidential | None) -> None:
-        self._observer = observer
-        self._confidential = confidential
-        self._findings: list[Finding] = []
-        self._warnings: list[str] = []
-        self._audited: list[dict[str, Any]] = []
-        self._annotations: dict[str, list[str]] = {}
-        self._excepted: list[Excepted] = []
+    observer: Observer | None
+    confidential: Confidential | None
+    findings: list[Finding] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    audited: list[dict[str, Any]] = field(default_factory=list)
+    annotations: dict[str, list[str]] = field(default_factory=dict)
+    excepted: list[Excepted] = field(default_factory=list)
 
     def add(self, evaluated: Evaluated, evaluation: Evaluation) -> None:
         """Add the failures of one evaluation under each of the binding's actions, except those that are excepted."""
-        if self._confidential is not None:
-            evaluation = self._confidential.evaluation(evaluated, evaluation)
+        if self.confidential is not None:
+            evaluation = self.confidential.evaluation(evaluated, evaluation)
         policy, binding, failures = evaluated.policy, evaluated.binding, evaluation.failures
         if policy.exceptions:
             failures = self._not_excepted(evaluated, failures)
         for failure in failures:
             for action in binding.actions:
                 finding = _finding(evaluated, action, failure)
-                self._findings.append(finding)
+                self.findings.append(finding)
                 if action == "Warn":
-                    self._warnings.append(finding.text())
-                elif action == "Audit" and len(self._audited) < MAX_AUDITED:
-                    self._audited.append(
+                    self.warnings.append(finding.text())
+                elif action == "Audit" and len(self.audited) < MAX_AUDITED:
+                    self.audited.append(
                         {
                             "message": failure.message,
                             "policy": policy.name,
@@ -128,12 +126,12 @@ class Report:
                         }
                     )
         for key, value in evaluation.annotations:
-            values = self._annotations.setdefault(_annotation_key(policy.name, key), [])
+            values = self.annotations.setdefault(_annotation_key(policy.name, key), [])
             cut = _cut(value)
             if cut not in values:
                 values.append(cut)
         for failure in evaluation.annotation_errors:
-            self._findings.append(_finding(evaluated, "Deny", failure))
+            self.findings.append(_finding(evaluated, "Deny", failure))
 
     def _not_excepted(self, evaluated: Evaluated, failures: Sequence[Failure]) -> Sequence[Failure]:
         """The failures that no exception covers. The others are added to the excepted ones."""
@@ -142,17 +140,17 @@ class Report:
         action = "Deny" if "Deny" in binding.actions else binding.actions[0]
         for failure, exception in covered:
             excepted = Excepted(exception, _finding(evaluated, action, failure))
-            self._excepted.append(excepted)
-            if self._observer is not None:
-                self._observer.excepted(excepted)
+            self.excepted.append(excepted)
+            if self.observer is not None:
+                self.observer.excepted(excepted)
         return left
 
     def fault(self, policy: Policy[Any], binding: Binding | None, text: str) -> None:
         """Add a configuration error. It denies regardless of the binding's actions, unless failurePolicy is Ignore."""
         if policy.failure_policy == "Fail":
-            if self._confidential is not None:
-                text = self._confidential.text(text)
-            self._findings.append(
+            if self.confidential is not None:
+                text = self.confidential.text(text)
+            self.findings.append(
                 Finding(
                     policy=policy.name,
                     binding=binding.name if binding else "",
@@ -167,20 +165,20 @@ class Report:
     def decision(self, mutation: Mutation | None, evaluated: tuple[Binding, ...]) -> Decision:
         """The verdict on everything that was added."""
         excepted = mutation.excepted if mutation is not None else ()
-        if not self._findings and not self._annotations and not self._excepted:
+        if not self.findings and not self.annotations and not self.excepted:
             return Decision(True, mutation=mutation, evaluated=evaluated, excepted=excepted)
-        denials = [finding for finding in self._findings if finding.action == "Deny"]
+        denials = [finding for finding in self.findings if finding.action == "Deny"]
         causes = tuple(finding.text() for finding in denials)
-        annotations = {key: ", ".join(values) for key, values in self._annotations.items()}
-        if self._audited:
-            annotations["validation_failure"] = orjson.dumps(self._audited).decode()
-        if self._excepted:
-            annotations[excepting.ANNOTATION] = excepting.annotation(self._excepted)
-            self._warnings += excepting.warnings(self._excepted)
+        annotations = {key: ", ".join(values) for key, values in self.annotations.items()}
+        if self.audited:
+            annotations["validation_failure"] = orjson.dumps(self.audited).decode()
+        if self.excepted:
+            annotations[excepting.ANNOTATION] = excepting.annotation(self.excepted)
+            self.warnings += excepting.warnings(self.excepted)
         return Decision(
             allowed=not denials,
-            findings=tuple(self._findings),
-            warnings=shown_warnings(self._warnings),
+            findings=tuple(self.findings),
+            warnings=shown_warnings(self.warnings),
             audit_annotations=annotations,
             code=denials[0].code if denials else 200,
             reason=denials[0].reason if denials else "",
@@ -188,7 +186,7 @@ class Report:
             causes=causes,
             mutation=mutation,
             evaluated=evaluated,
-            excepted=(*excepted, *self._excepted),
+            excepted=(*excepted, *self.excepted),
         )
 
 

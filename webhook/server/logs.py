@@ -80,23 +80,23 @@ class Log:
 
         May change `line`, to save the hot path a copy.
         """
-        self._queue(self._text(line))
+        if self._fields:
+            line |= self._fields
+        try:
+            text = orjson.dumps(line, option=_OPTIONS)
+        except TypeError:  # a policy's message may contain text that UTF-8 cannot encode, such as a lone surrogate
+            text = orjson.dumps(encodable(line), default=str, option=_OPTIONS)
+        if not text.isascii() or 0x7F in text:  # as `visible_json` asks, without a call for nearly every line
+            text = visible_json(text)
+        self._queue(text)
 
     def flush(self, seconds: float = FLUSH) -> bool:
         """Wait until every line is written, for at most `seconds`. Returns whether all are."""
         return self._writer.flush(seconds)
 
-    def _text(self, line: dict[str, Any]) -> bytes:
-        if self._fields:
-            line |= self._fields
-        try:
-            return visible_json(orjson.dumps(line, option=_OPTIONS))
-        except TypeError:  # a policy's message may contain text that UTF-8 cannot encode, such as a lone surrogate
-            return visible_json(orjson.dumps(encodable(line), default=str, option=_OPTIONS))
-
     def _lost_line(self, count: int) -> bytes:
         line = {"time": datetime.now(UTC), "level": "warning", "event": "log lines lost", "lines": count}
-        return self._text(line)
+        return orjson.dumps(line | self._fields, option=_OPTIONS)
 
 
 class ErrorOutput:

@@ -41,9 +41,16 @@ MAX_OBJECT_BYTES: Final = 16 << 20
 MAX_DEFINED: Final = 4 << 20
 """Bytes of new objects that are sent with a review. A list of more is left out."""
 
+MAX_KEPT: Final = 64
+"""Reviews that wait to become records."""
+
 _MAX_LISTS: Final = 64  # that are remembered
 _ERROR: Final = AccessUnknown.__name__
 _BUILTIN: Final = Kinds.builtin()
+
+
+Answers = dict[tuple[Any, ...], Answer | AccessDecision | LookupError]
+"""What was looked up, by the method and its arguments."""
 
 
 class Lookups:
@@ -53,7 +60,7 @@ class Lookups:
 
     def __init__(self, view: ClusterView) -> None:
         self.view = view
-        self.answers: dict[tuple[Any, ...], Answer | AccessDecision | LookupError] = {}
+        self.answers: Answers = {}
 
     @property
     def kinds(self) -> Kinds:
@@ -118,6 +125,8 @@ class Recorder(Feeding):
         self._new: list[Defined] = []  # objects that the next review with lookups takes along
         self._new_bytes = 0
         self._forget = False
+        self._kept: list[tuple[float, str, str, bytes, bytes, list[Said], tuple[str, ...], Answers, Kinds]] = []
+        self._kept_bytes = 0
 
     def begin(self, view: ClusterView) -> Lookups | None:
         """The view for a review, if it is to be recorded."""
@@ -143,34 +152,62 @@ class Recorder(Feeding):
         revision: str,
         lookups: Lookups,
     ) -> None:
-        """Record a review with its outcome, or drop it."""
-        if not self.has_room(len(body) + len(response) + self._new_bytes):
+        """Record a review with its outcome, or drop it. It is made a record a moment later, see Feeding.gather."""
+        size = len(body) + len(response)
+        if not self.has_room(size + self._new_bytes):
             self.drop()
             return
-        served: list[Served] = []
-        found: list[Looked] = []
         answers = lookups.answers
         namespace = request.namespace
         if namespace and ("namespace", namespace) not in answers:
             self._look_up_namespace(lookups, namespace)
-        if answers and (len(self._numbers) > MAX_OBJECTS or self._bytes > MAX_OBJECT_BYTES):
-            self.started()
-        defined = self._new
-        if answers:
-            plain = self._plain
-            for key, answer in answers.items():
-                known = plain.get(key)
-                if known is not None and type(answer) is Answer and answer[0] is known[0]:
-                    found.append((key[0], known[2], answer[1], known[1]))
-                else:
-                    found.append(self._looked(key, answer, lookups.view.kinds, defined, served))
         findings: list[Said] = []
         if outcome.findings:
             findings = [(each.policy, each.binding, each.action, each.message, each.error) for each in outcome.findings]
         changed = outcome.policies if type(outcome) is Mutation else ()
-        seen = (
-            time.time(), path, revision, body, response, findings, changed, found, defined, served, self._forget,
-        )  # fmt: skip
+        kept = self._kept
+        kept.append((time.time(), path, revision, body, response, findings, changed, answers, lookups.view.kinds))
+        self.hold(size)
+        self._kept_bytes += size
+        if len(kept) == 1:
+            self.send_soon()
+        elif len(kept) >= MAX_KEPT:
+            self.gather()
+
+    def gather(self) -> None:
+        """See Feeding."""
+        kept, self._kept = self._kept, []
+        self.hold(-self._kept_bytes)
+        self._kept_bytes = 0
+        for each in kept:
+            self._make(*each)
+
+    def _make(
+        self,
+        at: float,
+        path: str,
+        revision: str,
+        body: bytes,
+        response: bytes,
+        findings: list[Said],
+        changed: tuple[str, ...],
+        answers: Answers,
+        kinds: Kinds,
+    ) -> None:
+        """Make a record of a review, and put it."""
+        served: list[Served] = []
+        found: list[Looked] = []
+        if answers and (len(self._numbers) > MAX_OBJECTS or self._bytes > MAX_OBJECT_BYTES):
+            self.started()
+        defined = self._new
+        plain = self._plain
+        for key, answer in answers.items():
+            known = plain.get(key)
+            if known is not None and type(answer) is Answer and answer[0] is known[0]:
+                found.append((key[0], known[2], answer[1], known[1]))
+            else:
+                found.append(self._looked(key, answer, kinds, defined, served))
+        seen = (at, path, revision, body, response, findings, changed, found, defined, served, self._forget)
         try:
             sent = self.put_record(self._encode(seen))
         except UnicodeEncodeError:  # a text with half a surrogate pair

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from time import perf_counter
@@ -26,7 +26,6 @@ from webhook.cel.cost.metering import Deadline
 from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.value.times import NANO, parse_duration
 from webhook.cluster.view import ClusterView, Question, Unanswered
-from webhook.policy.policyset import PolicySet
 from webhook.policy.request import Request
 from webhook.policy.reviewing import Runs
 from webhook.server import tls
@@ -239,12 +238,32 @@ class Reviews:
             if watch is not None:
                 watch.failed(head.path, 400, "not a review")
             return self._refusal(400, str(error), head, client)
-        deadline = Deadline(started + (time_for_review(head.query) or _DEFAULT_TIME))
-        path = head.path
+        endpoint, policies = ENDPOINTS[head.path], in_force.policies
+        outcome: Decision | Mutation
         try:
-            outcome, text = self._decide(path, request, body, in_force.policies, cluster, deadline, runs, watch)
+            if endpoint.failure_policy is not None:
+                policies = policies.only(endpoint.failure_policy)
+            if policies.reads_secrets and type(cluster) is not SecretsSeen:
+                cluster = SecretsSeen(cluster)
+            if watch is not None:
+                watch.again()
+            decide: Callable[..., Any] = engine.validate if endpoint.phase == "validate" else engine.mutate
+            outcome = decide(
+                request,
+                policies,
+                cluster,
+                deadline=Deadline(started + (time_for_review(head.query) or _DEFAULT_TIME)),
+                observer=watch,
+                confidential=Confidential(request, body, cluster),
+                runs=runs,
+            )
+            if isinstance(outcome, Mutation):
+                text = review.respond_mutation(request, outcome, policies.revision)
+            else:
+                text = review.respond(request, outcome, policies.revision)
         except Exception as error:
             # A bug of ours. The API server applies the failurePolicy of the webhook to a response with status 500.
+            path = head.path
             self._metrics.review(path, request, "error", perf_counter() - started)
             if watch is not None:
                 watch.failed(path, 500, type(error).__name__, request)
@@ -252,49 +271,19 @@ class Reviews:
             message = f"internal error ({type(error).__name__}); see the server's log"
             return Answer(500, orjson.dumps({"error": message}), close=self._state.stopping)
         seconds = perf_counter() - started
-        self._record(path, request, outcome, in_force.policies.revision, seconds)
+        self._record(head.path, request, outcome, policies.revision, seconds)
         if watch is not None:
-            watch.decided(path, request, outcome, in_force.policies.revision, seconds)
+            watch.decided(head.path, request, outcome, policies.revision, seconds)
         if lookups is not None and self._recorder is not None:
-            self._recorder.put(path, request, body, outcome, text, in_force.policies.revision, lookups)
+            self._recorder.put(head.path, request, body, outcome, text, policies.revision, lookups)
         return Answer(200, text, close=self._state.stopping)
-
-    def _decide(
-        self,
-        path: str,
-        request: Request,
-        body: bytes,
-        policies: PolicySet,
-        cluster: ClusterView,
-        deadline: Deadline,
-        runs: Runs | None,
-        watch: Watch | None,
-    ) -> tuple[Decision | Mutation, bytes]:
-        endpoint = ENDPOINTS[path]
-        if endpoint.failure_policy is not None:
-            policies = policies.only(endpoint.failure_policy)
-        if policies.reads_secrets and type(cluster) is not SecretsSeen:
-            cluster = SecretsSeen(cluster)
-        confidential = Confidential(request, body, cluster)
-        if watch is not None:
-            watch.again()
-        outcome: Decision | Mutation
-        if endpoint.phase == "mutate":
-            outcome = engine.mutate(
-                request, policies, cluster, deadline=deadline, observer=watch, confidential=confidential, runs=runs
-            )
-            return outcome, review.respond_mutation(request, outcome, policies.revision)
-        outcome = engine.validate(
-            request, policies, cluster, deadline=deadline, observer=watch, confidential=confidential, runs=runs
-        )
-        return outcome, review.respond(request, outcome, policies.revision)
 
     def _record(self, path: str, request: Request, outcome: Decision | Mutation, revision: str, seconds: float) -> None:
         verdict = "allow" if outcome.allowed else "deny"
         self._metrics.review(path, request, verdict, seconds)
         self._metrics.evaluated(outcome.evaluated)
         counted = None
-        if outcome.findings or outcome.excepted or type(outcome) is Mutation:
+        if outcome.findings or outcome.excepted or (type(outcome) is Mutation and outcome.changed):
             counted = self._counted(request, outcome)
             if outcome.findings and self._state.seen is not None:
                 self._state.seen.take(path, request, counted["findings"])
@@ -318,10 +307,17 @@ class Reviews:
         fields: dict[str, Any] = {}
         policies: set[str] = set()
         if outcome.findings:
-            fields["findings"] = [_finding(finding, request) for finding in outcome.findings]
+            credentials = _is_of_credentials(request)
+            told: list[dict[str, Any]] = []
             for finding in outcome.findings:
-                policies.add(finding.policy)
-                self._metrics.finding(finding, _result(finding))
+                policy, result = finding.policy, "error" if finding.error else finding.action.lower()
+                policies.add(policy)
+                self._metrics.finding(finding, result)
+                shown = {"policy": policy, "binding": finding.binding, "result": result}
+                if not credentials and not _tells_secrets(finding):
+                    shown["message"] = finding.message[:MAX_TEXT]
+                told.append(shown)
+            fields["findings"] = told
         if outcome.excepted:
             fields["exceptions"] = [_excepted(each, request) for each in outcome.excepted]
             for each in outcome.excepted:
@@ -381,13 +377,6 @@ def _line(level: str, event: str, path: str, request: Request) -> dict[str, Any]
     }
 
 
-def _finding(finding: Finding, request: Request) -> dict[str, Any]:
-    fields: dict[str, Any] = {"policy": finding.policy, "binding": finding.binding, "result": _result(finding)}
-    if not _is_confidential(finding, request):
-        fields["message"] = cut(finding.message)
-    return fields
-
-
 def _excepted(excepted: Excepted, request: Request) -> dict[str, Any]:
     finding = excepted.finding
     fields: dict[str, Any] = {
@@ -400,15 +389,18 @@ def _excepted(excepted: Excepted, request: Request) -> dict[str, Any]:
     return fields
 
 
-def _result(finding: Finding) -> str:
-    return "error" if finding.error else finding.action.lower()
-
-
 def _is_confidential(finding: Finding, request: Request) -> bool:
-    """Whether the message may come from credentials: the object is a Secret or a token request
-    (`serviceaccounts/token`), or the policy has read a Secret."""
-    resource = request.resource
-    if resource.group == "" and (resource.resource == "secrets" or request.subresource == "token"):
-        return True
+    """Whether the message may come from credentials."""
+    return _is_of_credentials(request) or _tells_secrets(finding)
+
+
+def _is_of_credentials(request: Request) -> bool:
+    """Whether the object is a Secret or a token request (`serviceaccounts/token`)."""
+    group, _, resource = request.resource
+    return group == "" and (resource == "secrets" or request.subresource == "token")
+
+
+def _tells_secrets(finding: Finding) -> bool:
+    """Whether the policy has read a Secret."""
     evaluated = finding.evaluated
     return evaluated is not None and concerns_secret(evaluated.policy, evaluated.param)

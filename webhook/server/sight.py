@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from time import perf_counter, time_ns
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from msgspec import Struct, field
 
 from webhook.access import Access
 from webhook.policy.evaluation import PASSED, UNCHANGED, MutationResult
 from webhook.server.lanes import Job
+from webhook.server.metrics import SLOW_EXAMPLE, Metrics
 from webhook.server.traces.spans import MAX_PARTS, MAX_TEXT, LookupSpan, Record, Result
 
 if TYPE_CHECKING:
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
     from webhook.cluster.view import Question
     from webhook.policy.request import Request
     from webhook.server.exchange import Head
-    from webhook.server.metrics import Metrics
     from webhook.server.policytimes import PolicyTimes
     from webhook.server.traces.sampling import Ids, Sampler
 
@@ -30,79 +32,80 @@ SLOW: Final = 0.001
 """Seconds from which on an evaluation has a span of its own, whatever its result."""
 
 
-class Watch:
+class Watch(Struct, eq=False):
     """Watches one review: an Observer of the engine.
 
     ids: of its span; None if it is not traced. started: when the review came. Times are of time.perf_counter.
     """
 
-    __slots__ = ("_began", "_client", "_evaluations", "_excepted", "_ids", "_sight", "_started", "_waits")
+    skips: ClassVar[bool] = False
 
-    skips = False
+    sight: Sight
+    ids: Ids | None
+    started: float
+    client: str
+    began: float = 0.0  # when the engine did
+    evaluations: list[tuple[Evaluated, float]] = field(default_factory=list)  # each with its end
+    waits: list[tuple[Question, str, float, float]] | None = None
+    exempted: list[tuple[str, str]] | None = None
 
-    def __init__(self, sight: Sight, ids: Ids | None, started: float, client: str) -> None:
-        self._sight = sight
-        self._ids = ids
-        self._started = self._began = started
-        self._client = client
-        self._evaluations: list[tuple[Evaluated, float]] = []  # each with its end
-        self._waits: list[tuple[Question, str, float, float]] | None = None
-        self._excepted: list[tuple[str, str]] | None = None
+    __repr__ = object.__repr__  # a struct's own would show the evaluations
 
     def again(self) -> None:
         """The engine begins (again): only what it tells from now on counts."""
-        if self._evaluations:
-            self._evaluations = []
-        self._excepted = None
-        self._began = perf_counter()
+        if self.evaluations:
+            self.evaluations = []
+        self.exempted = None
+        self.began = perf_counter()
 
     def evaluated(self, evaluated: Evaluated, /) -> None:
         """See webhook.admission.record.Observer."""
-        self._evaluations.append((evaluated, perf_counter()))
+        self.evaluations.append((evaluated, perf_counter()))
 
     def skipped(self, skipped: Skipped, /) -> None:
         """See Observer: not called."""
 
     def excepted(self, excepted: Excepted, /) -> None:
         """See Observer."""
-        if self._excepted is None:
-            self._excepted = []
-        if len(self._excepted) < MAX_PARTS:
-            self._excepted.append((excepted.finding.policy[:MAX_TEXT], excepted.finding.binding[:MAX_TEXT]))
+        if self.exempted is None:
+            self.exempted = []
+        if len(self.exempted) < MAX_PARTS:
+            self.exempted.append((excepted.finding.policy[:MAX_TEXT], excepted.finding.binding[:MAX_TEXT]))
 
     def waited(self, question: Question, began: float, error: str = "") -> None:
         """The review has waited for an answer, since `began`. error: why it has none."""
-        if self._waits is None:
-            self._waits = []
-        if len(self._waits) < MAX_PARTS:
-            self._waits.append((question, error, began, perf_counter()))
+        if self.waits is None:
+            self.waits = []
+        if len(self.waits) < MAX_PARTS:
+            self.waits.append((question, error, began, perf_counter()))
 
     def decided(self, path: str, request: Request, outcome: Decision | Mutation, revision: str, seconds: float) -> None:
         """The review is decided, after so many seconds."""
-        sight, ids = self._sight, self._ids
+        sight, ids = self.sight, self.ids
         if sight.times is not None:
             self._count(sight.times)
         if ids is not None:
-            now = time_ns()
-            sight.metrics.exemplar(path, seconds, ids, now)
+            now, metrics = time_ns(), sight.metrics
+            if now >= metrics.next_example or seconds >= SLOW_EXAMPLE:
+                metrics.exemplar(path, seconds, ids, now)
             verdict = "allow" if outcome.allowed else "deny"
             sight.send(self._record(ids, path, request, seconds, now, 200, "", verdict, outcome.code, revision))
 
     def failed(self, path: str, status: int, error: str, request: Request | None = None) -> None:
         """The review is answered with an HTTP error. error: its kind, such as the name of an exception."""
-        if self._ids is not None:
-            seconds = perf_counter() - self._started
-            self._sight.send(self._record(self._ids, path, request, seconds, time_ns(), status, error, "", 0, ""))
+        if self.ids is not None:
+            seconds = perf_counter() - self.started
+            self.sight.send(self._record(self.ids, path, request, seconds, time_ns(), status, error, "", 0, ""))
 
     def _count(self, times: PolicyTimes) -> None:
         """Count the time of each policy that was evaluated, with the time that its result took in another process."""
         apart: dict[str, float] = {}
-        for question, _, began, ended in self._waits or ():
+        for question, _, began, ended in self.waits or ():
             if isinstance(question, Job):
                 name = question.declaration.name
                 apart[name] = apart.get(name, 0.0) + ended - began
-        before = self._began
-        for evaluated, ended in self._evaluations:
+        before = self.began
+        for evaluated, ended in self.evaluations:
             policy = evaluated.policy
             times.add(policy, ended - before + apart.pop(policy.name, 0.0) if apart else ended - before)
             before = ended
@@ -121,12 +124,13 @@ class Watch:
         revision: str,
     ) -> Record:
         """The ReviewSpan of the review, which ends now."""
-        evaluations = self._evaluations
+        evaluations = self.evaluations
         parts: list[Record] = []
         if evaluations:
-            before = self._began
+            before = self.began
             for evaluated, ended in evaluations:
-                if ended - before >= SLOW or not (evaluated.result is PASSED or evaluated.result is UNCHANGED):
+                result = evaluated.result
+                if ended - before >= SLOW or not (result is PASSED or result is UNCHANGED or result.unmet):
                     self._add(parts, evaluated, before, ended)
                 before = ended
         return (
@@ -134,7 +138,7 @@ class Watch:
             now,
             seconds,
             path,
-            self._client,
+            self.client,
             status,
             error,
             verdict,
@@ -154,19 +158,19 @@ class Watch:
             ),
             [each[0].policy.name for each in evaluations[:MAX_PARTS]],
             parts,
-            () if self._waits is None else self._lookups(self._waits),
-            self._excepted or (),
+            () if self.waits is None else self._lookups(self.waits),
+            self.exempted or (),
         )
 
     def _add(self, parts: list[Record], evaluated: Evaluated, began: float, ended: float) -> None:
         policy, result = evaluated.policy, _result(evaluated)
-        if (result == "skipped" and ended - began < SLOW) or len(parts) >= MAX_PARTS:
+        if len(parts) >= MAX_PARTS:
             return
-        name, binding, start = policy.name[:MAX_TEXT], evaluated.binding.name[:MAX_TEXT], self._started
+        name, binding, start = policy.name[:MAX_TEXT], evaluated.binding.name[:MAX_TEXT], self.started
         parts.append((name, policy.kind, policy.language, binding, result, began - start, ended - start))
 
     def _lookups(self, waits: list[tuple[Question, str, float, float]]) -> list[LookupSpan]:
-        start = self._started
+        start = self.started
         return [
             LookupSpan(*_question(question), error, began - start, ended - start)
             for question, error, began, ended in waits
@@ -224,7 +228,7 @@ class Sight:
         if self.sampler is not None:
             headers = head.headers
             if headers is self._plain:
-                ids = self.sampler.begin(())
+                ids = self.sampler.begin_trace()
             else:
                 ids = self.sampler.begin(headers)
                 if not any(name == b"traceparent" for name, _ in headers):

@@ -78,14 +78,18 @@ class Sampler(Struct, frozen=True):
         """The ids of the span of a review with these headers; None if it is not traced."""
         parent = parent_of(headers)
         if parent is None:
-            bits = getrandbits(192)
-            if bits & _HALF >= self.below:
-                return None
-            digits = f"{bits:048x}"  # the second half of the trace's id comes last
-            return digits[16:], digits[:16], "", ""
+            return self.begin_trace()
         if not parent.sampled if self.parent_based else int(parent.trace_id[16:], 16) >= self.below:
             return None
         return parent.trace_id, new_id(), parent.span_id, parent.state
+
+    def begin_trace(self) -> Ids | None:
+        """The same for a review that is not within a client's span."""
+        bits = getrandbits(192)
+        if bits & _HALF >= self.below:
+            return None
+        digits = f"{bits:048x}"  # the second half of the trace's id comes last
+        return digits[16:], digits[:16], "", ""
 
 
 def new_id() -> str:

@@ -22,6 +22,9 @@ from webhook.server.traces.spans import Record
 MAX_BYTES: Final = 4 << 20
 """Bytes of the records that wait."""
 
+MAX_SPANS: Final = 256
+"""Spans that wait to become records: each has at most some kilobytes."""
+
 
 class ConfigurationError(Exception):
     """The exporter cannot be started so; the text says what to change."""
@@ -58,13 +61,25 @@ class Sending(Feeding):
         command = command or (sys.executable, "-P", "-m", "webhook.server.traces.exporter")
         super().__init__(log, command, MAX_BYTES, "exporter of traces", "traces not exported")
         self._encode = msgspec.msgpack.Encoder().encode
+        self._spans: list[Record] = []
 
     def put(self, span: Record) -> None:
         """Send a span, or drop it."""
-        try:
-            self.put_record(self._encode(span))
-        except UnicodeEncodeError:  # a text with half a surrogate pair
-            self.dropped += 1
+        spans = self._spans
+        spans.append(span)
+        if len(spans) == 1:
+            self.send_soon()
+        elif len(spans) >= MAX_SPANS:
+            self.gather()
+
+    def gather(self) -> None:
+        """See Feeding."""
+        spans, self._spans = self._spans, []
+        for span in spans:
+            try:
+                self.put_record(self._encode(span))
+            except UnicodeEncodeError:  # a text with half a surrogate pair
+                self.dropped += 1
 
     def collect(self) -> Iterator[Metric]:
         family = CounterMetricFamily(
