@@ -309,7 +309,9 @@ class Generator:
         return self.metered(runtime.alike if unequal else runtime.equal, args)
 
     def function_call(self, node: Call) -> Operand:
-        written = self.searched(node) or self.prefixed(node) if self.native and self.bounds else None
+        written = (
+            self.present(node) or self.searched(node) or self.prefixed(node) if self.native and self.bounds else None
+        )
         written = written or self.written(node, pythonoperators.function)
         if written is not None:
             return written
@@ -327,6 +329,16 @@ class Generator:
             self.out.charge(known or 0)
             return self.out.call(function, *args)
         return self.charged(cost, function, args, runtime.charged_made if makes else runtime.charged)
+
+    def present(self, node: Call) -> Operand | None:
+        """optional.hasValue() in the plain form."""
+        if node.declared.shape is not Shape.PRESENT:
+            return None
+        written = pythonoperators.optional_presence(self.out, node.args[0], self.value)
+        if written is not None:
+            self.charge_chain(node.args[0])
+            self.out.charge(charging.known_cost(node) or 0)
+        return written
 
     def searched(self, node: Call) -> Operand | None:
         """A search for a literal, or a match with a literal pattern, in the plain form. Texts up to some length are
@@ -390,17 +402,32 @@ class Generator:
 
     def optional_default(self, node: Call) -> Operand:
         """a.or(b) and a.orValue(b). b is evaluated only if a is absent."""
-        written = pythonoperators.optional_value(self.out, node, self.value) if self.bounds else None
+        optional, default = node.args
+        if self.bounds and node.declared.otherwise == "value" and pythonoperators.is_literal(default):
+            return self.literal_default(optional, default)
+        return self.default(node.declared.otherwise, optional, default)
+
+    def literal_default(self, optional: Expr, default: Expr) -> Operand:
+        """optional.orValue(d) with a literal d, in the plain form. Of a conditional, each branch has its default."""
+        if self.out.full():
+            return self.out.outlined(set(self.scope.values()), lambda: self.literal_default(optional, default))
+        if isinstance(optional, Call) and optional.function == "_?_:_":
+            self.out.charge(self.fixed[id(optional)])
+            return self.conditional(optional, lambda branch: self.literal_default(branch, default))
+        written = pythonoperators.optional_value(self.out, optional, default, self.value)
         if written is not None:
-            self.charge_chain(node.args[0])
+            self.charge_chain(optional)
             return written
-        optional = self.out.spill(self.value(node.args[0]))
+        return self.default("value", optional, default)
+
+    def default(self, otherwise: str, optional_node: Expr, default_node: Expr) -> Operand:
+        optional = self.out.spill(self.value(optional_node))
         target = self.out.fresh()
         with self.out.block(f"if {self.out.bind(runtime.is_absent)}({optional.text}):"), self.account():
-            default = self.value(node.args[1])
+            default = self.value(default_node)
             self.out.emit(f"{target} = {default.text}")
         with self.out.block("else:"):
-            self.out.emit(f"{target} = {optional.text}{'.value' if node.declared.otherwise == 'value' else ''}")
+            self.out.emit(f"{target} = {optional.text}{'.value' if otherwise == 'value' else ''}")
         return Operand(target, atomic=True)
 
     def index_of_optional(self, node: Call) -> Operand:
@@ -475,14 +502,16 @@ class Generator:
         operand = self.value(node)
         return operand if self.trusting and node.type == types.BOOL else self.out.call(operators.truth, operand)
 
-    def conditional(self, node: Call) -> Operand:
+    def conditional(self, node: Call, value: Callable[[Expr], Operand] | None = None) -> Operand:
+        """value: writes a branch."""
+        value = value or self.value
         condition = self.boolean(node.args[0])
         condition = condition if self.native else self.out.spill(condition)
         self.forget(node.args[1:])
         branches: list[tuple[Operand, list[str | Account]]] = []
         for branch in node.args[1:]:
             with self.out.captured() as lines, self.account():
-                operand = self.value(branch)
+                operand = value(branch)
             branches.append((operand, lines))
         (yes, yes_lines), (no, no_lines) = branches
         if not yes_lines and not no_lines:

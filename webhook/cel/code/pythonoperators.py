@@ -84,34 +84,54 @@ def implementation(node: Call) -> Callable[..., Any] | None:
 _PREFIXES: Final[dict[Callable[..., Any] | None, str]] = {str.startswith: "startswith", str.endswith: "endswith"}
 
 
-def optional_value(out: Writer, node: Call, value: Value) -> Operand | None:
+def optional_value(out: Writer, optional: Expr, default: Expr, value: Value) -> Operand | None:
     """`a.?b[?'c'].orValue(d)` with a literal d. The fields are read in turn, without creating optionals."""
-    chain, default = node.args
-    if node.declared.otherwise != "value" or not _is_literal(default):
+    chain = _chain(optional) if is_literal(default) else None
+    if chain is None:
         return None
+    start, otherwise = out.spill(value(chain[0])), value(default)
+    tests, held = _found(out, start, chain[1])
+    careful = f"{out.bind(_optional_chain)}({start.text}, {out.bind(chain[1])}, {otherwise.text})"
+    return out.expression(f"({held} if {tests} else {careful})", start, otherwise)
+
+
+def optional_presence(out: Writer, optional: Expr, value: Value) -> Operand | None:
+    """`a.?b[?'c'].hasValue()`, in the same way."""
+    chain = _chain(optional)
+    if chain is None:
+        return None
+    start = out.spill(value(chain[0]))
+    tests, _ = _found(out, start, chain[1])
+    missing = out.bind(_MISSING)
+    careful = f"{out.bind(_optional_chain)}({start.text}, {out.bind(chain[1])}, {missing}) is not {missing}"
+    return out.expression(f"(True if {tests} else {careful})", start)
+
+
+def _chain(optional: Expr) -> tuple[Expr, tuple[str, ...]] | None:
+    """What `a.?b[?'c']` begins with, and the keys that are read in turn; None of other expressions."""
     keys: list[str] = []
-    while chain.type.name == "optional_type":
-        if isinstance(chain, Select) and not chain.test:
-            keys.append(chain.field)
-            chain = chain.operand
-        elif isinstance(chain, Call) and chain.function in ("_?._", "_[?_]"):
-            chain, field = chain.args
+    while optional.type.name == "optional_type":
+        if isinstance(optional, Select) and not optional.test:
+            keys.append(optional.field)
+            optional = optional.operand
+        elif isinstance(optional, Call) and optional.function in ("_?._", "_[?_]"):
+            optional, field = optional.args
             if not isinstance(field, Const) or type(field.value) is not str:
                 return None
             keys.append(field.value)
         else:
             return None
-    if not keys:
-        return None
-    keys.reverse()
-    start, otherwise = out.spill(value(chain)), value(default)
+    return (optional, tuple(reversed(keys))) if keys else None
+
+
+def _found(out: Writer, start: Operand, keys: tuple[str, ...]) -> tuple[str, str]:
+    """Whether all keys are there, and what holds the last value then."""
     missing, held, tests = out.bind(_MISSING), start.text, []
     for key in keys:
         found = out.fresh()
         tests.append(f"type({held}) is dict and ({found} := {held}.get({out.bind(key)}, {missing})) is not {missing}")
         held = found
-    careful = f"{out.bind(_optional_chain)}({start.text}, {out.bind(tuple(keys))}, {otherwise.text})"
-    return out.expression(f"({held} if {' and '.join(tests)} else {careful})", start, otherwise)
+    return " and ".join(tests), held
 
 
 _MISSING: Final = object()
@@ -130,7 +150,7 @@ def _optional_chain(value: Any, keys: tuple[str, ...], default: Any) -> Any:
     return value
 
 
-def _is_literal(node: Expr) -> bool:
+def is_literal(node: Expr) -> bool:
     if isinstance(node, MapLiteral):
         return not node.entries
     if isinstance(node, ListLiteral):
