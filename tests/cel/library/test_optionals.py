@@ -68,3 +68,43 @@ def test_what_is_no_optional_is_an_error(expression: str, x: Any, error: str) ->
     with pytest.raises(EvaluationError) as caught:
         evaluated(expression, x)
     assert str(caught.value) == error
+
+
+def _result(evaluate: Any, x: Any) -> tuple[str, Any]:
+    try:
+        value = evaluate(Activation({"x": x}))
+    except EvaluationError as error:
+        return "error", str(error)
+    return type(value).__name__, value
+
+
+_NESTED = "(x.n == 1 ? x.?a : " * 120 + "x.?b.?c" + ")" * 120
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "x.?a.?b.hasValue()",
+        "x[?'a'].?b.hasValue() || x.?c.hasValue()",
+        "[x].filter(e, !e.?a.?b.hasValue()).size()",
+        "(x.?a.hasValue() ? x.?a.?b : x.?b).orValue('none')",
+        "(x.?c.hasValue() ? x.?a : x.?a.hasValue() ? x.?a.?b : optional.none()).orValue(null)",
+        "(x.?a.hasValue() ? x.a.?b : optional.of(x)).orValue([])",
+        "(x.?n.hasValue() ? x.?a : x.missing).orValue(1)",
+        "(x.n ? x.?a : x.?b).orValue(1)",
+        f"{_NESTED}.orValue('none')",
+    ],
+)
+def test_fields_that_are_read_without_optionals_are_those_of_optionals(expression: str) -> None:
+    """In the plain form a chain of fields makes no optionals, and a default goes into the branches of a conditional."""
+    program = ENVIRONMENT.compile(expression)
+    values: list[Any] = [{}, None, [], "a", 1, {"a": None}, {"a": {"b": 1}}, {"a": {"b": None}}, {"a": 1}, {"a": []}]
+    values += [
+        {"n": 1, "a": "x"},
+        {"n": 2, "b": {"c": "y"}},
+        {"n": True, "b": 3},
+        {"n": False, "b": {}},
+        {"c": 1, "a": 2},
+    ]
+    for x in values:
+        assert _result(program.evaluate, x) == _result(program.evaluate_exactly, x), x
