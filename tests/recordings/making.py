@@ -153,6 +153,7 @@ def record(
             answer = reviews.answer(head(path), body, Client("192.0.2.1"))
             assert isinstance(answer, Answer)
             answers.append(answer)
+        recorder.gather()
         waiting = len(recorder._waiting)
         async with asyncio.timeout(patience(20)):
             while recorder.done + recorder.failed < waiting:

@@ -155,11 +155,12 @@ class Feeding(Collector):
 
     def _send(self) -> None:
         """Send what waits, as far as the process reads."""
-        self._turn = None
         connection = self._socket
+        if connection is not None:
+            self.gather()  # while `_turn` is set, so that it plans no other turn
+        self._turn = None
         if connection is None:
             return
-        self.gather()
         if not self._unsent and self._waiting:
             self._unsent = memoryview(self._piece())
         try:

@@ -147,6 +147,7 @@ def test_a_bad_collector_holds_up_nothing(how: str, log: Log, tmp_path: Path, mo
             began = time.monotonic()
             await sending.close()
             assert time.monotonic() - began < 2 + patience(2)
+            sending.gather()
             assert sending.failed + sending.dropped + len(sending._waiting) == 60_000
 
         run(work)
@@ -231,6 +232,7 @@ def test_a_process_that_cannot_start_is_tried_again_less_and_less(log: Log, tmp_
         assert sending._socket is None
         assert sending._restart == 2.0
         sending.put(record())
+        sending.gather()
         assert len(sending._waiting) == 1
         await sending.close()
         sending.start()  # what was planned does nothing after the end
@@ -244,6 +246,7 @@ def test_a_text_that_cannot_be_sent_costs_its_span(log: Log) -> None:
     async def work() -> None:
         sending = Sending(log)
         sending.put(record(name="\ud800"))
+        sending.gather()
         assert (sending.dropped, len(sending._waiting)) == (1, 0)
 
     run(work)
