@@ -132,6 +132,7 @@ convert/foreigntests/expected: convert/test_whole
 convert/foreigntests/gator: convert/foreigntests/test_reading
 convert/foreigntests/kyvernotest: convert/foreigntests/test_reading
 convert/foreigntests/kyvernovalues: convert/test_whole
+convert/foreigntests/expansions: convert/test_whole
 convert/foreigntests/files: convert/test_hostile
 convert/foreigntests/running: convert/foreigntests/test_reading
 convert/gatekeeper/constraints: convert/gatekeeper/test_corpora

@@ -168,7 +168,7 @@ def test_a_suite(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     found = converted(tmp_path, suite=SUITE, constraint=constraint, object=service, two=f"{service}---\n{service}")
     assert [each.message.replace(str(tmp_path), "") for each in found.notes] == [
         "the suite skips this test",
-        "this test expands templates, which is not read",
+        "/in/templates.yaml: cannot be read: No such file or directory",
         "/in/none.yaml: cannot be read: No such file or directory",
         "its constraint is not among the sources",
     ]

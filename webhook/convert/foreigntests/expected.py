@@ -50,7 +50,8 @@ class Expected(Struct):
     here; empty if it can. before, after: mutating policies that the test applies to the object before and after it.
     rule: the foreign rule, "" for all. unmatched: `pass` and `fail` are met too where the policy does not match.
     exceptions: those of the test alone. partial: a part of the object after all mutations. one_of: equal for
-    expectations of which one must be met; 0 for one that stands by itself.
+    expectations of which one must be met; 0 for one that stands by itself. parts: further objects whose messages count
+    with those of this one, with a prefix before each message.
     """
 
     outcome: Outcome
@@ -77,6 +78,8 @@ class Expected(Struct):
     exceptions: list[Document] = field(default_factory=list)
     partial: JSONObject | None = None
     one_of: int = 0
+    parts: list[Expected] = field(default_factory=list)
+    prefix: str = ""
 
     @property
     def ignores(self) -> bool:

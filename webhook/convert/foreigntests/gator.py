@@ -5,6 +5,7 @@ from __future__ import annotations
 from webhook.cel import EvaluationError
 from webhook.cel.library import re2
 from webhook.convert.foreigntests import files
+from webhook.convert.foreigntests.expansions import expanded
 from webhook.convert.foreigntests.expected import Count, Expected
 from webhook.convert.foreigntests.files import NoFile
 from webhook.convert.model import JSONObject, Note, Outcome, Unsupported, listing
@@ -18,14 +19,12 @@ def expected(test: Document, outcomes: list[Outcome], roots: list[str], notes: l
         at = ("tests", index)
         if not isinstance(each, dict):
             continue
-        left_out = "the suite skips this test" if each.get("skip") else ""
-        if each.get("expansion"):
-            left_out = left_out or "this test expands templates, which is not read"
-        if left_out:
-            notes.append(Note(test.stream, test.position(at).line, left_out))
+        if each.get("skip"):
+            notes.append(Note(test.stream, test.position(at).line, "the suite skips this test"))
             continue
         try:
             constraint = files.objects(test, each.get("constraint"), roots)
+            expansion = files.objects(test, each["expansion"], roots) if each.get("expansion") else []
         except NoFile as error:
             notes.append(Note(test.stream, test.position(at).line, str(error)))
             continue
@@ -33,10 +32,26 @@ def expected(test: Document, outcomes: list[Outcome], roots: list[str], notes: l
         if outcome is None:
             notes.append(Note(test.stream, test.position(at).line, "its constraint is not among the sources"))
             continue
+        templates = [one.value for one in expansion if one.value["kind"] == "ExpansionTemplate"]
         for number, case in enumerate(each.get("cases") or []):
             if isinstance(case, dict):
-                found.append(_case(case, str(each.get("name")), outcome, test, (*at, "cases", number), roots))
+                one = _case(case, str(each.get("name")), outcome, test, (*at, "cases", number), roots)
+                _expand(one, templates)
+                found.append(one)
     return found
+
+
+def _expand(one: Expected, templates: list[JSONObject]) -> None:
+    """Let the objects that templates make of that of a case count with it, if the constraint is about them."""
+    match = (one.outcome.document.value.get("spec") or {}).get("match") or {}
+    if one.object is None or not templates or match.get("source") == "Original":
+        return
+    for template, made in expanded(one.object, templates):
+        title = f"{one.name}: the {made['kind']} of it"
+        part = Expected(one.outcome, one.policies, title, one.document, one.line, one.wanted, made)
+        part.namespace, part.cluster, part.user = one.namespace, one.cluster, one.user
+        part.prefix = f"[Implied by {template}] "
+        one.parts.append(part)
 
 
 def _same(outcome: Outcome, given: Document) -> bool:

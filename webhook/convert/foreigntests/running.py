@@ -49,7 +49,7 @@ def run(
     """
     outcomes = {id(each.outcome): each.outcome for each in expected}
     kinds = Kinds.builtin(target)
-    for each in expected:
+    for each in (part for one in expected for part in (one, *one.parts)):
         values = (each.object, each.old, each.patched)
         each.object, each.old, each.patched = (_placed(one, each.namespace or "default", kinds) for one in values)
     for each in expected[_MOST:]:
@@ -130,7 +130,7 @@ def _run(outcome: Outcome, expected: list[Expected], target: Version) -> list[_R
         if not each.unrun and any(f"name={policy!r}" in outcome.python for policy in each.policies):
             each.unrun = "the policy is to be finished in Python, and denies until then"
         if not each.unrun:
-            planned += [(each, policy) for policy in each.policies]
+            planned += [(one, policy) for one in (each, *each.parts) for policy in each.policies]
     verdicts = _verdicts(outcome, planned, target)
     ran: list[_Ran] = []
     for each in expected:
@@ -138,22 +138,27 @@ def _run(outcome: Outcome, expected: list[Expected], target: Version) -> list[_R
             result = TestResult(each.document.stream, each.line, each.name, False, False, each.unrun)
             ran.append(_Ran(each, result))
             continue
-        found = {policy: verdicts[index] for index, (one, policy) in enumerate(planned) if one is each}
+        found = [
+            (one, policy, verdicts[index])
+            for index, (one, policy) in enumerate(planned)
+            if any(one is part for part in (each, *each.parts))
+        ]
         passed, reason = _judged(each, found)
         ran.append(_Ran(each, TestResult(each.document.stream, each.line, each.name, passed, True, reason)))
-        for policy, verdict in found.items():
+        for one, policy, verdict in found:
             if isinstance(verdict, Result) and (passed or len(found) == 1):
-                expect = _expect(each, verdict, passed=passed)
-                if expect is not None:
-                    ran[-1].cases.append((policy, case(each, expect)))
+                ran[-1].cases.append((policy, _case(one, each, verdict, passed=passed)))
     return ran
 
 
-def _expect(expected: Expected, result: Result, *, passed: bool) -> str | None:
-    """The verdict that the case states: what was found, or what was expected where that is not met."""
-    if passed:
-        return result.verdict
-    return {"fail": "deny", "error": "error", "skip": "no-match"}.get(expected.wanted, "allow")
+def _case(one: Expected, whole: Expected, result: Result, *, passed: bool) -> JSONObject:
+    """The case of an object: with the verdict that was found, or that was expected where that is not met."""
+    if not passed:
+        return case(one, {"fail": "deny", "error": "error", "skip": "no-match"}.get(one.wanted, "allow"))
+    written = case(one, result.verdict)
+    if whole.parts:
+        written.pop("findings", None)  # the numbers are of all objects together
+    return written
 
 
 def _verdicts(outcome: Outcome, planned: list[tuple[Expected, str]], target: Version) -> list[Result | str]:
@@ -182,28 +187,28 @@ def _read_back(message: str) -> str:
     return f"the test's object cannot be sent: {message}"
 
 
-def _judged(expected: Expected, found: dict[str, Result | str]) -> tuple[bool, str]:
-    """Whether an expectation is met, and why not."""
-    for policy, each in found.items():
+def _judged(expected: Expected, found: list[tuple[Expected, str, Result | str]]) -> tuple[bool, str]:
+    """Whether an expectation is met, and why not. found: its objects and policies with the results of each pair."""
+    for _, policy, each in found:
         if isinstance(each, str):
             return False, f"{policy}: {each}"
-    results = {policy: each for policy, each in found.items() if isinstance(each, Result)}
-    shown = ", ".join(f"{policy}: {each.verdict}" for policy, each in results.items())
-    verdicts = [each.verdict for each in results.values()]
+    results = [(one, policy, each) for one, policy, each in found if isinstance(each, Result)]
+    shown = ", ".join(f"{policy}: {each.verdict}" for _, policy, each in results)
+    verdicts = [each.verdict for _, _, each in results]
     if expected.unmatched and set(verdicts) == {"no-match"}:
         return True, ""
     if expected.wanted == "fail":
         met = any(each in FAILURES for each in verdicts)
-        missed = _missed(expected, results.values()) if met else f"expected a failure, found {shown}"
+        missed = _missed(expected, results) if met else f"expected a failure, found {shown}"
         return not missed, missed
     if expected.wanted == "counted":
-        missed = _missed(expected, results.values())
+        missed = _missed(expected, results)
         return not missed, missed
     if expected.wanted == "error":
         met = any(each in FAILURES for each in verdicts) or bool(expected.ignores and set(verdicts) <= {"allow"})
         return met, "" if met else f"expected an error, found {shown}"
     if expected.wanted == "mutated":
-        failed = [text for each in results.values() for text in each.failures]
+        failed = [text for _, _, each in results for text in each.failures]
         return not failed, failed[0] if failed else ""
     if expected.wanted == "admitted":
         met = all(each not in _REFUSED for each in verdicts)
@@ -211,15 +216,15 @@ def _judged(expected: Expected, found: dict[str, Result | str]) -> tuple[bool, s
         met = all(each == "allow" or (each == "no-match" and expected.unmatched) for each in verdicts)
     else:
         met = all(each in _SKIPS for each in verdicts)
-    return met, "" if met else f"expected {expected.wanted}, found {shown}" + _texts(results.values())
+    return met, "" if met else f"expected {expected.wanted}, found {shown}" + _texts(each for _, _, each in results)
 
 
-def _missed(expected: Expected, results: Iterable[Result]) -> str:
+def _missed(expected: Expected, results: Iterable[tuple[Expected, str, Result]]) -> str:
     """Why the numbers of messages are not as expected; "" if they are."""
     # A validation that fails under two actions, such as Warn and Audit, is found twice.
     found = {
-        (each.policy, each.binding, each.index, each.message): each.message
-        for result in results
+        (one.name, each.policy, each.binding, each.index, each.message): one.prefix + each.message
+        for one, _, result in results
         for each in result.findings
     }
     return next(filter(None, (each.missed(list(found.values())) for each in expected.counts)), "")
