@@ -9,8 +9,11 @@ import pytest
 
 from webhook.access import Access, AccessDecision, AccessRule, declared
 from webhook.cel import Activation, CompileError, Environment, EvaluationError, types
+from webhook.cel.code.recording import Rounds, recordable
 from webhook.cel.library.authorizer import AUTHORIZER, Authorizer
-from webhook.cel.program import Program, Recording
+from webhook.cel.program import Outlining, Program, Recording
+from webhook.cel.tree.ast import Const, nodes
+from webhook.cel.tree.errors import BudgetExceeded
 
 VARIABLES = {"object": types.DYN, "x": types.DYN, "y": types.DYN, "authorizer": types.parse(AUTHORIZER)}
 ENVIRONMENT = Environment(VARIABLES)
@@ -48,9 +51,46 @@ def evaluate(expression: str, **bindings: Any) -> Any:
     outcomes = [outcome(program, form, bindings) for form in ("plain", "exact", "recording")]
     assert repr(outcomes[0]) == repr(outcomes[1]) == repr(outcomes[2])
     kind, result = outcomes[0]
+    assert_the_outline_is_that_of_the_record(program, bindings)
     if kind == "error":
         raise EvaluationError(result)
     return result
+
+
+def assert_the_outline_is_that_of_the_record(program: Program, bindings: dict[str, Any]) -> None:
+    """The outline form records the same values, whichever are wanted, or raises."""
+    whole, activation = Recording(bindings), Outlining({}, bindings)
+    try:
+        value = program.evaluate_recording(whole)
+    except EvaluationError:
+        return
+    constants = {id(node) for node in nodes(program.tree) if isinstance(node, Const)}  # no search asks for them
+    keys = recordable(program.tree, whole.record.keys() - constants)
+    for wanted in (keys, set(sorted(keys, key=repr)[::3])):
+        outline = program.outlined(wanted)
+        if outline is None:
+            assert sum(1 for _ in nodes(program.tree)) > 1_000, program.source
+            return
+        activation.record.clear()
+        try:
+            assert repr(outline(activation)) == repr(value)
+        except (EvaluationError, TypeError, AttributeError, LookupError, BudgetExceeded):
+            return
+        for key in wanted:
+            one, other = activation.record[key], whole.record[key]
+            assert _told(one, wanted) == _told(other, wanted), program.source
+
+
+def _told(value: Any, wanted: set[Any], depth: int = 3) -> str:
+    """A recorded value, with what is wanted of the rounds of a loop. depth: of loops within it."""
+    if not isinstance(value, Rounds):
+        return repr(value)
+    kept = [
+        (at, [(key, _told(record[key], wanted, depth - 1)) for key in sorted(wanted & record.keys(), key=repr)])
+        for at, record in value.records.items()
+        if depth
+    ]
+    return f"{value.place} {len(value.records)} {kept}"
 
 
 def with_variables(expression: str, **sources: str) -> tuple[Program, dict[str, Program]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from webhook.cel.code import codegen
 from webhook.cel.code.codegen import generate
+from webhook.cel.code.codegen import outline as generate_outline
 from webhook.cel.code.recording import SPENT
 from webhook.cel.cost.metering import RESERVE, STEP, Deadline, Metered
 from webhook.cel.tree.ast import Expr, children
@@ -155,6 +156,38 @@ class Recording(Activation):
         return program.evaluate_recording(self)
 
 
+class Outlining(Activation):
+    """An activation that also records what outlines of its variables want (webhook.cel.code.codegen.outline).
+
+    record: as in Recording. outlines: the outlines of some variables, by name. failed: one of them has raised; then the
+    record and the value of the expression mean nothing.
+    """
+
+    __slots__ = ("_outlines", "failed", "record")
+
+    def __init__(self, outlines: Mapping[str, Callable[[Any], Any]], *args: Any) -> None:
+        super().__init__(*args)
+        self._outlines = outlines
+        self.record: dict[Any, Any] = {}
+        self.failed = False
+
+    def __missing__(self, name: str) -> Any:
+        outline = self._outlines.get(name)
+        if outline is None:
+            return super().__missing__(name)
+        begun = self.begun
+        start = self.begun = self.cost
+        try:
+            value = self[name] = outline(self)
+        except BaseException:
+            self.failed = True
+            raise
+        self.begun = begun + self.cost - start
+        if self._meter is not None:
+            self._meter.begun = -1  # its state belongs to the variable
+        return value
+
+
 class Program:
     """A compiled expression. It can be evaluated any number of times, from several threads.
 
@@ -266,6 +299,14 @@ class Program:
         except (CostError, LimitError):
             activation.record[SPENT] = id(self.tree)
             raise
+
+    def outlined(self, wanted: Set[Any]) -> Callable[[Any], Any] | None:
+        """See webhook.cel.code.codegen.outline. A large expression has none: its code would take too long."""
+
+        def work() -> Callable[[Any], Any] | None:
+            return generate_outline(self.tree, wanted) if _nodes(self.tree) <= _LARGE else None
+
+        return self.followed(work)
 
     def _generated(self, form: codegen.Form) -> Callable[[Any], Any]:
         return self.followed(lambda: generate(self.tree, form)[0])

@@ -388,7 +388,6 @@ def _decided(finding: Finding) -> tuple[Path, ...]:
     if trace is None:
         return ()
     if finding.expression is not None:
-        traced = trace.at(finding.expression)
-        return traced.witnesses() if traced is not None else ()
+        return trace.witnesses(finding.expression)
     conditions = trace.below("spec", "matchConditions")
     return tuple(path for each in conditions if each.error for path in each.witnesses())

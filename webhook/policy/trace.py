@@ -17,9 +17,10 @@ from webhook.frozen import Guarded
 from webhook.paths import Path
 
 if TYPE_CHECKING:
+    from webhook.cel.program import Outlining
     from webhook.cel.why.explanation import Explanation
     from webhook.cel.why.privacy import Private
-    from webhook.cel.why.shapes import Shapes
+    from webhook.cel.why.shapes import Outlines, Shapes
     from webhook.policy.reviewing import Recording as Wanted
 
 
@@ -65,6 +66,11 @@ class Trace(Struct, frozen=True):
         """The expression at a path in the policy object; None if it was not evaluated or not traced."""
         return next((each for each in self.expressions if each.place == place), None)
 
+    def witnesses(self, place: Path) -> tuple[Path, ...]:
+        """Those of the expression at a path in the policy object: see Traced."""
+        traced = self.at(place)
+        return () if traced is None else traced.witnesses()
+
     def below(self, *place: str | int) -> tuple[Traced, ...]:
         """The expressions below a path in the policy object: `below("spec", "matchConditions")`."""
         return tuple(each for each in self.expressions if each.place[: len(place)] == place)
@@ -75,7 +81,8 @@ class LaterTrace:
 
     Where a finding stands takes the record of its expression alone; an explanation takes all. The plain evaluation gave
     the verdict, and every form of the code gives the same. activation: a new one for the expression at a place, with
-    what such an expression may use. whole: records the evaluation as a Recorder does. shapes: see Traced.
+    what such an expression may use. whole: records the evaluation as a Recorder does. shapes: see Traced. outlining:
+    the same as `activation`, for outlines.
     """
 
     complete = False
@@ -85,12 +92,14 @@ class LaterTrace:
         sources: Sequence[tuple[Path, Program]],
         activation: Callable[[Path], Recording],
         whole: Callable[[], Trace],
-        shapes: Shapes | None = None,
+        shapes: Shapes,
+        outlining: Callable[[Path, Outlines], Outlining],
     ) -> None:
         self._sources = sources
         self._activation = activation
         self._record_whole = whole
         self._shapes = shapes
+        self._outlining = outlining
         self._whole: Trace | None = None
         self._known: dict[Path, Traced] = {}
 
@@ -104,11 +113,26 @@ class LaterTrace:
         if self._whole is not None:
             return self._whole.at(place)
         if place is not None and place not in self._known:
-            program = next((each for path, each in self._sources if path == place), None)
+            program = self._program(place)
             if program is None:
                 return None
             self._known[place] = traced(place, program, self._activation(place), self._shapes)[0]
         return self._known.get(place) if place is not None else None
+
+    def witnesses(self, place: Path) -> tuple[Path, ...]:
+        """See Trace. Where an outline of the evaluation suffices, nothing else is recorded."""
+        if self._whole is None and place not in self._known:
+            program = self._program(place)
+            outlines = self._shapes.outlines(program) if program is not None else None
+            if program is not None and outlines is not None:
+                found = self._shapes.outlined(program, outlines, self._outlining(place, outlines))
+                if found is not None:
+                    return found
+        traced = self.at(place)
+        return () if traced is None else traced.witnesses()
+
+    def _program(self, place: Path) -> Program | None:
+        return next((each for path, each in self._sources if path == place), None)
 
     def below(self, *place: str | int) -> tuple[Traced, ...]:
         """See Trace."""

@@ -9,8 +9,9 @@ import pytest
 
 from tests.cel.evaluating import with_variables
 from webhook.cel import Environment, EvaluationError, types
-from webhook.cel.program import Program, Recording
-from webhook.cel.why.shapes import MAX_SHAPES, Shapes
+from webhook.cel.code.recording import Rounds
+from webhook.cel.program import Outlining, Program, Recording
+from webhook.cel.why.shapes import MAX_KNOWN, Shapes
 from webhook.paths import Path
 
 VARIABLES = {
@@ -89,7 +90,7 @@ def recorded(program: Program, programs: dict[str, Program], value: Any) -> tupl
 def test_the_places_are_those_of_a_search_of_its_own(expression: str) -> None:
     source = random.Random(expression)
     program, programs = with_variables(expression, **VARIABLES)
-    shapes = Shapes([program, *programs.values()])
+    shapes = Shapes([program], programs)
     failed = 0
     for _ in range(300):
         value = made(source)
@@ -100,9 +101,100 @@ def test_the_places_are_those_of_a_search_of_its_own(expression: str) -> None:
     assert failed > 10
 
 
+def outlined(shapes: Shapes, program: Program, programs: dict[str, Program], value: Any) -> tuple[Path, ...] | None:
+    """The witnesses by an outline; None if there is none, or if it does not tell."""
+    outlines = shapes.outlines(program)
+    if outlines is None:
+        return None
+    given = {"object": value, "oldObject": None}
+    return shapes.outlined(program, outlines, Outlining(outlines.variables, given, {}, programs))
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_an_outline_tells_the_places_that_a_search_finds(expression: str) -> None:
+    source = random.Random(expression)
+    program, programs = with_variables(expression, **VARIABLES)
+    shapes = Shapes([program], programs)
+    told = errors = failed = 0
+    for _ in range(600):
+        value = made(source)
+        activation, result = recorded(program, programs, value)
+        if result is not True:
+            failed += 1
+            errors += isinstance(result, EvaluationError)
+            found = outlined(shapes, program, programs, value)
+            expected = program.decided(activation, "object")
+            assert found in (None, expected), value
+            told += found is not None
+            if found is None:
+                assert shapes.witnesses(program, activation) == expected
+    assert told > 10 or errors == failed
+
+
+def test_an_outline_records_what_was_asked_and_nothing_else() -> None:
+    program, programs = with_variables(EXPRESSIONS[0], **VARIABLES)
+    shapes = Shapes([program], programs)
+    containers = [{"name": "c", "image": "r/1"}, {"name": "d", "image": "x/1"}]
+    value = {"metadata": {"name": "app"}, "spec": {"containers": containers}}
+    whole = recorded(program, programs, value)[0]
+    for _ in range(4):
+        assert outlined(shapes, program, programs, value) is None
+        shapes.witnesses(program, recorded(program, programs, value)[0])
+    outlines = shapes.outlines(program)
+    assert outlines is not None
+    activation = Outlining(outlines.variables, {"object": value}, {}, programs)
+    assert (shapes.outlined(program, outlines, activation) or ())[:1] == (("spec", "containers", 1, "image"),)
+    wanted = {key for key in outlines.wanted if key in whole.record}
+    assert wanted <= activation.record.keys()
+    for key in wanted:
+        one, other = activation.record[key], whole.record[key]
+        assert one.place == other.place if isinstance(one, Rounds) else one == other
+    assert len(activation.record) < len(whole.record) / 2
+
+
+def test_something_new_that_is_asked_is_asked_of_outlines_too() -> None:
+    program = Environment({"object": types.DYN}).compile("object.a == 1 || has(object.b) && object.b.c == 2")
+    shapes = Shapes([program], {})
+    places: list[tuple[Path, ...] | None] = []
+    for value in [{"a": 2}] * 5 + [{"a": 2, "b": {"c": 1}}] * 9 + [{"a": 2}]:
+        found = outlined(shapes, program, {}, value)
+        activation = recorded(program, {}, value)[0]
+        places.append(found)
+        assert found in (None, program.decided(activation, "object"))
+        if found is None:
+            shapes.witnesses(program, activation)
+    assert places[3:5] == [None, (("a",), ("b",))]
+    assert places[5] is None
+    assert places[-2:] == [(("b", "c"), ("a",)), (("a",), ("b",))]
+
+
+def test_an_error_that_only_the_outline_of_a_variable_raises_is_not_absorbed() -> None:
+    sources = {"either": "int(object.s) == 1 || object.t"}
+    # The types of `[1] + dyn` are not relied on, so that this one absorbs errors.
+    program, programs = with_variables("([1] + dyn(object.n)).size() > 5 || variables.either && object.u", **sources)
+    shapes = Shapes([program], programs)
+    alike: list[dict[str, Any]] = [{"n": [], "s": "2", "t": held, "u": False} for held in (True, False)]
+    for value in [*alike, {"n": [], "s": "x", "u": False}] * 9:
+        if outlined(shapes, program, programs, value) is None:
+            shapes.witnesses(program, recorded(program, programs, value)[0])
+    assert outlined(shapes, program, programs, alike[0]) == (("u",), ("n",))
+    assert outlined(shapes, program, programs, {"n": [], "s": "x", "t": True, "u": False}) is None
+
+
+def test_an_expression_in_error_is_recorded_after_its_outline_has_failed() -> None:
+    program, programs = with_variables("variables.named.size() > 9 && object.spec.type == 'x'", **VARIABLES)
+    shapes = Shapes([program], programs)
+    value = {"metadata": {"name": "a"}, "spec": {"containers": [{"name": "a"}] * 10, "type": "y"}}
+    for _ in range(5):
+        shapes.witnesses(program, recorded(program, programs, value)[0])
+    assert outlined(shapes, program, programs, value) == (("spec", "type"),)
+    assert outlined(shapes, program, programs, {**value, "spec": {"containers": [{"name": 1}], "type": "y"}}) is None
+    assert outlined(shapes, program, programs, {**value, "spec": {"containers": [{"name": "b"}]}}) is None
+
+
 def test_an_object_of_a_known_shape_is_not_searched(monkeypatch: pytest.MonkeyPatch) -> None:
     program, programs = with_variables(EXPRESSIONS[0], **VARIABLES)
-    shapes = Shapes([program, *programs.values()])
+    shapes = Shapes([program], programs)
     searched: list[int] = []
     search = Program.decided
 
@@ -131,7 +223,7 @@ def test_an_object_of_a_known_shape_is_not_searched(monkeypatch: pytest.MonkeyPa
 def test_positions_of_values_are_read_again_of_an_object_of_a_known_shape(expression: str, known: int) -> None:
     """known: by how many positions the objects differ."""
     program, programs = with_variables(expression, **VARIABLES)
-    shapes = Shapes([program, *programs.values()])
+    shapes = Shapes([program], programs)
     for number in range(20):
         first, second = ("r/a", "x/a") if number % 2 else (f"x/{number}", "r/b")
         again = "a" if number % 2 else "b"
@@ -140,12 +232,12 @@ def test_positions_of_values_are_read_again_of_an_object_of_a_known_shape(expres
         activation, result = recorded(program, programs, value)
         assert result is False
         assert shapes.witnesses(program, activation) == program.decided(activation, "object")
-    assert [len(kept) for shapes in shapes._known.values() for kept in shapes.values()] in ([known], [1] * known)
+    assert [questions.known for questions in shapes._questions.values()] == [known]
 
 
 def test_what_the_search_asked_of_the_object_is_asked_of_the_next_one() -> None:
     program = Environment({"object": types.DYN, "request": types.DYN}).compile("request.namespace + request.name == ''")
-    shapes = Shapes([program])
+    shapes = Shapes([program], {})
     for metadata in ({"name": "a", "namespace": "b"}, {"name": "a"}, {"namespace": "b"}, {}):
         activation = Recording({"object": {"metadata": metadata}, "request": {"name": "a", "namespace": "b"}})
         assert program.evaluate_recording(activation) is False
@@ -155,8 +247,8 @@ def test_what_the_search_asked_of_the_object_is_asked_of_the_next_one() -> None:
 
 def test_what_is_kept_is_bounded() -> None:
     program, programs = with_variables("object.spec.replicas < 0")
-    shapes = Shapes([program, *programs.values()])
-    for number in range(3 * MAX_SHAPES):  # a number is part of a shape
+    shapes = Shapes([program], programs)
+    for number in range(2 * MAX_KNOWN):  # a number is part of a shape
         activation, _ = recorded(program, programs, {"spec": {"replicas": number}})
         assert shapes.witnesses(program, activation) == (("spec", "replicas"),)
-    assert [len(known) for known in shapes._known.values()] == [MAX_SHAPES]
+    assert [questions.known for questions in shapes._questions.values()] == [MAX_KNOWN]

@@ -12,6 +12,7 @@ The function takes an Activation and returns the value of the expression. It is 
   must never return another value than the exact form.
 - recording: the exact form, which also stores in `a.record` the value of each node, the absorbed errors, and the
   position and some rounds of each loop (recording.py).
+- outline: the plain form, which also stores in `a.record` what is wanted of that, for some nodes and loops.
 
 No text of a policy enters the generated source. Constants, field names and functions are bound as global variables.
 """
@@ -19,13 +20,13 @@ No text of a policy enters the generated source. Constants, field names and func
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, Final, Literal
 
 from webhook.cel.code import pythonoperators, runtime
 from webhook.cel.code.loops import CHECK, Loops
-from webhook.cel.code.recording import error_key
+from webhook.cel.code.recording import error_key, recordable
 from webhook.cel.code.writer import Account, Operand, Writer
 from webhook.cel.cost import charging
 from webhook.cel.library.operation import OPERATORS
@@ -52,7 +53,7 @@ from webhook.cel.value import aggregates, operators, wellknown
 from webhook.cel.value.messages import constructor
 from webhook.cel.value.values import NONE
 
-Form = Literal["plain", "counted", "exact", "recording"]
+Form = Literal["plain", "counted", "exact", "recording", "outline"]
 
 
 def generate(tree: Expr, form: Form) -> tuple[Callable[[Any], Any], int]:
@@ -63,15 +64,29 @@ def generate(tree: Expr, form: Form) -> tuple[Callable[[Any], Any], int]:
     return Generator(form, trusting=not _doubtful(tree)).function(tree)
 
 
+def outline(tree: Expr, wanted: Set[Any]) -> Callable[[Any], Any] | None:
+    """The outline form: it records only the keys that are wanted. None if it cannot record all of them as the recording
+    form does.
+
+    It may raise where the recording form does not. An evaluation that ends without an exception has the same values
+    under these keys, but for how many rounds of very long loops are kept.
+    """
+    generator = Generator("outline", trusting=not _doubtful(tree), wanted=wanted)
+    run, _ = generator.function(tree)
+    return run if generator.recorded >= recordable(tree, wanted) else None
+
+
 class Generator:
     """Generates the code of one tree."""
 
-    def __init__(self, form: Form, *, trusting: bool) -> None:
-        """trusting: rely on the types that the checker inferred."""
+    def __init__(self, form: Form, *, trusting: bool, wanted: Set[Any] = frozenset()) -> None:
+        """trusting: rely on the types that the checker inferred. wanted: the keys that the outline form records."""
         self.trusting = trusting
-        self.native = trusting and form in ("plain", "counted")
-        self.bounds = form == "plain"
+        self.native = trusting and form in ("plain", "counted", "outline")
+        self.bounds = form in ("plain", "outline")
         self.recording = form == "recording"
+        self.wanted = wanted
+        self.recorded: set[Any] = set()  # of them
         self.out = Writer(statements=not self.native)
         self.scope: dict[str, str] = {}  # variables of the enclosing loops -> their Python locals
         self.fixed: Mapping[int, int] = {}
@@ -103,9 +118,15 @@ class Generator:
             self.out.charge(-1)
             operand = self.out.spill(operand)
             self.out.emit(f"if {operand.text}: a.cost += 1")
-        if self.recording:
+        if self.records(id(node)):
+            self.recorded.add(id(node))
+            operand = self.out.spill(operand)
             self.out.emit(f"a.record[{self.out.bind(id(node))}] = {operand.text}")
         return operand
+
+    def records(self, key: Any) -> bool:
+        """Whether this form records what has a key."""
+        return self.recording or key in self.wanted
 
     def charged_if_present(self, operand: Operand) -> Operand:
         """An optional selection. It is charged only if the value is present."""
@@ -226,7 +247,9 @@ class Generator:
     def binary(self, node: Call) -> Operand:
         if node.function == "@in" and isinstance(node.args[1], ListLiteral) and not node.args[1].elements:
             return self.constant(False)  # the API server does not evaluate the item then
-        written = self.written(node, pythonoperators.binary)
+        looked_up = node.function in ("@in", "_in_") and pythonoperators.literal_texts(node.args[1]) is not None
+        apart = looked_up and self.records(id(node.args[1]))
+        written = None if apart else self.written(node, pythonoperators.binary)
         if written is not None:
             return written
         cost = charging.call_cost(node)
@@ -234,7 +257,7 @@ class Generator:
             texts = pythonoperators.literal_texts(node.args[1])
             if texts is not None:
                 item = self.value(node.args[0])
-                if self.recording:
+                if self.records(id(node.args[1])):
                     self.value(node.args[1])  # the look-up does not need it, but it was used
                 return self.out.call(runtime.in_texts, item, *self.bound(texts))
             args = self.operands(node)
@@ -332,7 +355,7 @@ class Generator:
 
     def present(self, node: Call) -> Operand | None:
         """optional.hasValue() in the plain form."""
-        if node.declared.shape is not Shape.PRESENT:
+        if node.declared.shape is not Shape.PRESENT or any(self.records(id(each)) for each in _chain(node.args[0])):
             return None
         written = pythonoperators.optional_presence(self.out, node.args[0], self.value)
         if written is not None:
@@ -403,7 +426,8 @@ class Generator:
     def optional_default(self, node: Call) -> Operand:
         """a.or(b) and a.orValue(b). b is evaluated only if a is absent."""
         optional, default = node.args
-        if self.bounds and node.declared.otherwise == "value" and pythonoperators.is_literal(default):
+        literal = node.declared.otherwise == "value" and pythonoperators.is_literal(default)
+        if self.bounds and literal and not any(self.records(id(each)) for each in (default, *_passed(optional))):
             return self.literal_default(optional, default)
         return self.default(node.declared.otherwise, optional, default)
 
@@ -443,9 +467,8 @@ class Generator:
 
     def charge_chain(self, node: Expr) -> None:
         """Charge for a chain of optional selections that was generated as one expression."""
-        while node.type.name == "optional_type":
-            self.out.charge(self.fixed[id(node)])
-            node = children(node)[0]
+        for each in _chain(node):
+            self.out.charge(self.fixed[id(each)])
 
     # ------------------------------------------------------------------------------------- conditions and absorption
 
@@ -527,13 +550,13 @@ class Generator:
 
     def forget(self, nodes: Iterable[Expr]) -> None:
         """Remove the values that an earlier round recorded for nodes that this round may not evaluate."""
-        if self.recording:
-            for node in nodes:
+        for node in nodes:
+            if self.records(id(node)):
                 self.out.emit(f"a.record.pop({self.out.bind(id(node))}, None)")
 
     def absorbed(self, node: Expr) -> None:
         """Record the error of a node that the value of another node may absorb."""
-        if self.recording:
+        if self.records(error_key(node)):
             self.out.emit(f"a.record[{self.out.bind(error_key(node))}] = x")
 
     def not_strictly_false(self, node: Call) -> Operand:
@@ -560,6 +583,24 @@ def _finds(node: Expr) -> bool:
     if isinstance(node, Call) and node.function == "_[_]":
         return node.args[0].type.name == "optional_type"
     return isinstance(node, Call) and node.function in ("_?._", "_[?_]")
+
+
+def _passed(node: Expr) -> Iterator[Expr]:
+    """The optionals of which the plain form makes none where they have a literal default."""
+    if isinstance(node, Call) and node.function == "_?_:_":
+        yield node
+        for branch in node.args[1:]:
+            yield from _passed(branch)
+    else:
+        yield from _chain(node)
+
+
+def _chain(node: Expr) -> Iterator[Expr]:
+    """A chain of optional selections, without what they select from."""
+    below: Sequence[Expr] = (node,)
+    while below and below[0].type.name == "optional_type":
+        yield below[0]
+        below = children(below[0])
 
 
 def _indexes_optional(node: Call) -> bool:

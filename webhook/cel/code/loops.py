@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from webhook.cel.code import runtime
-from webhook.cel.code.recording import Body, chosen_key, place_key, tracked
+from webhook.cel.code.recording import Body, chosen_key, place_key, rounds_key, tracked
 from webhook.cel.code.writer import Operand
 from webhook.cel.cost import charging
 from webhook.cel.tree.ast import Comprehension, Expr
@@ -108,8 +108,11 @@ class Loops:
             items = f"enumerate({text}) if type({text}) is list else {otherwise}"
         else:
             self.out.emit(f"{items} = {self.out.bind(aggregates.pairs)}({text})")
-        if self.code.recording:
-            items = f"{self.out.bind(tracked)}(a.record, {self.out.bind(Body.of(node))}, {items})"
+        if self.code.recording or self.code.wanted:
+            body = Body.of(node)
+            if self.code.recording or not self.code.wanted.isdisjoint((rounds_key(node), chosen_key(node), *body.keys)):
+                self.code.recorded.add(rounds_key(node))
+                items = f"{self.out.bind(tracked)}(a.record, {self.out.bind(body)}, {items})"
         return text, f"for {', '.join(names)} in {items}:"
 
     def quantifier(self, fold: Fold, loop: str, target: str) -> None:
@@ -182,7 +185,8 @@ class Loops:
 
     def collecting(self, node: Comprehension, fold: Fold, loop: str, collect: Callable[[], None]) -> None:
         """map, filter and the transforming macros. They collect the elements that pass the filter."""
-        if self.code.recording:
+        if self.code.records(chosen_key(node)):
+            self.code.recorded.add(chosen_key(node))
             self.out.emit(f"a.record[{self.out.bind(chosen_key(node))}] = []")
         with self.failing(loop, fold) as failed:
             if fold.filter is None:
@@ -191,7 +195,7 @@ class Loops:
             condition = self.condition(fold.filter, failed)
             with self.out.block(f"if {condition.text}:"), self.code.account():
                 self.collected(fold, failed, collect)
-                if self.code.recording:
+                if self.code.records(chosen_key(node)):
                     keys = f"{self.out.bind(place_key(node))}, {self.out.bind(chosen_key(node))}"
                     self.out.emit(f"{self.out.bind(runtime.keep)}(a.record, {keys})")
 

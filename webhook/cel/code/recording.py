@@ -7,12 +7,12 @@ far as MAX_ENTRIES allows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from typing import Any, Final
 
 from msgspec import Struct, field
 
-from webhook.cel.tree.ast import Comprehension, Expr, children
+from webhook.cel.tree.ast import Comprehension, Expr, children, nodes
 from webhook.cel.tree.macros import recognise
 
 FIRST: Final = 3
@@ -51,6 +51,16 @@ def rounds_key(node: Comprehension) -> Key:
 def error_key(node: Expr) -> Key:
     """The key of a node's EvaluationError that `&&`, `||` or a macro caught."""
     return ("error", id(node))
+
+
+def recordable(tree: Expr, wanted: Set[Any]) -> set[Any]:
+    """The keys of a tree's values and loops that are wanted, without those of errors."""
+    found: set[Any] = set()
+    for node in nodes(tree):
+        found.add(id(node))
+        if isinstance(node, Comprehension):
+            found |= {chosen_key(node), rounds_key(node)}
+    return found & wanted
 
 
 class Rounds(Struct):

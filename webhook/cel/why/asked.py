@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, Protocol
 
 from webhook.cel.code.recording import Record, Rounds, rounds_key
 from webhook.cel.tree.ast import Comprehension, Const, Expr
@@ -14,63 +14,68 @@ ABSENT: Final = 0
 TEXT: Final = 1
 OTHER: Final = 2
 
-MAX_READ: Final = 200
-"""The most readings of values that are taken down, and the most numbers of one."""
-
 UNKNOWN: Final = object()
 """What `recorded` returns for a node that was not evaluated."""
 
 _MISSING: Final = object()
 
-Within = tuple[tuple[Comprehension, int], ...]
-"""Rounds of loops, each within the one before: where in a recording a record is."""
+Reading = partial[Any]
+"""Reads values: it is called with what returns a node's value. It returns a number or text, a tuple of such, or None.
+It must not raise, and must not hold a record."""
 
-Reading = Callable[[Callable[[Expr], Any]], Any]
-"""Reads values: it is given what returns a node's value. It returns a number or text, a tuple of such, or None. It must
-not raise, and must not hold a record."""
+
+class Watch(Protocol):
+    """Takes down what a search asks: see webhook.cel.why.watching."""
+
+    def over(self, record: Record) -> Record:
+        """A view of a recording that takes down what is read of it."""
+
+    def kind(self, path: Path, answer: int) -> None:
+        """Take down what stands at a path of the object."""
+
+    def read(self, record: Record, reading: Reading) -> Any:
+        """What a reading gives for a view."""
 
 
 class Asked:
     """Answers which parts an object has: ABSENT, TEXT or OTHER, by path. Each is looked up once.
 
-    `searched`: the object. `answers`: all that was asked of it. `readings`: what was read of values themselves, how
-    they are ordered or which of them are equal, each as (rounds, reading, answer). `by_shape`: whether the search asked
-    no more than these. See webhook.cel.why.shapes.
+    `searched`: the object. `answers`: all that was asked of it. watch: takes down what is asked of recordings too.
+    `by_shape`: whether the search asked no more than what is taken down.
     """
 
-    __slots__ = ("answers", "by_shape", "readings", "searched")
+    __slots__ = ("_watch", "answers", "by_shape", "searched")
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: Any, watch: Watch | None = None) -> None:
         self.searched = value
         self.answers: dict[Path, int] = {}
-        self.readings: list[tuple[Within, Reading, Any]] = []
         self.by_shape = True
+        self._watch = watch
 
     def kind(self, path: Path) -> int:
         """What stands at a path."""
         known = self.answers.get(path)
         if known is None:
             known = self.answers[path] = kind(self.searched, path)
+            if self._watch is not None:
+                self._watch.kind(path, known)
         return known
 
     def is_present(self, path: Path) -> bool:
         """Whether the object has a value at a path; it may be null."""
         return self.kind(path) != ABSENT
 
-    def read(self, rounds: Within, record: Record, reading: Reading) -> Any:
-        """What a reading gives for the record of these rounds."""
-        answer = reading(lambda node: valued(node, record))
-        if len(self.readings) >= MAX_READ or (isinstance(answer, tuple) and len(answer) > MAX_READ):
-            self.by_shape = False
-        else:
-            self.readings.append((rounds, reading, answer))
-        return answer
+    def over(self, record: Record) -> Record:
+        """The record to search."""
+        return record if self._watch is None else self._watch.over(record)
+
+    def read(self, record: Record, reading: Reading) -> Any:
+        """What a reading gives for a record."""
+        return read(record, reading) if self._watch is None else self._watch.read(record, reading)
 
 
-def answered(record: Record, rounds: Within, reading: Reading) -> Any:
-    """What a reading gives for these rounds of another recording."""
-    for node, at in rounds:
-        record = in_round(node, at, record)
+def read(record: Record, reading: Reading) -> Any:
+    """What a reading gives for a record."""
     return reading(lambda node: valued(node, record))
 
 

@@ -17,7 +17,7 @@ from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLi
 from webhook.cel.tree.declared import Shape
 from webhook.cel.tree.macros import Fold, recognise
 from webhook.cel.value.values import NONE
-from webhook.cel.why.asked import TEXT, UNKNOWN, Asked, Reading, Within, in_round, recorded, valued
+from webhook.cel.why.asked import TEXT, UNKNOWN, Asked, Reading, in_round, recorded, valued
 from webhook.paths import Path, lookup
 
 if TYPE_CHECKING:  # an import at run time would be circular
@@ -48,11 +48,10 @@ Origin = At | Made | None
 
 
 class Frame(Struct, frozen=True):
-    """The context of nodes: the record with their values, the variables of the enclosing loops, and their rounds."""
+    """The context of nodes: the record with their values, and the variables of the enclosing loops."""
 
     record: Record
     scope: Mapping[str, Origin]
-    within: Within = ()
 
 
 class Origins:
@@ -67,7 +66,7 @@ class Origins:
         self.root = root
         self.private = private
         self.asked = asked or Asked(activation.get(root))
-        self.base = Frame(activation.record, {})
+        self.base = Frame(self.asked.over(activation.record), {})
         self._variables: dict[str, Origin] = {}
         # By node and frame; the frames stay alive, so no other gets the same id.
         self._known: dict[tuple[int, int], tuple[Frame, Origin]] = {}
@@ -97,7 +96,7 @@ class Origins:
             case Comprehension():
                 if recognise(node).kind == "bind":
                     scope = {**frame.scope, node.accu: self.of(node.init, frame)}
-                    inner = Frame(frame.record, scope, frame.within)
+                    inner = Frame(frame.record, scope)
                     return self.of(node.result, inner)
                 return Made(node, frame)
             case _:
@@ -114,7 +113,7 @@ class Origins:
 
     def read(self, frame: Frame, reading: Reading) -> Any:
         """What a reading of values themselves gives. It is taken down: see Asked."""
-        return self.asked.read(frame.within, frame.record, reading)
+        return self.asked.read(frame.record, reading)
 
     def inside(self, node: Comprehension, at: int, frame: Frame) -> Frame:
         """The frame of a loop's body in the round `at`. The same of the same round, so that it is searched once."""
@@ -140,7 +139,7 @@ class Origins:
             scope |= {node.var: key, node.var2: element}
         else:
             scope[node.var] = element
-        return Frame(in_round(node, at, frame.record), scope, (*frame.within, (node, at)))
+        return Frame(in_round(node, at, frame.record), scope)
 
     def chosen(self, node: Comprehension, frame: Frame) -> list[int]:
         """The indices of the elements that passed a filter."""

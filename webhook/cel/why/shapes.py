@@ -1,141 +1,151 @@
 """Witnesses by shape: a search whose answer is known from an object of the same shape is left out.
 
-In a tree of manifests many objects fail a policy in the same way. The search for the places that decided
-(webhook.cel.why.witness) reads a recorded evaluation and some parts of the object, but of most values only whether they
-are true, how long they are, or what type they have. Two evaluations that agree in all of this have the same places. The
-*shape* of a record is what the search may read of it; what it asked of the object is written down beside the places
-(webhook.cel.why.asked), and asked again of the next object.
-
-The shape must tell apart whatever the search tells apart. Where it reads values themselves (the position of a sorted
-element, the one that equals another), what it read is written down too, and read again of the next record.
+In a tree of manifests many objects fail a policy in the same way. What a search for witnesses asks of an evaluation is
+kept with what it was answered (webhook.cel.why.watching), and asked of the next one: evaluations that answer alike have
+the same places. Once some were alike, no more is recorded of an evaluation than what is asked of it: its *outline*.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
-from webhook.cel.code.recording import SPENT, Record, Rounds
-from webhook.cel.tree.ast import Call, Comprehension, MapLiteral, nodes
-from webhook.cel.tree.declared import Shape
-from webhook.cel.value.numbers import UInt
-from webhook.cel.value.values import NONE, Optional
-from webhook.cel.why.asked import Asked, Reading, Within, answered, kind
+from webhook.cel.code.recording import SPENT, recordable
+from webhook.cel.tree.errors import BudgetExceeded
+from webhook.cel.why.asked import Asked
+from webhook.cel.why.watching import Frames, Questions, Told, Watching
 from webhook.paths import Path
 
 if TYPE_CHECKING:  # an import at run time would be circular
-    from webhook.cel.program import Program, Recording
+    from webhook.cel.program import Outlining, Program, Recording
 
-MAX_SHAPES: Final = 64
-"""The most shapes that are kept of an expression."""
+MAX_KNOWN: Final = 200
+"""The most searches that are kept of an expression."""
 
-_MAX_ENTRIES: Final = 2_000  # of a shape
-_MAX_ANSWERS: Final = 8  # of objects whose records have the same shape
+_MAX_STEPS: Final = 20_000  # questions of an expression
+_ALIKE: Final = 3  # evaluations that were alike, before outlines are used; twice as many after each disappointment
+_MAX_GENERATED: Final = 6  # times
+_CHEAP: Final = 20_000  # cost units; the recording form keeps all rounds of the loops of what costs less
+_TRIED: Final = 20  # outlines, of which at least half have to tell
 
-_Kept = list[tuple[tuple[tuple[Path, int], ...], tuple[tuple[Within, Reading, Any], ...], tuple[Path, ...]]]
-"""What was asked of the object, what was read of values, and the places."""
+Outline = Callable[[Any], Any]
 
 
-class _Facts(Struct, frozen=True):
-    """Whose values the search reads, by id(node): those that are keys, and the maps that a loop goes over, whose keys
-    are in an order. Whether a value is equal to a constant is the value of the comparison."""
+class Outlines(Struct, frozen=True):
+    """The outlines of a policy's expressions, which record what was asked until they were generated.
 
-    exact: set[int]
-    ranges: set[int]
+    variables: by name, of those variables of which anything was asked. expressions: by id(program); None if there can
+    be none.
+    """
 
-    @classmethod
-    def of(cls, programs: Iterable[Program]) -> _Facts:
-        found = cls(set(), set())
-        for program in programs:
-            for node in nodes(program.tree):
-                if isinstance(node, Comprehension):
-                    found.ranges.add(id(node.range))
-                elif isinstance(node, MapLiteral):
-                    found.exact.update(id(entry.key) for entry in node.entries)
-                elif isinstance(node, Call) and node.declared.shape is Shape.PART:
-                    found.exact.add(id(node.args[1]))
-        return found
+    wanted: frozenset[Any]
+    variables: Mapping[str, Outline]
+    expressions: dict[int, Outline | None]
 
 
 class Shapes:
     """The witnesses of a policy's expressions in the object, by the shape of their evaluation.
 
-    programs: all of the policy's, with those of its variables. They must live as long as this.
+    programs: those of its expressions. variables: those of its variables, by `variables.NAME`. They must live as long
+    as this.
     """
 
-    def __init__(self, programs: Iterable[Program]) -> None:
-        self._facts = _Facts.of(programs)
-        self._known: dict[int, dict[tuple[Any, ...], _Kept]] = {}  # by id(program)
+    def __init__(self, programs: list[Program], variables: Mapping[str, Program]) -> None:
+        self._variables = variables
+        self._told = Told.of(program.tree for program in (*variables.values(), *programs))
+        self._frames = Frames()
+        self._questions: dict[int, Questions] = {}  # by id(program)
+        self._wanted: set[Any] = set()
+        self._outlines: Outlines | None = None
+        self._alike = 0  # recorded evaluations, since outlines were last used
+        self._patience = _ALIKE
+        self._generated = 0
+        self._tried = self._told_by_outline = 0
 
     def witnesses(self, program: Program, activation: Recording) -> tuple[Path, ...]:
         """Program.decided for the root `object`."""
         if SPENT in activation.record:
             return program.decided(activation, "object")
-        shape = self._shape(activation.record)
-        if shape is None:
-            return program.decided(activation, "object")
-        known = self._known.setdefault(id(program), {})
+        questions = self._questions.get(id(program))
+        if questions is None:
+            questions = self._questions[id(program)] = Questions(self._told, self._frames)
         value = activation.get("object")
-        kept = known.get(shape, ())
-        record = activation.record
-        for answers, readings, paths in kept:
-            if all(kind(value, path) == answer for path, answer in answers) and all(
-                answered(record, within, reading) == answer for within, reading, answer in readings
-            ):
-                return paths
-        asked = Asked(value)
+        known = questions.places(activation.record, value)
+        if known is not None:
+            self._alike += 1
+            return known
+        if questions.known >= MAX_KNOWN or questions.steps >= _MAX_STEPS:
+            return program.decided(activation, "object")
+        watching = Watching(self._told, self._frames)
+        asked = Asked(value, watching)
         found = program.decided(activation, "object", asked)
-        if asked.by_shape and len(kept) < _MAX_ANSWERS and (kept or len(known) < MAX_SHAPES):
-            known.setdefault(shape, []).append((tuple(asked.answers.items()), tuple(asked.readings), found))
+        if asked.by_shape and questions.keep(watching, found) and not watching.keys <= self._wanted:
+            self._wanted |= watching.keys
+            self._outlines = None
+            self._disappointed()
         return found
 
-    def _shape(self, record: Record) -> tuple[Any, ...] | None:
-        """What the search may read of a record; None if that is too much."""
-        found: list[Any] = []
-        exact, ranges = self._facts.exact, self._facts.ranges
-        for key, value in record.items():
-            found.append(key)
-            made = type(value)
-            if made is bool:
-                found.append("T" if value else "F")
-            elif made is str:
-                found.append(("=", value) if key in exact else "s")
-            elif made is list:
-                # The key of a list of indices, those that a filter chose, is no node.
-                found.append(tuple(value) if type(key) is tuple else ("l", len(value)))
-            elif made is dict:
-                found.append(("k", *value) if key in ranges else ("d", len(value)))
-            elif made is Rounds:
-                rounds = self._rounds(value)
-                if rounds is None:
-                    return None
-                found.append(rounds)
-            elif made is Optional:
-                inner = None if value is NONE else self._shape({key: value.value})
-                if inner is None and value is not NONE:
-                    return None
-                found.append(("o", inner))
-            elif value is None or made is int or made is UInt:
-                found.append(value)
-            elif isinstance(value, str | int | list | dict):
-                return None  # one of these under another name
-            else:
-                found.append(made)
-            if len(found) > _MAX_ENTRIES:
+    def outlines(self, program: Program) -> Outlines | None:
+        """The outlines with which `outlined` may find the witnesses of an expression; None if it cannot."""
+        if self._alike < self._patience:
+            return None
+        outlines = self._outlines
+        if outlines is None:
+            if self._generated >= _MAX_GENERATED:
                 return None
-        return tuple(found)
+            self._generated += 1
+            outlines = self._outlines = self._outlined()
+            if outlines is None:
+                return None
+        if id(program) not in outlines.expressions:
+            outlines.expressions[id(program)] = program.outlined(outlines.wanted)
+        return outlines if outlines.expressions[id(program)] is not None else None
 
-    def _rounds(self, rounds: Rounds) -> tuple[Any, ...] | None:
-        found: list[Any] = [rounds.place]
-        entries = 0
-        for at, record in rounds.records.items():
-            shape = self._shape(record)
-            if shape is None:
+    def outlined(self, program: Program, outlines: Outlines, activation: Outlining) -> tuple[Path, ...] | None:
+        """The witnesses of an expression, of an outline of its evaluation alone. None if they must be searched.
+
+        outlines: those of `outlines` for this program. activation: an Outlining with their variables.
+        """
+        found = self._of_outline(program, outlines, activation)
+        self._tried += 1
+        self._told_by_outline += found is not None
+        if self._tried >= _TRIED:
+            if self._told_by_outline * 2 < self._tried:
+                self._disappointed()
+            self._tried = self._told_by_outline = 0
+        return found
+
+    def _of_outline(self, program: Program, outlines: Outlines, activation: Outlining) -> tuple[Path, ...] | None:
+        outline, questions = outlines.expressions[id(program)], self._questions.get(id(program))
+        if outline is None or questions is None:
+            return None
+        activation.begun = activation.cost
+        try:
+            outline(activation)
+        except (Exception, BudgetExceeded):  # the recording form finds out
+            return None
+        if activation.failed or activation.cost > _CHEAP:
+            return None
+        return questions.places(activation.record, activation.get("object"))
+
+    def _disappointed(self) -> None:
+        """Wait longer before outlines are used again."""
+        if self._alike >= self._patience:
+            self._patience *= 2
+        self._alike = 0
+
+    def _outlined(self) -> Outlines | None:
+        """Outlines that record what was asked so far; None if they cannot."""
+        wanted = frozenset(self._wanted)
+        found: dict[str, Outline] = {}
+        for name, program in self._variables.items():
+            if not recordable(program.tree, wanted):
+                continue
+            outline = program.outlined(wanted)
+            if outline is None:
+                self._generated = _MAX_GENERATED
                 return None
-            entries += len(shape)
-            if entries > _MAX_ENTRIES:
-                return None
-            found += (at, shape)
-        return tuple(found)
+            found[name] = outline
+        return Outlines(wanted, found, {})

@@ -202,7 +202,9 @@ class Search:
             return False
         texts = [arg.value for arg in term.args if isinstance(arg, Const) and isinstance(arg.value, str) and arg.value]
         return bool(texts) and any(
-            self.origins.value(arg, frame) == texts[0] for arg in term.args if not isinstance(arg, Const)
+            self.origins.read(frame, partial(_is_text, arg, texts[0]))
+            for arg in term.args
+            if not isinstance(arg, Const)
         )
 
     def _conditional(self, node: Call, frame: Frame) -> list[Path]:
@@ -321,7 +323,7 @@ class Search:
     def _looped(self, node: Comprehension, frame: Frame) -> list[Path]:
         fold = recognise(node)
         if fold.kind == "bind":
-            inner = Frame(frame.record, {**frame.scope, node.accu: self.origins.of(node.init, frame)}, frame.within)
+            inner = Frame(frame.record, {**frame.scope, node.accu: self.origins.of(node.init, frame)})
             return self.decisive(node.result, inner) or self.decisive(node.init, frame)
         value = self.origins.value(node, frame)
         rounds = frame.record.get(rounds_key(node))
@@ -384,6 +386,10 @@ def _size(value: Any) -> int | None:
     if isinstance(value, list | dict):
         return len(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _is_text(node: Expr, text: str, value: Callable[[Expr], Any]) -> bool:
+    return bool(value(node) == text)
 
 
 def _index(container: Expr, item: Expr, value: Callable[[Expr], Any]) -> Any:

@@ -16,6 +16,7 @@ from msgspec.structs import force_setattr, replace
 
 from webhook.cel import PLAIN, Activation, EvaluationError, Form, Program
 from webhook.cel import Recording as Recorded
+from webhook.cel.program import Outlining
 from webhook.paths import Path
 from webhook.policy.cel import authorization, sharing
 from webhook.policy.cel.matchconditions import OUT_OF_BUDGET, Conditions, error_text
@@ -26,7 +27,7 @@ from webhook.policy.trace import LaterTrace, Trace
 from webhook.policy.trace import recorder as recorder_of
 
 if TYPE_CHECKING:
-    from webhook.cel.why.shapes import Shapes
+    from webhook.cel.why.shapes import Outlines, Shapes
 
 MAX_MESSAGE = 5 * 1024
 """The most bytes of the result of a messageExpression; a longer one is ignored."""
@@ -138,7 +139,7 @@ class CELValidator(Struct, frozen=True):
         if not self.shapes:
             from webhook.cel.why.shapes import Shapes  # only commands record
 
-            self.shapes.append(Shapes([*self.variables.values(), *(program for _, program in self.sources)]))
+            self.shapes.append(Shapes([program for _, program in self.sources], self.variables))
 
         def whole() -> Trace:
             recorder = recorder_of("failures", self.sources)
@@ -146,23 +147,29 @@ class CELValidator(Struct, frozen=True):
             return recorder.trace()
 
         known: dict[bool, Recorded] = {}  # by whether the authorizer is there
+        outlined: dict[bool, tuple[Outlines, Outlining]] = {}
+
+        def given(*, authorizer: bool) -> tuple[Any, ...]:
+            request = review.request
+            bindings = {"object": request.object, "oldObject": request.old_object, "params": params}
+            # What only the params have decided is at no place in the object: its value is enough.
+            bindings.update(self.param_values.of(params) or {})
+            return bindings, self.lazy(review, authorizer=authorizer), self.variables, review.deadline
 
         def activation(place: Path) -> Recorded:
-            authorizer = place[1] == "validations" and place[-1] == "expression"
+            authorizer = _is_authorized(place)
             if authorizer not in known:
-                request = review.request
-                bindings = {"object": request.object, "oldObject": request.old_object, "params": params}
-                # What only the params have decided is at no place in the object: its value is enough.
-                bindings.update(self.param_values.of(params) or {})
-                known[authorizer] = Recorded(
-                    bindings,
-                    self.lazy(review, authorizer=authorizer),
-                    self.variables,
-                    review.deadline,
-                )
+                known[authorizer] = Recorded(*given(authorizer=authorizer))
             return known[authorizer]
 
-        return LaterTrace(self.sources, activation, whole, self.shapes[0])
+        def outlining(place: Path, outlines: Outlines) -> Outlining:
+            authorizer = _is_authorized(place)
+            if authorizer not in outlined or outlined[authorizer][0] is not outlines:
+                made = Outlining(outlines.variables, *given(authorizer=authorizer))
+                outlined[authorizer] = outlines, made
+            return outlined[authorizer][1]
+
+        return LaterTrace(self.sources, activation, whole, self.shapes[0], outlining)
 
     # The order of an evaluation, for all forms of the code: matchConditions, validations, messages, auditAnnotations.
 
@@ -323,6 +330,11 @@ class CELValidator(Struct, frozen=True):
 
 def _lazy(review: Review) -> dict[str, Callable[[], Any]]:
     return {"request": review.cel, "namespaceObject": review.namespace.object}
+
+
+def _is_authorized(place: Path) -> bool:
+    """Whether the expression at a path in the policy has the authorizer."""
+    return place[1] == "validations" and place[-1] == "expression"
 
 
 @lru_cache(maxsize=1024)  # a request that does not match allocates nothing
