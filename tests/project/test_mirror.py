@@ -72,7 +72,7 @@ cel/why/origins: cel/why/test_witness
 cel/why/privacy: cli/test_secrets_hidden
 cel/why/ranking: cel/why/test_witness
 cel/why/asked: cel/why/test_shapes
-cel/why/watching: cel/why/test_shapes
+cel/why/questions: cel/why/test_shapes
 cli/clusterreports/dialects: cli/clusterreports/test_writing
 rollout/baseline: cli/test_exceptions
 cli/rollout/command: cli/test_rollout

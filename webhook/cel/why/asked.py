@@ -25,7 +25,7 @@ It must not raise, and must not hold a record."""
 
 
 class Watch(Protocol):
-    """Takes down what a search asks: see webhook.cel.why.watching."""
+    """Takes down what a search asks: see webhook.cel.why.questions."""
 
     def over(self, record: Record) -> Record:
         """A view of a recording that takes down what is read of it."""

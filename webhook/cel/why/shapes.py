@@ -1,8 +1,9 @@
 """Witnesses by shape: a search whose answer is known from an object of the same shape is left out.
 
 In a tree of manifests many objects fail a policy in the same way. What a search for witnesses asks of an evaluation is
-kept with what it was answered (webhook.cel.why.watching), and asked of the next one: evaluations that answer alike have
-the same places. Once some were alike, no more is recorded of an evaluation than what is asked of it: its *outline*.
+kept with what it was answered (webhook.cel.why.questions), and asked of the next one: evaluations that answer alike
+have the same places. Once some were alike, no more is recorded of an evaluation than what is asked of it, its
+*outline*.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from msgspec import Struct
 from webhook.cel.code.recording import SPENT, recordable
 from webhook.cel.tree.errors import BudgetExceeded
 from webhook.cel.why.asked import Asked
-from webhook.cel.why.watching import Frames, Questions, Told, Watching
+from webhook.cel.why.questions import Frames, Questions, Told, Watching
 from webhook.paths import Path
 
 if TYPE_CHECKING:  # an import at run time would be circular
