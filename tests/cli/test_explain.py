@@ -413,12 +413,20 @@ def test_what_keeps_the_run_from_its_work_ends_with_2(tree: Path) -> None:
     policy(tree, SIZES)
     for arguments, told in (
         (["size", "map.yaml"], "no policy 'size' in policies; did you mean sizes?"),
+        (["other", "map.yaml"], "no policy 'other' in policies; there are sizes\n"),
+        (["schema", "map.yaml"], "'schema' is no policy: it stands for what the API server refuses"),
         (["sizes", "nowhere.yaml"], "nowhere.yaml"),
         (["sizes", "map.yaml", "--policies", "nowhere"], "nowhere"),
         (["sizes", "-"], "no objects in it to explain"),
     ):
         result = run("explain", *arguments, stdin="")
         assert (result.exit_code, told in result.output) == (2, True), (arguments, result.output)
+
+
+def test_of_many_policies_some_are_named(tree: Path) -> None:
+    for number in range(25):
+        policy(tree, SIZES, name=f"p{number:02}")
+    assert run("explain", "zzz", "map.yaml").output.endswith(", p18, p19 and 5 more\n")
 
 
 def test_colours_are_for_terminals_and_for_those_who_ask(tree: Path) -> None:

@@ -120,7 +120,7 @@ def test_a_case_that_fails_is_shown_with_its_failure(root: Path) -> None:
     tests = root / "policies" / "tests.yaml"
     tests.write_text(tests.read_text().replace("expect: deny", "expect: warn"))
     done = explain(root, "--test", "denied")
-    assert done.stdout.startswith("FAIL policies/tests.yaml:6: web is denied\n     expected warn, got deny\n")
+    assert done.stdout.startswith("FAIL policies/tests.yaml:6: web is denied\n     expected warn, got deny: so say ")
 
 
 @pytest.mark.parametrize(

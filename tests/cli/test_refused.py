@@ -307,7 +307,7 @@ def test_metadata_that_cannot_be_decoded_is_a_refusal_and_the_rest_is_judged(
 def test_metadata_that_is_no_mapping_is_a_refusal(tree: Path, kind: str, text: str) -> None:
     found = findings(tree, f"apiVersion: {kind}\nmetadata: 5{GOOD}")
     assert found == [
-        ("schema", 3, f"json: cannot unmarshal number into Go {text}"),
+        ("schema", 3, f"json: cannot unmarshal number into Go {text}; a mapping is expected, and this is a number"),
         ("ValidatingAdmissionPolicy", 5, "never"),
     ]
 

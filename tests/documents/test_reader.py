@@ -337,7 +337,7 @@ def test_only_what_is_in_no_grammar_is_said_to_be_readable_by_nobody(content: st
         ("? [a]\n: b\n", "f.yaml:1:3: a mapping's key must be a plain value, not a list or mapping"),
         ("a: {<<: 5}\n", "f.yaml:1:9: <<: expected a mapping or a list of mappings"),
         ("a: !!int x\n", "f.yaml:1:4: the tag !!int does not fit this value"),
-        ("a: x\n b: [\n", "f.yaml:2:3: not YAML: mapping values are not allowed in this context"),
+        ("a: x\n b: [\n", "f.yaml:2:2: not YAML: indented by 1 space, which fits no line above: line 1 has 0"),
         ("a: é\nb: x\x1b[31m\n", "f.yaml:2:5: the character U+001B is not allowed in YAML"),
         (b"a: 1\nb\0", "f.yaml:2: binary, not YAML or JSON (it contains a NUL byte)"),
         ("a: é\nb: ".encode() + b"\xe9", "f.yaml:2:4: not UTF-8 (byte 0xe9); save the file as UTF-8"),

@@ -97,7 +97,7 @@ def decode(value: dict[str, Any], struct: str, target: Version = NEWEST) -> Deco
     """
     found = _Found(target)
     decoded = _struct(struct, target)(value, None, found) or {}
-    return Decoded(decoded, found.problems() if found.wrong or found.unknown else ())
+    return Decoded(decoded, _advised(found, value, struct))
 
 
 def decode_builtin(value: dict[str, Any], target: Version = NEWEST) -> Decoded | None:
@@ -114,7 +114,15 @@ def decode_metadata(metadata: Any) -> Decoded:
     found = _Found(NEWEST)
     place = (None, "metadata", None)
     decoded = _struct(OBJECT_META, NEWEST)(metadata, place, found) if metadata is not None else None
-    return Decoded(decoded or {}, found.problems() if found.wrong or found.unknown else ())
+    return Decoded(decoded or {}, _advised(found, metadata, OBJECT_META, ("metadata",)))
+
+
+def _advised(found: _Found, value: Any, struct: str, above: Path = ()) -> tuple[FieldProblem, ...]:
+    if not found.wrong and not found.unknown:
+        return ()
+    from webhook.apiserver.advising import advised  # only for an object that has a problem
+
+    return advised(found.problems(), value, struct, found.target, above)
 
 
 def fields(struct: str) -> tuple[str, ...]:

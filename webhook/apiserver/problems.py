@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from typing import Final, Literal
+from typing import Literal
 
 from msgspec import Struct
 
-from webhook.lazypatterns import lazily
 from webhook.nearest import nearest
 from webhook.paths import Path
 from webhook.schema.spans import Lifetime
@@ -23,6 +21,7 @@ class FieldProblem(Struct, frozen=True):
 
     `path`: the field; it may be absent from the object, as a missing required field is. `message`: the API server's
     text. `known`: the names that the field at `path` may have, if it has none of them. `advice`: what is right instead.
+    `words`: of a value in a wrong form, in plain words, what is expected and what it is.
     `strict`: the API server refuses the object only if the client asks for strict field validation, as kubectl does.
     `versions`: which other Kubernetes versions know the field or kind (`in_other_versions`), if one does.
     """
@@ -32,6 +31,7 @@ class FieldProblem(Struct, frozen=True):
     reason: Reason = "BadRequest"
     known: tuple[str, ...] = ()
     advice: str = ""
+    words: str = ""
     strict: bool = False
     versions: str = ""
 
@@ -44,17 +44,10 @@ class FieldProblem(Struct, frozen=True):
 
     @property
     def afterword(self) -> str:
-        """What is said after the message, with what separates it: other versions and the hint, or a wrong type in
-        plain words; or ""."""
-        if self.versions or self.hint:
-            hint = f"; did you mean {self.hint}?" if self.hint else ""
-            return (f"; {self.versions}" if self.versions else "") + hint
-        found = _WRONG_TYPE.match(self.message)
-        expected = _expected(found["type"]) if found else ""
-        if found is None or not expected or found["found"] not in _FOUND:
-            return ""
-        quoted = ": quote it" if expected == "text" and found["found"] in ("number", "bool") else ""
-        return f"; {expected} is expected, and this is {_FOUND[found['found']]}{quoted}"
+        """What is said after the message, with what separates it: other versions and the hint, or a value in a wrong
+        form in plain words; or ""."""
+        hint = f"; did you mean {self.hint}?" if self.hint else ""
+        return (f"; {self.versions}" if self.versions else "") + (hint or (f"; {self.words}" if self.words else ""))
 
 
 def in_other_versions(lifetime: Lifetime | None, target: Version, word: str = "known") -> str:
@@ -67,24 +60,3 @@ def in_other_versions(lifetime: Lifetime | None, target: Version, word: str = "k
     when = [f"until {shown(lifetime.until)}"] if lifetime.until is not None else []
     when += [f"since {shown(lifetime.since)}"] if lifetime.since is not None else []
     return f"{word} {' and '.join(when)}, and the target is Kubernetes {shown(target)} (--kubernetes-version)"
-
-
-_WRONG_TYPE: Final = lazily(r"json: cannot unmarshal (?P<found>\w+)(?: \S+)? into Go .* of type (?P<type>\S+)$")
-_FOUND: Final = {
-    "string": "text",
-    "number": "a number",
-    "bool": "true or false",
-    "array": "a list",
-    "object": "a mapping",
-}
-
-
-def _expected(go: str) -> str:
-    """A Go type in the words of YAML; "" for one with a name, which may be anything."""
-    if go.startswith("[]"):
-        return "a list" if go != "[]uint8" else ""
-    if go.startswith("map["):
-        return "a mapping"
-    if re.fullmatch(r"u?int\d*", go):
-        return "a whole number"
-    return {"bool": "true or false", "string": "text"}.get(go, "")

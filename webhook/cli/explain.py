@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 from msgspec import Struct
@@ -354,6 +354,10 @@ def _without_unmatched(report: Any) -> Any:
     return replace(report, requests=once)
 
 
+_REFUSAL: Final = "schema"  # where `check` names the policy of a finding, it names this for the API server's refusals
+_NAMED: Final = 20  # the most policies that are named to somebody who named none of them
+
+
 def _unknown(name: str, known: list[str], tree: Tree, warnings: Sequence[Problem]) -> str:
     from webhook.nearest import nearest
 
@@ -361,8 +365,15 @@ def _unknown(name: str, known: list[str], tree: Tree, warnings: Sequence[Problem
     foreign = next((each for each in warnings if f" '{name}' is a policy of " in each.message), None)
     if foreign is not None:
         return f"no policy {name!r} in {trees} that Gatewright evaluates; {foreign}"
+    if name == _REFUSAL:
+        return (
+            f"'{_REFUSAL}' is no policy: it stands for what the API server refuses before it asks any; the message of "
+            "`gatewright check` says what is wrong, and docs/check.md what is looked for"
+        )
     near = nearest(name, set(known))
-    hint = f"; did you mean {near}?" if near else f"; there are {', '.join(sorted(set(known))) or 'none'}"
+    names = sorted(set(known))
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    hint = f"; did you mean {near}?" if near else f"; there are {', '.join(names[:_NAMED]) or 'none'}{more}"
     return f"no policy {name!r} in {trees}{hint}"
 
 

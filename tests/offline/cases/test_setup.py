@@ -199,3 +199,16 @@ def test_the_actions_of_a_test_take_the_place_of_the_bindings(
     case = f"name: c\n{POD}\nexpect: {verdict}"
     result = one(tmp_path, case, head=head, binding=BINDING.replace("[Deny]", bound))
     assert result.failures == (), result.texts
+
+
+def test_a_finding_with_another_action_is_told_who_says_so(tmp_path: Path) -> None:
+    head = "apiVersion: gatewright.dev/v1\nkind: PolicyTest\nmetadata: {name: t}\npolicy: named\n"
+    case = f"name: c\n{POD}\nexpect: deny"
+    audit = BINDING.replace("[Deny]", "[Audit]")
+    assert one(tmp_path, case, head=head, binding=audit).failures == (
+        "expected deny, got audit: so say the policy's bindings; write expect: audit, or actions: [Deny] beside "
+        "`policy`, in place of theirs",
+    )
+    assert one(tmp_path, case, head=f"{head}actions: [Warn]\n", binding=audit).failures == (
+        "expected deny, got warn: so say the `actions` beside `policy`; mend them, or write expect: warn",
+    )

@@ -27,6 +27,7 @@ from yaml.events import (
 
 from webhook.documents.syntax import misread, scalars
 from webhook.documents.syntax.common import MAX_DEPTH, DuplicateKey, Places, Root, SyntaxProblem
+from webhook.documents.syntax.misplacing import structure_error
 from webhook.lazypatterns import lazily
 
 MAX_ALIASED: Final = 500_000
@@ -91,11 +92,13 @@ def _read(reading: _Reading, text: str, with_places: bool, colon: str = "") -> l
 
 def _of_grammar(text: str, error: yaml.MarkedYAMLError, read_to: int) -> SyntaxProblem:
     offset = getattr(error.problem_mark or error.context_mark, "index", None)
+    began = getattr(error.context_mark, "index", None)
     what = " ".join(part for part in (error.problem, error.context) if part)
     if offset is not None and text.startswith("\t", offset):
         what = "a tab cannot indent; use spaces"
     elif offset is not None:
-        what = misread.syntax_error(text, offset, what) or what
+        told = misread.syntax_error(text, offset, what)
+        what, offset = (told, offset) if told else structure_error(text, offset, began, what) or (what, offset)
     problem = SyntaxProblem(f"not YAML: {what}", offset, grammar=True)
     problem.read_to = read_to
     return problem

@@ -117,7 +117,7 @@ def run_one(setup: Setup, tree: PolicySet, recording: Recording = "failures") ->
     covered = decision.excepted if case.excepted_by else _covered(decision, request, tree)
     excepted = tuple(Exempted(each.exception, explanations.text(each.finding)) for each in covered)
     failures = [
-        *_failures(case, policies.target, verdict, texts, after, excepted, unmatched, redaction),
+        *_failures(case, policies.target, verdict, texts, after, excepted, unmatched, redaction, bool(planned.actions)),
         *_counted(case, decision.findings),
         *_not_excepted(case, excepted, tree),
     ]
@@ -209,10 +209,11 @@ def _failures(
     excepted: Sequence[Exempted],
     unmatched: Sequence[Unmatched],
     redaction: Redaction,
+    acting: bool,
 ) -> Iterator[str]:
     searched = [*texts, *(each.text for each in excepted if case.excepted_by), *(each.why for each in unmatched)]
     if verdict != case.expect:
-        yield f"expected {case.expect}, got {verdict}{_why_so(case, verdict, excepted)}"
+        yield f"expected {case.expect}, got {verdict}{_why_so(case, verdict, excepted, acting)}"
     elif case.message and not any(case.message in text for text in searched):
         yield f"expected a message with {case.message!r}"
     if case.expect_object is not None:
@@ -233,12 +234,23 @@ def _counted(case: Case, findings: Sequence[Finding]) -> Iterator[str]:
             yield missed
 
 
-def _why_so(case: Case, verdict: Expectation, excepted: Sequence[Exempted]) -> str:
-    """What hides behind a verdict that is not the expected one: a policy that did not run, or an exception."""
+def _why_so(case: Case, verdict: Expectation, excepted: Sequence[Exempted], acting: bool) -> str:
+    """What hides behind a verdict that is not the expected one: a policy that did not run, an exception, an action.
+
+    acting: whether the PolicyTest says which actions the bindings have.
+    """
     if verdict == "no-match" and case.expect == "allow":
         return ": the policy lets pass what it does not match; a case that is to show this says expect: no-match"
     if verdict == "allow" and case.excepted_by and excepted:
         return f": the exception {excepted[0].exception.name!r} covers what the policy finds"
+    actions = {expectation: action for action, expectation in _GRAVITY}
+    if verdict in actions and case.expect in actions:
+        if acting:
+            return f": so say the `actions` beside `policy`; mend them, or write expect: {verdict}"
+        return (
+            f": so say the policy's bindings; write expect: {verdict}, or actions: [{actions[case.expect]}] beside "
+            "`policy`, in place of theirs"
+        )
     return ""
 
 
