@@ -14,7 +14,7 @@ from msgspec import Struct, field
 
 from webhook.convert.converting import GROUPS
 from webhook.convert.foreigntests import files
-from webhook.convert.foreigntests.bindings import Unbound, bound, defined
+from webhook.convert.foreigntests.chainbindings import Unbound, bound, defined
 from webhook.convert.foreigntests.chains import holds, mutating
 from webhook.convert.foreigntests.expected import Expected
 from webhook.convert.foreigntests.files import NoFile
