@@ -116,5 +116,18 @@ def test_a_request_about_a_subresource_is_known_by_its_resource() -> None:
 
 def test_a_kind_is_not_guessed_in_a_group_beside_its_own() -> None:
     named = [Kind(group, "*", kind) for group in ("apps", "batch") for kind in ("Deployment", "CronJob")]
-    _, guessed = rules.resource_rules(named, Kinds.builtin(), ("CREATE",))
+    made, guessed = rules.resource_rules(named, Kinds.builtin(), ("CREATE",))
     assert guessed == []
+    assert [(each["apiGroups"], each["resources"]) for each in made] == [
+        (["apps"], ["deployments"]), (["batch"], ["cronjobs"]),
+    ]  # fmt: skip
+
+
+def test_a_kind_of_a_group_that_is_not_known_is_guessed_beside_a_known_one() -> None:
+    """Custom resources may have the name of a kind of Kubernetes: Knative's Service."""
+    named = [Kind(group, "*", "Service") for group in ("", "serving.knative.dev")]
+    made, _ = rules.resource_rules(named, Kinds.builtin(), ("CREATE",))
+    assert [(each["apiGroups"], each["resources"]) for each in made] == [
+        ([""], ["services"]),
+        (["serving.knative.dev"], ["services"]),
+    ]

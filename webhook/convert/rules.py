@@ -101,6 +101,7 @@ def resource_rules(
     named = list(named)
     of_groups = {(known.group, known.kind) for known in kinds}
     certain = {each.kind for each in named if (each.group, each.kind) in of_groups}
+    groups = {group for group, _ in of_groups}
     for each in named:
         if each.kind == "*" and each.group == "*":
             # Without a subresource it is none of them.
@@ -127,6 +128,8 @@ def resource_rules(
             guessed.append(
                 f"{each.group}/{each.kind}: no kind is known that matches; all resources of the group are asked"
             )
+        elif not found and each.kind in certain and each.group in groups and (each.group, each.kind) not in of_groups:
+            continue  # constraints name groups and kinds, and mean the pairs of them that there are
         elif not found:
             plural = plural_of(each.kind)
             if each.kind not in certain:  # in another of the groups that are named
