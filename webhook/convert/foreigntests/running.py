@@ -122,7 +122,7 @@ def _placed(value: JSONObject | None, namespace: str, kinds: Kinds) -> JSONObjec
 
 
 def _run(outcome: Outcome, expected: list[Expected], target: Version) -> list[_Ran]:
-    """Run the expectations of one policy, in a folder of its own."""
+    """Run the expectations of one policy. It is loaded from a folder of its own."""
     planned: list[tuple[Expected, str]] = []
     for each in expected:
         if not each.unrun and not each.policies:
