@@ -172,6 +172,22 @@ def test_what_a_baseline_has_is_not_what_a_run_fails_on(made: Made) -> None:
     assert changes(report) == {("newly allowed", "short", "abcdefghij", "bank")}
 
 
+def test_only_findings_of_a_level_are_shown_and_the_others_still_fail_the_run(made: Made) -> None:
+    made.commit({"policies/warned.yaml": policy(name="warned", expression="true", action="Warn")})
+    (made.folder / "policies/short.yaml").write_text(policy(expression="object.metadata.name.size() < 6"))
+    (made.folder / "policies/warned.yaml").write_text(policy(name="warned", expression="false", action="Warn"))
+    arguments = ("--since", "HEAD", "--fail-on", "newly-denied")
+    every = impact(made, *arguments, code=1)
+    denied = impact(made, *arguments, "--only", "deny", code=1)
+    warned = impact(made, *arguments, "--only", "warn", code=1)
+    assert changes(denied) == {each for each in changes(every) if each[0] == "newly denied"} != set()
+    assert changes(warned) == changes(every) - changes(denied) != set()
+    assert warned["summary"]["hidden"] == len(every["findings"]) - len(warned["findings"])
+    done = gatewright("impact", "deploy", *arguments, "--only", "warn", cwd=made.folder)
+    assert "newly warned: 4" in done.stdout and "newly denied: " not in done.stdout
+    assert "1 object newly denied" in done.stdout.splitlines()[-1]
+
+
 def test_what_another_policy_denies_is_not_newly_denied(made: Made) -> None:
     """Of a policy that is split in two, no object is newly denied, though another policy says it."""
     (made.folder / "policies/short.yaml").write_text(policy("brief"))

@@ -222,6 +222,8 @@ def test_every_policy_may_be_required_to_have_tests(root: Path) -> None:
         (["policies/tests.yaml"], ["latest is denied", "others pass"]),
         (["policies"], ["latest is denied", "others pass"]),
         (["policies", "-k", "pass"], ["others pass"]),
+        (["--only", "deny"], ["latest is denied"]),
+        (["--only", "allow", "--only", "DENY"], ["latest is denied", "others pass"]),
     ],
 )
 def test_cases_are_selected(root: Path, options: list[str], ran: list[str]) -> None:
@@ -236,6 +238,7 @@ def test_cases_are_selected(root: Path, options: list[str], ran: list[str]) -> N
     [
         (["-k", "nothing"], 2, "-k 'nothing': no such case, and no such policy with tests among no-latest ("),
         (["-k", "nothing", "--allow-no-tests"], 0, ""),
+        (["--only", "audit"], 2, "--only audit: no case expects that ("),
         (["policies/web.yaml"], 2, "policies/web.yaml: no tests: "),
         (["policies/web.yaml", "--allow-no-tests"], 0, ""),
         (["nowhere"], 2, "nowhere: no such file or folder"),

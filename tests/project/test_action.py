@@ -228,6 +228,19 @@ def test_too_little_coverage_fails(repository: Path, tmp_path: Path, forge: Forg
     assert "gatewright test: exit code 1\n" in failed.log
 
 
+def test_findings_that_a_baseline_has_fail_nothing(repository: Path, tmp_path: Path, forge: Forge) -> None:
+    scratch.enforced(repository, "bare.yaml")
+    alone = {"lint": "false", "test": "false"}
+    assert Runner(repository, tmp_path / "temp", forge, alone).run() == 1
+    command = [str(Path(sys.prefix) / "bin" / "gatewright"), "check", "--baseline", "known findings.json"]
+    subprocess.run([*command, "--write-baseline"], cwd=repository, check=True, capture_output=True)
+    known = Runner(repository, tmp_path / "temp2", forge, alone | {"baseline": "known findings.json"})
+    assert known.run() == 0, known.log
+    missing = Runner(repository, tmp_path / "temp3", forge, alone | {"baseline": "nowhere.json"})
+    assert missing.run() == 1
+    assert "--baseline: " in missing.log
+
+
 def test_a_push_has_no_comment_and_no_impact(repository: Path, tmp_path: Path, forge: Forge) -> None:
     runner = Runner(repository, tmp_path / "temp", forge, {})
     assert runner.run() == 0, runner.log

@@ -48,6 +48,7 @@ from webhook.cli.options import (
 from webhook.cli.reporting import (
     BaselineFile,
     Concise,
+    Only,
     Outputs,
     OwnerLabel,
     Reporting,
@@ -153,6 +154,7 @@ def impact(
     settings: SettingsFile = None,
     output: Outputs = None,
     concise: Concise = False,
+    only: Only = None,
     baseline: BaselineFile = "",
     write_baseline: WriteBaseline = False,
     exclude: Exclude = None,
@@ -204,7 +206,9 @@ def impact(
             verbose=verbose,
             color=color,
         )
-        how = reporting(output, concise=concise, color=color, baseline=baseline, write_baseline=write_baseline)
+        how = reporting(
+            output, concise=concise, color=color, only=only, baseline=baseline, write_baseline=write_baseline
+        )
         code = _impact(asked, how)
     except NotGiven as error:
         code = refuse(error, color)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -40,6 +41,17 @@ _RUN: Final = ("webhook.offline.cases.runs", "webhook.offline.cases.policytest")
 """What a run imports, the most of it."""
 
 
+class Expected(StrEnum):
+    """What a case expects."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+    WARN = "warn"
+    AUDIT = "audit"
+    ERROR = "error"
+    NO_MATCH = "no-match"
+
+
 def test(
     paths: Annotated[
         list[str] | None,
@@ -54,6 +66,10 @@ def test(
             metavar="TEXT",
             help="Run only cases whose name, or whose policy's name, contains TEXT; `*` is anything. May be repeated.",
         ),
+    ] = None,
+    only: Annotated[
+        list[Expected] | None,
+        typer.Option("--only", help="Run only cases that expect this; may be repeated.", case_sensitive=False),
     ] = None,
     require_tests: Annotated[
         bool, typer.Option("--require-tests", help="Fail if a policy has no tests; each is named.")
@@ -104,7 +120,10 @@ def test(
         count = number_of(jobs)
     except NotGiven as error:
         raise typer.Exit(fail(str(error), color)) from None
-    wanted = Wanted(tuple(paths or ()), tuple(run or ()), require_tests, allow_no_tests, mutate, count, covered)
+    expected = tuple(each.value for each in only or ())
+    wanted = Wanted(
+        tuple(paths or ()), tuple(run or ()), expected, require_tests, allow_no_tests, mutate, count, covered
+    )
     try:
         how = reporting(output, concise=concise, color=color, baseline=baseline, write_baseline=write_baseline)
     except NotGiven as error:
@@ -121,6 +140,7 @@ class Wanted(Struct, frozen=True):
 
     paths: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
+    expected: tuple[str, ...] = ()
     require_tests: bool = False
     allow_no_tests: bool = False
     mutate: bool = False
@@ -172,12 +192,12 @@ def _test(
         return finish(Report(command="test", problems=problems), how, _fails, aborted=True)
 
     every, tested = planned, {each.policy for each in planned}
-    chosen = bool(wanted.paths or wanted.texts)
+    chosen = bool(wanted.paths or wanted.texts or wanted.expected)
     untested = sorted({policy.name for policy in policies.policies} - tested)
     required = untested if wanted.require_tests else []
     try:
         planned = selection.within(planned, wanted.paths, named)
-        planned = selection.named(planned, wanted.texts)
+        planned = selection.expecting(selection.named(planned, wanted.texts), wanted.expected)
     except selection.NotInTree as error:
         return fail(str(error), color)
     except selection.NoTests as error:

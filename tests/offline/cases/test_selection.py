@@ -10,7 +10,7 @@ import pytest
 from tests.offline.cases.policytests import POD, tree
 from webhook.offline.cases import policytest
 from webhook.offline.cases.policytest import PlannedCase
-from webhook.offline.cases.selection import NoTests, NotInTree, named, one, within
+from webhook.offline.cases.selection import NoTests, NotInTree, expecting, named, one, within
 from webhook.policy.load.loading import load
 
 
@@ -43,6 +43,15 @@ def test_names(cases: list[PlannedCase], texts: list[str], found: list[str]) -> 
 def test_a_name_of_nothing(cases: list[PlannedCase]) -> None:
     with pytest.raises(NoTests, match="no such case, and no such policy with tests among named"):
         named(cases, ["x*"])
+
+
+def test_what_is_expected(tmp_path: Path) -> None:
+    rows = "".join(f"- name: {each}\n  {POD}\n  expect: {each}\n" for each in ("deny", "allow", "no-match"))
+    planned, _ = policytest.plan([str(tree(tmp_path, rows))], load(tmp_path))
+    assert names(expecting(planned, [])) == ["deny", "allow", "no-match"]
+    assert names(expecting(planned, ["no-match", "deny"])) == ["deny", "no-match"]
+    with pytest.raises(NoTests, match="no case expects that"):
+        expecting(planned, ["warn"])
 
 
 def test_paths(cases: list[PlannedCase], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Which cases of policy tests run: those of the files that are named, and those that are called so."""
+"""Which cases of policy tests run: those of the files that are named, that are called so, and that expect something."""
 
 from __future__ import annotations
 
@@ -64,6 +64,15 @@ def named(planned: Iterable[PlannedCase], texts: Sequence[str]) -> list[PlannedC
         raise NoTests(
             f"-k {' -k '.join(map(repr, texts))}", f"no such case, and no such policy with tests among {known}"
         )
+    return found
+
+
+def expecting(planned: Iterable[PlannedCase], expected: Sequence[str]) -> list[PlannedCase]:
+    """The cases that expect one of these; all if there are none. Raises NoTests if no case does."""
+    cases = list(planned)
+    found = [each for each in cases if not expected or each.case.expect in expected]
+    if cases and not found:
+        raise NoTests(f"--only {' --only '.join(expected)}", "no case expects that")
     return found
 
 
