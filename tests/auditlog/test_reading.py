@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -89,3 +91,47 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     log = LogFile(str(tmp_path / "none.log"))
     assert list(log.events()) == []
     assert "No such file" in log.problems[0].message
+
+
+MEBI = 1 << 20
+
+
+def test_a_small_file_that_unpacks_to_blank_lines_is_not_read_to_its_end(tmp_path: Path) -> None:
+    blank = gzip.compress(b"\n" * MEBI)
+    lines, log = read(tmp_path, gzip.compress(LINE) + blank * 1000)
+    assert lines == [1]
+    assert log.lines < 2 * MEBI
+    assert [problem.message for problem in log.problems] == ["no event in 512 MiB; the rest was not read"]
+
+
+def test_a_small_file_that_unpacks_to_one_line_is_not_read_to_its_end(tmp_path: Path) -> None:
+    part = gzip.compress(b"a" * 16 * MEBI)
+    content = gzip.compress(LINE) + part * 33 + gzip.compress(b"\n" + LINE)
+    tracemalloc.start()
+    try:
+        lines, log = read(tmp_path, content)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert lines == [1]
+    assert peak < 64 * MEBI
+    assert [(problem.line, problem.message) for problem in log.problems] == [
+        (2, "no event of an audit log: more than 16 MiB"),
+        (2, "no event in 512 MiB; the rest was not read"),
+    ]
+
+
+def test_events_between_are_read_however_much_is_none(tmp_path: Path) -> None:
+    blank = gzip.compress(b"\n" * (MEBI // 2) + LINE)
+    lines, log = read(tmp_path, blank * 4)
+    assert len(lines) == 4 and not log.problems
+
+
+def test_a_device_without_end_and_a_pipe_that_nobody_writes_to_are_named(tmp_path: Path) -> None:
+    endless = LogFile("/dev/zero")
+    assert not list(endless.events())
+    assert str(endless.problems[-1]) == "/dev/zero:1: no event in 512 MiB; the rest was not read"
+    os.mkfifo(tmp_path / "pipe")
+    pipe = LogFile(str(tmp_path / "pipe"))
+    assert not list(pipe.events())
+    assert [problem.message for problem in pipe.problems] == ["cannot be read: a pipe that nobody writes to"]

@@ -166,7 +166,6 @@ coverage/model: coverage/test_expressions
 coverage/points: coverage/test_expressions
 coverage/recording: coverage/test_expressions
 documents/document: documents/test_reader
-documents/files: documents/test_reader
 documents/syntax/jsontext: documents/syntax/test_valuespans
 documents/syntax/yamltext: documents/syntax/test_valuespans
 lint/subject: lint/test_rules

@@ -188,3 +188,20 @@ def test_a_file_that_is_removed_meanwhile_is_left_out(folder: Path) -> None:
     next(found)
     next(each for each in folder.iterdir() if each.suffix == ".gz").unlink()
     assert all(isinstance(each, Recorded) for each in found)
+
+
+def test_a_recording_of_lines_that_are_none_is_not_read_to_its_end(folder: Path) -> None:
+    file = only(folder)
+    file.write_bytes(file.read_bytes() + gzip.compress(b"\n" * 100_000))
+    reviews, problems = read(folder)
+    assert len(reviews) == 3
+    assert len(problems) == reading.MAX_WRONG + 2
+    assert str(problems[-1]).endswith("more than 1,000 lines are no recorded reviews; the rest was not read")
+
+
+def test_a_line_without_end_is_not_read_to_its_end(folder: Path) -> None:
+    file = only(folder)
+    file.write_bytes(file.read_bytes() + gzip.compress(b"a" * (16 << 20)) * 40)
+    reviews, problems = read(folder)
+    assert len(reviews) == 3
+    assert [str(each) for each in problems] == [f"{file}:5: a line of more than 512 MiB, after 3 reviews"]

@@ -24,6 +24,7 @@ from webhook.audit.reading import NotListed
 from webhook.audit.sources import Served, Source
 from webhook.cluster.lookups import Target
 from webhook.documents.document import Problem
+from webhook.documents.files import opened
 from webhook.recordings.redacting import Redactor, TooMuch
 from webhook.schema import Resource
 
@@ -269,7 +270,7 @@ class Snapshot:
         """The lines of the file. Raises SnapshotError."""
         read = 0
         try:
-            with gzip.open(self._path, "rb") as file:
+            with opened(self._path) as raw, gzip.GzipFile(fileobj=raw) as file:
                 while text := file.readline(LONGEST + 1):
                     read += len(text)
                     if len(text) > LONGEST or read > LARGEST:

@@ -15,10 +15,17 @@ from typing import IO, Any, Final, cast
 import orjson
 
 from webhook.documents.document import Problem
-from webhook.documents.files import reason
+from webhook.documents.files import opened, reason
 
 MAX_LINE: Final = 16 << 20
 """Bytes of a line: an event holds at most the request and the response, of 3 MiB each, and both may be escaped."""
+
+MAX_NOTHING: Final = 512 << 20
+"""Bytes without an event, one after the other, after which a file is not read any further: a small compressed file may
+unpack to terabytes of them, and a device has no end."""
+
+_BLANK: Final = 512
+"""What a blank line counts for, in bytes: reading it takes as long."""
 
 SHOWN: Final = 5
 """The torn lines of a file that are named one by one."""
@@ -40,7 +47,7 @@ class LogFile:
     def events(self) -> Iterator[tuple[int, Event]]:
         """Each event with its line, from 1."""
         try:
-            with Path(self.file).open("rb") as raw:
+            with opened(Path(self.file)) as raw:
                 compressed = raw.peek(2)[:2] == _GZIP
                 stream = cast("IO[bytes]", gzip.GzipFile(fileobj=raw)) if compressed else raw
                 yield from self._read(stream)
@@ -54,20 +61,25 @@ class LogFile:
             self._wrong(None, f"{self.torn - SHOWN:,} more lines hold no event")
 
     def _read(self, stream: IO[bytes]) -> Iterator[tuple[int, Event]]:
+        nothing = 0
         while line := stream.readline(MAX_LINE):
             self.lines += 1
+            nothing += len(line) + _BLANK
             if not line.endswith(b"\n") and len(line) == MAX_LINE:
                 self._tear(f"more than {MAX_LINE >> 20} MiB")
-                while line and not line.endswith(b"\n"):
+                while line and not line.endswith(b"\n") and nothing <= MAX_NOTHING:
                     line = stream.readline(MAX_LINE)
-                continue
-            if not line.strip():
-                continue
-            event = _event(line)
-            if event is None:
-                self._tear("torn" if line.endswith(b"\n") else "torn: the file ends within it")
-            else:
-                yield self.lines, event
+                    nothing += len(line)
+            elif line.strip():
+                event = _event(line)
+                if event is None:
+                    self._tear("torn" if line.endswith(b"\n") else "torn: the file ends within it")
+                else:
+                    nothing = 0
+                    yield self.lines, event
+            if nothing > MAX_NOTHING:
+                self._wrong(self.lines, f"no event in {MAX_NOTHING >> 20} MiB; the rest was not read")
+                return
 
     def _tear(self, why: str) -> None:
         self.torn += 1

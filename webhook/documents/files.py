@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import select
 import stat
 from collections.abc import Iterator
-from io import FileIO
+from io import BufferedReader, FileIO, RawIOBase
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from msgspec import Struct
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 STDIN: Final = "<stdin>"
 SUFFIXES: Final = (".yaml", ".yml", ".json")
@@ -19,6 +23,9 @@ MAX_BYTES: Final = 256 << 20
 
 MAX_DEPTH: Final = 64
 """The most folders in each other."""
+
+WRITER: Final = 5.0
+"""The seconds within which somebody has to open a pipe for writing."""
 
 GIT: Final = ".git"
 """The folder of a repository, which holds nothing that is under version control."""
@@ -132,7 +139,7 @@ def content_of(path: Path | None, stdin: BinaryIO | None, most: int = MAX_BYTES)
             raise OSError("there is no standard input")
         content = stdin.read(most + 1)
     else:
-        with path.open("rb", buffering=0) as file:
+        with _raw(path) as file:
             status = os.fstat(file.fileno())
             # A regular file ends; a pipe (`check <(helm template …)`) or a device may not.
             content = file.readall() if stat.S_ISREG(status.st_mode) and status.st_size <= most else _drain(file, most)
@@ -141,7 +148,67 @@ def content_of(path: Path | None, stdin: BinaryIO | None, most: int = MAX_BYTES)
     return content
 
 
-def _drain(file: FileIO, most: int) -> bytes:
+def opened(path: Path) -> BufferedReader:
+    """A file to read. Raises OSError, also for a named pipe that nobody writes to, which would be waited for without
+    end."""
+    return BufferedReader(_raw(path))
+
+
+def _raw(path: Path) -> FileIO | _Pipe:
+    if not stat.S_ISFIFO(path.stat().st_mode):
+        return path.open("rb", buffering=0)
+    number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        begun = _begun(number)
+        os.set_blocking(number, True)
+    except OSError:
+        os.close(number)
+        raise
+    return _Pipe(number, begun)
+
+
+def _begun(number: int) -> bytes:
+    """What could be read of a pipe once it has a writer, which nothing but reading tells. Raises OSError."""
+    poll = select.poll()
+    poll.register(number, select.POLLIN | select.POLLHUP)
+    if poll.poll(0) or poll.poll(WRITER * 1000):
+        return b""
+    try:
+        found = os.read(number, 1)
+    except BlockingIOError:  # it is open for writing, and nothing is written yet
+        return b""
+    if not found:
+        raise OSError("a pipe that nobody writes to")
+    return found
+
+
+class _Pipe(RawIOBase):
+    """A pipe. begun: what has been read of it."""
+
+    def __init__(self, number: int, begun: bytes) -> None:
+        self._file = os.fdopen(number, "rb", buffering=0)
+        self._begun = begun
+
+    def readable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def readinto(self, buffer: WriteableBuffer) -> int | None:
+        view = memoryview(buffer).cast("B")
+        if self._begun and view:
+            count = min(len(view), len(self._begun))
+            view[:count], self._begun = self._begun[:count], self._begun[count:]
+            return count
+        return self._file.readinto(view)
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def _drain(file: FileIO | _Pipe, most: int) -> bytes:
     chunks = bytearray()
     while len(chunks) <= most and (chunk := file.read(1 << 20)):
         chunks += chunk

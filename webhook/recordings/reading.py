@@ -28,6 +28,12 @@ from webhook.recordings.view import Key, RecordedView
 from webhook.schema import Kinds
 from webhook.schema.crds import Resource
 
+MAX_WRONG: Final = 1000
+"""The most lines of a file that hold no review, and are told one by one."""
+
+MAX_SKIPPED: Final = 512 << 20
+"""The most bytes of one line that is left out."""
+
 MAX_OBJECTS: Final = 512 << 20
 """The most bytes of the objects that one file defines."""
 
@@ -143,16 +149,23 @@ def paths_of(path: Path) -> list[str]:
 
 
 def _reviews(file: Path, reader: _Reader) -> Iterator[Recorded | Problem]:
-    number = 0
+    number = wrong = 0
     try:
         for number, line in _lines(file):
             if line is None:
-                yield Problem(str(file), number, None, f"a line of more than {MAX_LINE >> 20} MiB is left out")
-                continue
-            found = reader.read(number, line)
+                found: Recorded | Problem | None = Problem(
+                    str(file), number, None, f"a line of more than {MAX_LINE >> 20} MiB is left out"
+                )
+            else:
+                found = reader.read(number, line)
             if found is not None:
                 yield found
-            if not reader.begun:  # what was to be redacted is not known
+                wrong += isinstance(found, Problem)
+                if wrong > MAX_WRONG:
+                    words = f"more than {MAX_WRONG:,} lines are no recorded reviews; the rest was not read"
+                    yield Problem(str(file), number, None, words)
+                    return
+            if line is not None and not reader.begun:  # what was to be redacted is not known
                 return
         if not number:
             yield Problem(str(file), 1, None, "no recording: the file is empty")
@@ -173,6 +186,7 @@ def _lines(file: Path) -> Iterator[tuple[int, bytes | None]]:
     number = 1
     rest = bytearray()
     too_long = False
+    skipped = 0
     for piece in _pieces(file):
         *ends, last = piece.split(b"\n")
         for end in ends:
@@ -186,6 +200,9 @@ def _lines(file: Path) -> Iterator[tuple[int, bytes | None]]:
             too_long = len(rest) > MAX_LINE
         if too_long:
             rest = bytearray()
+        skipped = skipped + len(piece) if too_long else 0
+        if skipped > MAX_SKIPPED:
+            raise _Broken(f"a line of more than {MAX_SKIPPED >> 20} MiB")
     if too_long:
         yield number, None
     if rest:
