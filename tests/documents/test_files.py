@@ -36,7 +36,12 @@ def test_whoever_has_opened_a_pipe_may_take_any_time(pipe: Path) -> None:
     reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     writing = os.open(pipe, os.O_WRONLY)
     os.close(reading)
-    late = threading.Timer(files.WRITER + 0.5, lambda: (os.write(writing, b"late"), os.close(writing)))
+
+    def write() -> None:
+        os.write(writing, b"late")
+        os.close(writing)
+
+    late = threading.Timer(files.WRITER + 0.5, write)
     late.start()
     with opened(pipe) as file:
         assert file.read() == b"late"
