@@ -1,1 +1,1 @@
-"""Gatewright. One folder a room; imports point down, as tests/test_rooms.py has the order of the rooms."""
+"""Gatewright. Each folder is a room. Imports point down in the order of rooms that tests/test_rooms.py holds."""

@@ -1,2 +1,1 @@
-"""Policies → the webhook configurations that register the server with the API server, and the RBAC that it needs.
----"""
+"""Policies → what ships them: webhook configurations, RBAC, the lists of files for the cluster, values of the chart."""
