@@ -211,7 +211,7 @@ def test_a_report_about_many_ends_with_what_needs_a_person(folder: Path) -> None
     ]
     assert lines[10].startswith("[1] deletions are not judged.")
     assert lines[12:15] == [
-        "3 files hold nothing of Kubernetes: artifacthub-pkg.yml (2), mkdocs.yml",
+        "3 files without Kubernetes objects: artifacthub-pkg.yml (2), mkdocs.yml",
         "",
         "5 policies: 1 converted whole, 3 converted, with differences, 1 not converted",
     ]

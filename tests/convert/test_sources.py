@@ -147,7 +147,7 @@ def test_a_malformed_test_does_not_stop_the_others(tmp_path: Path) -> None:
         files |= {f".{name}/kyverno-test.yaml": TEST.replace(RESULTS, "results: 5\n"), f".{name}/o.yaml": OBJECT}
     files[".c/chainsaw-test.yaml"] = CHAINSAW.replace("steps:", "steps: 5\n  was:")
     found = whole.convert([str(tree(tmp_path / "in", files))], tmp_path / "out")
-    assert [each.message for each in found.notes] == ["this test is malformed, and not run"] * 3
+    assert [each.message for each in found.notes] == ["a malformed test: not run"] * 3
     assert [test.passed for each in found.outcomes for test in each.tests] == [True]
 
 

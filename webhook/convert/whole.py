@@ -94,5 +94,5 @@ def _expected(found: Conversion, roots: list[str], notes: list[Note]) -> list[Ex
         try:
             expected += _DIALECTS[dialect](test, found.outcomes, roots, notes)
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
-            notes.append(Note(test.stream, test.line, "this test is malformed, and not run"))
+            notes.append(Note(test.stream, test.line, "a malformed test: not run"))
     return expected

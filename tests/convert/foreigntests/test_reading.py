@@ -248,7 +248,7 @@ spec: {policies: [{name: p, resources: [{name: valued, values: {request.roles: [
 def test_a_malformed_test_does_not_stop_the_conversion(tmp_path: Path) -> None:
     test = KYVERNO.replace("resources: [objects.yaml]\nvariables: values.yaml\nresults:", "results: 5\nother:")
     found = converted(tmp_path, policy=POLICY, test=test)
-    assert [each.message for each in found.notes][-1] == "this test is malformed, and not run"
+    assert [each.message for each in found.notes][-1] == "a malformed test: not run"
     assert found.written
 
 

@@ -51,8 +51,8 @@ def text(found: Converted, out: str) -> str:
         names = Counter(Path(each).name for each in found.beside)
         shown = ", ".join(f"{name} ({number})" if number > 1 else name for name, number in names.most_common(3))
         more = f" and {len(names) - 3} more names" if len(names) > 3 else ""
-        count = counted(len(found.beside), "file holds", "files hold")
-        lines.append(visible(f"{count} nothing of Kubernetes: {shown}{more}"))
+        count = counted(len(found.beside), "file")
+        lines.append(visible(f"{count} without Kubernetes objects: {shown}{more}"))
     numbers = Counter(each.status for each in found.outcomes)
     parts = [f"{numbers[status]} {_SAID[status].partition(':')[0]}" for status in _ORDER if numbers[status]]
     summary = (

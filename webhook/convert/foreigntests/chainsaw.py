@@ -311,7 +311,7 @@ class _Run(Struct):
             return
         key = _identity(partial)
         if key in self.objects and any(mutating(each) for each in self.applied):
-            self.note(at, f"what {partial['kind']} {key[3]} must not be like is not looked at")
+            self.note(at, f"the error assertion about {partial['kind']} {key[3]} is not checked")
 
 
 _FAILURE_ACTIONS: Final[tuple[Path, ...]] = (

@@ -63,8 +63,8 @@ def run(
         own = [] if made is None else _run(made, group, target)
         if excepted and any(each.result.run for each in own) and notes is not None:
             names = ", ".join(dict.fromkeys(Path(each.stream).name for each in excepted))
-            words = f"{outcome.name}: results with exceptions of the test alone ({names}) are run, and are no cases"
-            notes.append(Note(group[0].document.stream, group[0].line, words))
+            words = f"results that need the exceptions of the test ({names}) were run, and are not in tests.yaml"
+            notes.append(Note(group[0].document.stream, group[0].line, f"{outcome.name}: {words}"))
         ran += own
     for one in _settled(ran):
         one.expected.outcome.tests.append(one.result)
