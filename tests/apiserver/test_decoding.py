@@ -63,6 +63,22 @@ def test_at_most_1000_unknown_fields_are_named() -> None:
     assert len(problems({"containers": [{"name": index} for index in range(1200)]})) == 1000
 
 
+def test_the_first_of_many_are_named_in_the_order_of_their_paths() -> None:
+    containers = [{"name": "a", "é": 1, "ab": 1, "Zb": 1}, {"name": "b", "stdin": {"a": 1}, "aa": 1}]
+    many = {f"x{index:04}": 1 for index in reversed(range(1200))}
+    found = [path for path, _, _ in problems({"zz": 1, "aa": 1, "containers": containers, "volumes": [many]})]
+    assert found[:7] == [
+        ("spec", "containers", 1, "stdin"),  # of a wrong type, so it comes first
+        ("spec", "aa"),
+        ("spec", "containers", 0, "Zb"),
+        ("spec", "containers", 0, "ab"),
+        ("spec", "containers", 0, "é"),
+        ("spec", "containers", 1, "aa"),
+        ("spec", "volumes", 0, "x0000"),
+    ]
+    assert found[-1] == ("spec", "volumes", 0, "x0994")
+
+
 def test_every_value_of_a_wrong_type_has_its_own_problem() -> None:
     found = problems({"containers": [{"name": 1, "ports": [{"containerPort": "80"}]}], "hostNetwork": "true"})
     assert [path for path, _, _ in found] == [

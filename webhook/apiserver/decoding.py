@@ -11,8 +11,10 @@ it returns what is decoded, None for what is absent.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
+from itertools import islice
+from operator import itemgetter
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from webhook.apiserver import gotext, gotimes, quantities
@@ -46,22 +48,24 @@ class _Known(NamedTuple):
 
 
 class _Found:
-    """The problems of an object. `fatal`: the texts of values that ended decoding in the API server, in order.
+    """The problems of an object.
 
-    target: the Kubernetes version in which fields are unknown. `unknown`: of each such field its path, the fields that
-    its struct has, its place as messages have it, and the struct.
+    target: the Kubernetes version in which fields are unknown. `unknown`: of each value with such fields its place, the
+    names of these fields, those of the fields that its struct has, and the struct. `wrong`: of each other problem its
+    path, its text, and whether it ends decoding in the API server. Of an object with many, most are never shown: texts
+    are made of those that are.
     """
 
     __slots__ = ("target", "unknown", "wrong")
 
     def __init__(self, target: Version) -> None:
         self.target = target
-        self.unknown: list[tuple[Path, tuple[str, ...], str, str]] = []
-        self.wrong: list[tuple[Path, str, bool]] = []
+        self.unknown: list[tuple[Place | None, list[str], list[str], str]] = []
+        self.wrong: list[tuple[Path, str | _Mistyped, bool]] = []
 
     def mistyped(self, value: Any, go: str, place: Place | None) -> None:
         """A value of a JSON type that its Go type cannot hold."""
-        self.wrong.append((_path(place), _mismatch(value, go, place), False))
+        self.wrong.append((_path(place), _Mistyped((value, go, place)), False))
 
     def unreadable(self, text: str, place: Place | None, *, fatal: bool) -> None:
         """A value that is not in the form of its type."""
@@ -70,13 +74,26 @@ class _Found:
     def problems(self) -> tuple[FieldProblem, ...]:
         """The problems in the order in which the API server meets them: the first is the one that it names."""
         self.wrong.sort(key=lambda found: (not found[2], _order(found[0])))
-        self.unknown.sort(key=lambda found: _order(found[0]))
-        found = [FieldProblem(path, text) for path, text, _ in self.wrong[:MAX_PROBLEMS]]
-        for path, known, where, struct in self.unknown[:MAX_PROBLEMS]:
-            message = f"unknown field {gotext.quote(where)}"
+        found = [
+            FieldProblem(path, _mismatch(*text) if isinstance(text, _Mistyped) else text)
+            for path, text, _ in self.wrong[:MAX_PROBLEMS]
+        ]
+        for path, known, struct in islice(self._unknown_in_order(), MAX_PROBLEMS):
+            message = f"unknown field {gotext.quote(_strict_path(path))}"
             versions = in_other_versions(lifetime(struct, str(path[-1]), self.target), self.target)
-            found.append(FieldProblem(path, message, known=known, strict=True, versions=versions))
+            found.append(FieldProblem(path, message, known=tuple(known), strict=True, versions=versions))
         return tuple(found)
+
+    def _unknown_in_order(self) -> Iterator[tuple[Path, list[str], str]]:
+        """The first MAX_PROBLEMS unknown fields, and some more: path, the fields that there are, the struct."""
+        ordered = []
+        for place, names, known, struct in self.unknown:
+            holder = _path(place)
+            before = _order(holder)
+            names.sort(key=_bytes)
+            ordered += [([*before, (_bytes(name), 0)], (*holder, name), known, struct) for name in names[:MAX_PROBLEMS]]
+        ordered.sort(key=itemgetter(0))
+        return (each[1:] for each in ordered)
 
 
 class Decoded(NamedTuple):
@@ -133,6 +150,12 @@ def fields(struct: str) -> tuple[str, ...]:
 # Messages
 
 
+class _Mistyped(tuple[Any, str, "Place | None"]):
+    """A value that its Go type cannot hold, that type's name, and its place: the arguments of _mismatch."""
+
+    __slots__ = ()
+
+
 def _path(place: Place | None) -> Path:
     steps: list[str | int] = []
     while place is not None:
@@ -143,7 +166,11 @@ def _path(place: Place | None) -> Path:
 
 def _order(path: Path) -> list[tuple[bytes, int]]:
     """kubectl sends the keys of objects sorted, so the API server meets them in this order."""
-    return [(step.encode(errors="surrogatepass"), 0) if isinstance(step, str) else (b"", step) for step in path]
+    return [(_bytes(step), 0) if isinstance(step, str) else (b"", step) for step in path]
+
+
+def _bytes(step: str) -> bytes:
+    return step.encode(errors="surrogatepass")
 
 
 def _mismatch(value: Any, go: str, place: Place | None) -> str:
@@ -170,10 +197,10 @@ class _Described(NamedTuple):
     text: str
 
 
-def _strict_path(place: Place | None, name: str) -> str:
+def _strict_path(path: Path) -> str:
     """A field in messages of strict decoding: keys of maps are not quoted."""
     text = ""
-    for step in (*_path(place), name):
+    for step in path:
         text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
     return text
 
@@ -205,11 +232,14 @@ def _struct(struct: str, target: Version) -> Decoder:
                 found.mistyped(value, go, place)
             return None
         decoded: dict[str, Any] = {}
+        unknown: list[str] | None = None
         for name, each in value.items():
             field = known.get(name)
             if field is None:
-                path = (*_path(place), name)
-                found.unknown.append((path, tuple(names), _strict_path(place, name), struct))
+                if unknown is None:
+                    unknown = []
+                    found.unknown.append((place, unknown, names, struct))
+                unknown.append(name)
                 continue
             plain, kept, decode, _, _ = field
             if each.__class__ is plain:
