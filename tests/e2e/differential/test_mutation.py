@@ -158,9 +158,17 @@ BIG = "[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20]"
 CONTAINER = "Object{{spec: Object.spec{{containers: [Object.spec.containers{{name: 'main', {}}}]}}}}".format
 
 DECODING = "the API server's decoder has words of its own for what is no object of its kind"
+TYPED = "after a matchCondition that was true, the API server cannot write parts of the object into a patch"
+TRUE: Object = {"matchConditions": [{"name": "always", "expression": "true"}]}
+SELECTOR = patch("op: 'add', path: '/spec/selector', value: object.spec.selector")
+LABELS = patch("op: 'add', path: '/metadata/annotations', value: object.metadata.labels")
 
 CASES = [
     one("labels", LABEL),
+    one("patch-of-a-part", SELECTOR, DEPLOYMENT),
+    one("patch-of-a-part-after-a-condition", SELECTOR, DEPLOYMENT, TYPED, **TRUE),
+    one("patch-of-a-map-after-a-condition", LABELS, POD, TYPED, **TRUE),
+    one("patch-of-a-text-after-a-condition", APPEND, POD, **TRUE),
     one("labels-of-a-deployment", LABEL, DEPLOYMENT),
     one("labels-of-a-widget", LABEL, WIDGET),
     one(
