@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from webhook.cel import Activation
+from webhook.cel import Activation, EvaluationError
 from webhook.convert.kyverno import jmespath, variables
-from webhook.convert.kyverno.expressions import Missing, Translator
+from webhook.convert.kyverno.expressions import Translator
+from webhook.convert.kyverno.jmesvalues import Missing
 from webhook.convert.model import Unfinished
 from webhook.policy.cel.declared import base_environment
 
@@ -18,6 +19,7 @@ POD: dict[str, Any] = {
         "flag": True,
         "empty": "",
         "number": 3,
+        "key": "b",
         "containers": [
             {"name": "x", "image": "A/b:1", "ports": [{"port": 80}, {"port": 81}], "drop": ["ALL"]},
             {"name": "y", "image": "c:2", "ports": [{"port": 90}], "drop": ["NET", "ALL"]},
@@ -64,7 +66,6 @@ OBJECT = "request.object."
         (f"length({OBJECT}spec.containers[].ports[])", 3),
         (f"length({OBJECT}spec.containers[?ports].ports[])", 3),
         (f"length({OBJECT}spec.containers)", 3),
-        (f"length({OBJECT}spec.none)", 0),
         (f"length({OBJECT}metadata.name)", 3),
         (f"{OBJECT}spec.none || 'other'", "other"),
         (f"{OBJECT}spec.empty || 'other'", "other"),
@@ -72,11 +73,31 @@ OBJECT = "request.object."
         (f"{OBJECT}spec.none || `[]`", []),
         (f"{OBJECT}spec.none[].x || `[1]`", [1]),
         (f"{OBJECT}spec.none[].x || `[]`", []),
-        (f"{OBJECT}spec.flag && {OBJECT}spec.number", True),
+        (f"{OBJECT}spec.flag && {OBJECT}spec.number", 3),
+        (f"{OBJECT}spec.empty && {OBJECT}spec.number", ""),
+        (f"{OBJECT}spec.containers[0:2].name", ["x", "y"]),
+        (f"{OBJECT}spec.{{n: number}}.n", 3),
+        (f"divide(`6`, {OBJECT}spec.number)", 2.0),
+        (f"max_by({OBJECT}spec.containers[?drop], &length(drop)).name", "y"),
+        (f"map(&name, {OBJECT}spec.containers)", ["x", "y", "z"]),
+        ("floor(`-1.5`)", -2),
+        ("ceil(`1.5`)", 2),
+        ("abs(`-3`)", 3.0),
+        ("round(`2.25`, `1`)", 2.3),
+        ("avg(`[1, 2]`)", 1.5),
+        ("to_number('1.5')", 1.5),
+        ("to_number('x')", None),
+        ("to_boolean('TRUE')", True),
+        (f"to_string({OBJECT}spec.none)", "null"),
+        ("semver_compare('1.2.3', '>=1.0.0 <2.0.0')", True),
+        ("semver_compare('1.2.3', '>2.0.0 || <1.0.0')", False),
+        ("time_after(time_add('2020-01-01T00:00:00Z', '1h'), '2020-01-01T00:30:00Z')", True),
+        ("image_normalize('nginx')", "docker.io/nginx:latest"),
+        (f"{OBJECT}spec.none == null", True),
         (f"!({OBJECT}spec.none)", True),
         (f"{OBJECT}spec.number > `2`", True),
         (f"{OBJECT}spec.number == `2`", False),
-        (f"{OBJECT}spec.empty > `2`", False),
+        (f"{OBJECT}spec.empty > `2`", None),
         (f"{OBJECT}spec.number != 'x'", True),
         (f"{OBJECT}spec.none == `null` || `true`", True),
         ("request.operation || 'BACKGROUND'", "CREATE"),
@@ -90,9 +111,7 @@ OBJECT = "request.object."
         (f"values({OBJECT}metadata.labels)", ["1", "2"]),
         (f"{OBJECT}metadata.labels.*", ["1", "2"]),
         (f"join('-', {OBJECT}spec.containers[].name)", "x-y-z"),
-        (f"join('-', {OBJECT}spec.none)", ""),
         (f"split({OBJECT}metadata.name, 'e')", ["w", "b"]),
-        (f"split({OBJECT}spec.none, 'e')", [""]),
         (f"to_upper({OBJECT}metadata.name)", "WEB"),
         (f"to_lower({OBJECT}spec.containers[0].image)", "a/b:1"),
         (f"to_string({OBJECT}spec.number)", "3"),
@@ -132,7 +151,6 @@ OBJECT = "request.object."
         ("compare('a', 'b')", -1),
         ("compare('b', 'a')", 1),
         (f"items({OBJECT}metadata.labels, 'key', 'value')", [{"key": "a", "value": "1"}, {"key": "b", "value": "2"}]),
-        (f"items({OBJECT}metadata.none, 'key', 'value')", []),
         (f"lookup({OBJECT}metadata.labels, 'a')", "1"),
         (f"lookup({OBJECT}metadata.labels, 'z')", None),
         (f"lookup({OBJECT}spec.containers, `1`).name", "y"),
@@ -157,6 +175,32 @@ def test_a_value(text: str, expected: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        f"length({OBJECT}spec.none)",
+        f"length({OBJECT}spec.none[].name)",
+        f"length({OBJECT}spec.number)",
+        f"join('-', {OBJECT}spec.none)",
+        f"split({OBJECT}spec.none, 'e')",
+        f"items({OBJECT}metadata.none, 'key', 'value')",
+        f"keys({OBJECT}spec.containers)",
+        f"contains({OBJECT}spec.number, 'a')",
+        f"{OBJECT}spec.containers[?contains(ports, 'a') && name].name",
+        f"regex_match('a', {OBJECT}spec.flag)",
+        f"compare({OBJECT}spec.number, 'a')",
+        f"divide({OBJECT}metadata.name, `2`)",
+        "divide('1Gi', '0')",
+        f"sum({OBJECT}spec.none[])",
+        "to_boolean('yes')",
+        f"time_after({OBJECT}spec.number, '2020-01-01T00:00:00Z')",
+    ],
+)
+def test_what_is_an_error_for_kyverno_is_one(text: str) -> None:
+    with pytest.raises(EvaluationError):
+        value(translated(text))
+
+
+@pytest.mark.parametrize(
     ("text", "reason"),
     [
         ("@", "outside of a projection"),
@@ -166,7 +210,9 @@ def test_a_value(text: str, expected: Any) -> None:
         ("request.roles", "request.roles"),
         ("request.userInfo.extra", "request.userInfo.extra"),
         (f"{OBJECT}spec.containers[?x].y[?z].w[-1]", "the list of a nested projection"),
-        (f"{OBJECT}a[1:2]", "a slice"),
+        (f"{OBJECT}a[1:]", "a slice"),
+        ("time_since('', '2020-01-01T00:00:00Z', '')", "up to now"),
+        ("semver_compare('1.0.0', '1.x')", "a range of another form"),
         ("{x: request.name}", "a hash of several values"),
         (f"{OBJECT}[a, b].c", "the field c of a list"),
         ("request[]", "a projection of request"),
@@ -180,8 +226,8 @@ def test_a_value(text: str, expected: Any) -> None:
         (f"trim({OBJECT}a, {OBJECT}b)", "characters that are no constant"),
         (f"truncate({OBJECT}a, {OBJECT}b)", "a length that is no constant"),
         (f"replace({OBJECT}a, 'a', 'b', {OBJECT}b)", "a count that is no constant"),
-        (f"divide(`5`, {OBJECT}b)", "divide() of fields"),
-        ("divide(`5`, `0`)", "divide() of fields, or by what is no constant number"),
+        ("divide(`5`, `0`)", "divide() by what is no constant number"),
+        (f"to_string(add({OBJECT}a, '1Gi'))", "a quantity or a duration that is computed"),
         (f"pattern_match({OBJECT}a, 'b')", "a pattern that is no constant"),
     ],
 )
@@ -196,9 +242,12 @@ def test_what_has_no_meaning_is_named(text: str, reason: str) -> None:
     [
         ("{{ request.object.metadata.name }}", "web"),
         ("a-{{ request.object.metadata.name }}-{{request.object.spec.number}}", "a-web-3"),
-        ("{{ request.object.spec.none }}.", "."),
-        ("{{ request.object.spec.containers[].name }}.", "x,y,z."),
-        ("{{ request.object.spec.containers }}!", "!"),
+        ("{{ request.object.spec.none }}.", "null."),
+        ("{{ request.object.spec.containers[].name }}.", '["x","y","z"].'),
+        ("{{ request.object.spec.containers }}!", "[{},{},{}]!"),
+        ("{{ to_upper('{{ request.object.metadata.name }}-a') }}", "WEB-A"),
+        ('{{ request.object.metadata.labels."{{ request.object.spec.key }}" }}', "2"),
+        ("{{ length(`{{ request.object.metadata.labels }}`) }}", 2),
         ("{{ add(`1`, `2`) }}.", "3."),
         ("plain", "plain"),
     ],

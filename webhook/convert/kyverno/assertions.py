@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from webhook.convert import celtext
 from webhook.convert.kyverno import jmespath
-from webhook.convert.kyverno.expressions import Scalar, Translator, Value
+from webhook.convert.kyverno.expressions import Translator
 from webhook.convert.kyverno.jmespath import Node
+from webhook.convert.kyverno.jmesvalues import Scalar, Value
 from webhook.convert.model import Unfinished, Unsupported, mapping
 from webhook.lazypatterns import lazily
 from webhook.paths import Path

@@ -10,7 +10,7 @@ from webhook.convert import celtext, rules, standard
 from webhook.convert.kyverno import exempting, match, operations, podsecurity
 from webhook.convert.kyverno.context import CONFIG_MAP, PODS, Context, pod_of
 from webhook.convert.kyverno.exempting import Exempted
-from webhook.convert.kyverno.expressions import Images
+from webhook.convert.kyverno.jmesvalues import Images
 from webhook.convert.kyverno.mutation import mutate
 from webhook.convert.kyverno.validation import met, validate
 from webhook.convert.model import JSONObject, Outcome, Unfinished, Unsupported, listing, mapping, texts
@@ -111,7 +111,7 @@ class _Policy:
             return
         for place, text in matched.differences:
             self._outcome.differs(place, f"rule {given['name']} {text}")
-        if asked.unsaid and matched.operations == list(asked.operations):
+        if asked.unsaid and not _states_operations(given.get("match")):
             self._outcome.differs((*at, "match"), f"rule {given['name']}: {operations.UNSAID}")
         made, guessed = rules.resource_rules(matched.kinds, self._kinds, matched.operations)
         for text in guessed:
@@ -120,7 +120,7 @@ class _Policy:
         context = self._context(rule, matched, at, mutating="mutate" in given)
         if all((each.kind, each.sub) == ("Pod", "") for each in matched.kinds):
             context.translator.names["images"] = Images()
-        context.typed = rules.are_builtin(rule.resource_rules)
+        context.typed = context.translator.typed = rules.are_builtin(rule.resource_rules)
         context.ignores = rule.failure_policy == "Ignore"
         copies: dict[int, Rule] = {}
         try:
@@ -274,6 +274,13 @@ class _Policy:
                 )
         rest = standard.in_namespaces(others, without=True) if others else None
         bind.append(standard.binding(made, actions, match=rest, param=param))
+
+
+def _states_operations(match: Any) -> bool:
+    """Whether a block of `match` has operations."""
+    if isinstance(match, dict):
+        return "operations" in match or any(map(_states_operations, match.values()))
+    return isinstance(match, list) and any(map(_states_operations, match))
 
 
 def _overrides(validated: JSONObject, spec: JSONObject) -> list[JSONObject]:

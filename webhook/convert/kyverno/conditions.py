@@ -11,7 +11,8 @@ import msgspec
 
 from webhook.convert import celtext
 from webhook.convert.kyverno import patternscalars, values, variables
-from webhook.convert.kyverno.expressions import Image, Images, Lists, Request, Scalar, Stream, Translator, Value
+from webhook.convert.kyverno.expressions import Translator
+from webhook.convert.kyverno.jmesvalues import Image, Images, Lists, Request, Scalar, Stream, Value
 from webhook.convert.model import Unfinished, Unsupported, listing, mapping
 from webhook.documents.undecodable import UNDECODABLE
 from webhook.paths import Path
@@ -113,14 +114,20 @@ def condition(given: Any, translator: Translator, at: Path) -> str:
 def _compared(key: Value, operator: str, value: Any, translator: Translator) -> str:
     if isinstance(key, Request | Images | Image):
         raise Unfinished(f"a condition about the whole of {'request' if isinstance(key, Request) else 'images'}")
-    if isinstance(key, Scalar) and key.quantity and (sign := _SIGNS.get(operator)) and values.is_quantity(str(value)):
-        return f"{key.quantity}.compareTo(quantity({celtext.text(str(value))})) {sign} 0"
+    if isinstance(key, Scalar) and key.cel == "null":
+        return "false"
+    if isinstance(key, Scalar) and (amount := _amount(key, operator, value)):
+        return amount
     if operator in _SETS:
-        return _among(key, operator, value, translator)
+        among = _among(key, operator, value, translator)
+        return celtext.conjunction([*_not_null(key, translator), among]) if operator != "AnyIn" else among
     if operator in ("Equals", "Equal"):
-        return _equal(key, value, translator)
+        empty = value in ([], {}, "") or variables.has_variables(value)
+        guard = _not_null(key, translator) if empty and not (isinstance(key, Scalar) and key.chain) else []
+        return celtext.conjunction([*guard, _equal(key, value, translator)])
     if operator in ("NotEquals", "NotEqual"):
-        return celtext.negation(celtext.enclose(_equal(key, value, translator)))
+        differs = celtext.negation(celtext.enclose(_equal(key, value, translator)))
+        return celtext.conjunction([*_not_null(key, translator), differs])
     subject = translator.scalar(key).cel
     if variables.has_variables(value):
         return _ordered_by(subject, operator, value, translator)
@@ -134,21 +141,80 @@ def _compared(key: Value, operator: str, value: Any, translator: Translator) -> 
     return values.named(subject, lambda v: values.compared(v, _ORDERS[operator], value))
 
 
+def _plainly(value: Value, translator: Translator) -> Scalar:
+    """A value that another one is compared with."""
+    scalar = translator.scalar(value)
+    if scalar.moment or scalar.textual:
+        raise Unfinished("a condition whose value is a quantity or a time that is computed")
+    return scalar
+
+
+def _not_null(key: Value, translator: Translator) -> list[str]:
+    """That a key is not null, where it may be: null meets no condition, whatever the operator."""
+    if isinstance(key, Stream) and key.chain:
+        return [f"{key.chain}.hasValue()"]
+    if not isinstance(key, Scalar):
+        return []
+    if key.base:
+        return [f"{key.base}.hasValue()"]
+    if key.type == "maybe" or key.indexed or (key.chain and not translator.typed):
+        return [f"{key.cel} != null"]
+    return [f"{key.cel} != null"] if key.truth and key.type == "dyn" else []
+
+
+def _amount(key: Scalar, operator: str, value: Any) -> str:
+    """The comparison of what may be a quantity, a duration or a time with a constant; "" if it is none."""
+    sign = _SIGNS.get(operator.removeprefix("Duration"))
+    if not (key.quantity or key.thousandths or key.duration or key.moment):
+        return ""
+    if key.type == "string":
+        return ""
+    if sign is None or isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise Unfinished(f"the operator {operator} about a quantity, a duration or a time that is computed")
+    constant = celtext.text(str(value))
+    if key.duration and values.amount(str(value)) is not None:
+        seconds = values.amount(str(value))
+        if values.is_duration(str(value)) or (operator.startswith("Duration") and isinstance(value, str)):
+            return f"{key.duration} {sign} duration({constant})"
+        return f"{key.duration} {sign} duration({celtext.text(f'{seconds}s')})"
+    if (key.quantity or key.thousandths) and values.is_quantity(str(value)) and not operator.startswith("Duration"):
+        held = f"{key.quantity}.compareTo(quantity({constant})) {sign} 0"
+        if key.thousandths:
+            thousand = f"int(quantity({constant}).asApproximateFloat() * 1000.0 + 0.5)"
+            held = f"{key.thousandths} {sign} {thousand}"
+        if not key.textual:
+            return held
+        number = f"dyn({key.cel}) {sign} {value}" if not isinstance(value, str) else None
+        if number is None:
+            compared = _compared(Scalar(f"dyn({key.cel})"), operator, value, Translator({}))
+            number = celtext.enclose(compared)
+        return f"({key.textual} ? {held} : {number})"
+    raise Unfinished(f"the operator {operator} of what is computed, with {str(value)[:40]!r}")
+
+
 def _ordered_by(subject: str, operator: str, value: Any, translator: Translator) -> str:
     """An order of two values of the object, or of its params: quantities."""
     if operator.startswith("Duration"):
         raise Unfinished(f"the operator {operator} with a variable as value")
-    other = translator.scalar(variables.value(value, translator)).cel
-    comparison = f"quantity(string(a)).compareTo(quantity(string(b))) {_ORDERS[operator]} 0"
+    other = _plainly(variables.value(value, translator), translator).cel
+    sign = _ORDERS[operator]
+    comparison = f"quantity(string(a)).compareTo(quantity(string(b))) {sign} 0"
+    durations = f"type(a) == string && type(b) == string && {values.is_time('a')} && {values.is_time('b')}"
     quantities = f"isQuantity(string(a)) && isQuantity(string(b)) && {comparison}"
     guard = f"{celtext.scalar('a')} && {celtext.scalar('b')}"
-    return f"[dyn({subject})].exists(a, [dyn({other})].exists(b, {guard} && {quantities}))"
+    compared = f"({durations} ? duration(a) {sign} duration(b) : {quantities})"
+    return f"[dyn({subject})].exists(a, [dyn({other})].exists(b, {guard} && {compared}))"
 
 
 def _equal(key: Value, value: Any, translator: Translator) -> str:
     subject = translator.scalar(key)
+    plain = isinstance(value, bool | int | float) or (isinstance(value, str) and _is_plain(value))
+    if subject.loose and plain and value not in ("", False):
+        subject = msgspec.structs.replace(subject, cel=subject.loose, loose="", type="dyn")
+    if subject.type == "maybe":
+        subject = Scalar(subject.truth, type="bool") if value is True else msgspec.structs.replace(subject, type="dyn")
     if variables.has_variables(value):
-        other = translator.scalar(variables.value(value, translator))
+        other = _plainly(variables.value(value, translator), translator)
         if other.chain.startswith("params.") or _is_wild(value):
             return _same(subject, other, wild=_is_wild(value))
         return f"dyn({subject.cel}) == {other.cel}" if subject.type != other.type else f"{subject.cel} == {other.cel}"
@@ -156,8 +222,7 @@ def _equal(key: Value, value: Any, translator: Translator) -> str:
         if subject.type == "string":
             return celtext.like(subject.cel, value)
         if value == "":
-            # A variable that resolves to nothing is compared as an empty text.
-            return f"{subject.chain}.orValue('') == ''" if subject.chain else f"{subject.cel} == ''"
+            return f"{subject.cel} == ''"
         return values.named(
             f"dyn({subject.cel})" if subject.type != "dyn" else subject.cel, lambda v: values.equal_texts(v, value)
         )

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from webhook.convert.kyverno import jmespath, variables
-from webhook.convert.kyverno.expressions import Missing, Scalar, Translator, Value
+from msgspec.structs import replace
+
+from webhook.convert.kyverno import variables
+from webhook.convert.kyverno.expressions import Translator
+from webhook.convert.kyverno.jmesvalues import Missing, Scalar, Value
 from webhook.convert.model import JSONObject, Outcome, Unfinished, Unsupported, listing, mapping
 from webhook.paths import Path
 
@@ -76,21 +79,25 @@ class Context:
             raise Unsupported(f"the entry {name!r} of context has no source that is known")
         variable = mapping(entry["variable"], "variable")
         default = variable.get("default")
-        if "value" in variable and "jmesPath" not in variable:
+        given: Value | None = None
+        if "value" in variable:
             if variables.has_variables(variable["value"]) and not isinstance(variable["value"], str):
                 raise Unfinished(f"the variable {name}, a value with variables in it")
-            return _held(variables.value(variable["value"], self.translator))
+            given = _held(variables.value(variable["value"], self.translator))
         text = variable.get("jmesPath")
-        if not isinstance(text, str) or variables.has_variables(variable.get("value")):
-            raise Unfinished(f"the variable {name}, a JMESPath expression on a value with variables in it")
+        if not isinstance(text, str):
+            if given is None:
+                raise Unfinished(f"the variable {name} without an expression")
+            return given
+        node = variables.parsed(text.strip().removeprefix("{{").removesuffix("}}"))
+        outer, self.translator.demanded = self.translator.demanded, None
         try:
-            node = jmespath.parse(text.strip().removeprefix("{{").removesuffix("}}").strip())
-        except jmespath.JMESPathError as error:
-            raise variables.BadVariable(f"JMESPath does not parse: {error}: {text[:80]}") from None
-        if default is not None:
-            node = jmespath.Node("or", (node, jmespath.Node("literal", value=default)))
-        constant = _held(variables.constant(variable["value"])) if "value" in variable else None
-        return self.translator.value(node, constant)
+            found = self.translator.value(node, given)
+            if default is None:
+                return _demanding(self.translator.certain(found), typed=self.translator.typed)
+            return self.translator.defaulted(found, _held(variables.value(default, self.translator)))
+        finally:
+            self.translator.demanded = outer
 
     def _config_map(self, given: JSONObject) -> Scalar:
         name, namespace = given.get("name"), given.get("namespace") or "default"
@@ -101,6 +108,13 @@ class Context:
             raise Unfinished("a second ConfigMap in the context of a rule")
         self.param_ref = found
         return Scalar("params")
+
+
+def _demanding(value: Value, *, typed: bool) -> Value:
+    """A variable without a default: that it is null is an error too, wherever it is used."""
+    if isinstance(value, Scalar) and value.chain:
+        return replace(value, there=f"{value.chain}.hasValue()" if typed else f"{value.cel} != null", always=True)
+    return value
 
 
 def _held(value: Value) -> Value:

@@ -37,6 +37,15 @@ def _digest(image: str) -> str:
     return f"({image}.contains('@') ? {image}.split('@')[1] : '')"
 
 
+def _tagless(image: str) -> str:
+    return f"{image}.contains('@') && !{image}.split('@')[0].matches(':[^:/]+$')"
+
+
+ABSENT: Final[dict[str, Callable[[str], str]]] = {
+    "tag": _tagless,
+    "digest": lambda image: f"!{image}.contains('@')",
+}
+"""A part that some references lack -> what writes whether one does."""
 PARTS: Final[dict[str, Callable[[str], str]]] = {
     "registry": _registry,
     "path": _path,

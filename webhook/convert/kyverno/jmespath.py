@@ -7,6 +7,7 @@ Source: jmespath.org/specification.html.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any, Final
 
 from msgspec import Struct
@@ -39,7 +40,9 @@ class JMESPathError(ValueError):
 
 class Node(Struct, frozen=True):
     """A node of the tree. type: field, index, sub, pipe, or, and, not, compare, literal, current, function, project,
-    filter, flatten, values, slice, list, hash, reference. value: a name, an index, an operator, a literal."""
+    filter, flatten, values, slice, list, hash, reference; and of variables in variables: dynamic (a field whose name is
+    the child), text (the children, put together), given (the child as JSON). value: a name, an index, an operator, a
+    literal."""
 
     type: str
     children: tuple[Node, ...] = ()
@@ -52,11 +55,11 @@ class _Token(Struct, frozen=True):
     offset: int
 
 
-def parse(text: str) -> Node:
-    """The tree of an expression. Raises JMESPathError."""
+def parse(text: str, inner: Mapping[str, Node] | None = None) -> Node:
+    """The tree of an expression. inner: words in the text that stand for variables in it. Raises JMESPathError."""
     if len(text) > LONGEST:
         raise JMESPathError(f"longer than {LONGEST} characters")
-    parser = _Parser(_tokens(text))
+    parser = _Parser(_tokens(text), inner or {})
     tree = parser.expression(0)
     parser.end()
     return tree
@@ -77,8 +80,9 @@ def _tokens(text: str) -> list[_Token]:
 
 
 class _Parser:
-    def __init__(self, tokens: list[_Token]) -> None:
+    def __init__(self, tokens: list[_Token], inner: Mapping[str, Node]) -> None:
         self._tokens, self._at, self._depth = tokens, 0, 0
+        self._inner = inner
 
     def expression(self, binding: int) -> Node:
         self._depth += 1
@@ -119,12 +123,14 @@ class _Parser:
             if self._symbol() == "(":
                 self._take()
                 return Node("function", tuple(self._listed(")")), token.text)
-            return Node("field", value=token.text)
+            return self._field(token.text)
         if token.type == "quoted":
-            return Node("field", value=self._json(token, token.text))
+            return self._field(self._json(token, token.text))
         if token.type == "raw":
-            return Node("literal", value=token.text[1:-1].replace("\\'", "'"))
+            return self._text(token.text[1:-1].replace("\\'", "'"))
         if token.type == "literal":
+            if (only := token.text[1:-1].strip()) in self._inner:
+                return Node("given", (self._inner[only],))
             return Node("literal", value=self._literal(token))
         match token.text if token.type == "symbol" else "":
             case "@":
@@ -149,6 +155,22 @@ class _Parser:
                 return self._hash()
         self._fail(token)
         raise AssertionError
+
+    def _field(self, name: str) -> Node:
+        return Node("dynamic", (self._inner[name],)) if name in self._inner else Node("field", value=name)
+
+    def _text(self, text: str) -> Node:
+        """A text, or one that is put together of variables in it."""
+        pieces, rest = [], text
+        for word, node in self._inner.items():
+            before, found, after = rest.partition(word)
+            if found:
+                pieces += [Node("literal", value=before)] if before else []
+                pieces.append(node)
+                rest = after
+        if not pieces:
+            return Node("literal", value=text)
+        return Node("text", (*pieces, *([Node("literal", value=rest)] if rest else [])))
 
     def _infix(self, token: _Token, left: Node) -> Node:
         match token.text:

@@ -12,7 +12,7 @@ from webhook.convert import celtext, jsonpatches
 from webhook.convert.jsonpatches import Computed, Loop, Step
 from webhook.convert.kyverno import conditions, variables
 from webhook.convert.kyverno.context import Context
-from webhook.convert.kyverno.expressions import Scalar
+from webhook.convert.kyverno.jmesvalues import Scalar
 from webhook.convert.kyverno.merging import Each, Merge, text_of
 from webhook.convert.kyverno.validation import elements, listed
 from webhook.convert.model import JSONObject, Unsupported, listing, mapping

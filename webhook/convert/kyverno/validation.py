@@ -12,7 +12,8 @@ from webhook.convert.kyverno import conditions, jmespath, variables
 from webhook.convert.kyverno.assertions import Assertions
 from webhook.convert.kyverno.context import Context
 from webhook.convert.kyverno.exempting import Exempted
-from webhook.convert.kyverno.expressions import Lists, Scalar, Stream, Translator, Value, as_list
+from webhook.convert.kyverno.expressions import Translator, as_list
+from webhook.convert.kyverno.jmesvalues import Lists, Scalar, Stream, Value
 from webhook.convert.kyverno.patterns import Patterns, any_of
 from webhook.convert.kyverno.podsecurity import pod_security
 from webhook.convert.model import JSONObject, Unfinished, Unsupported, listing, mapping
@@ -225,7 +226,7 @@ def message(given: Any, context: Context, at: Path) -> JSONObject:
     if not variables.has_variables(text):
         return {"message": text[:1000]} if text else {}
     try:
-        expression = variables.concatenation(variables.parts(text), context.translator)
+        expression = variables.concatenation(variables.parts(text), context.translator, shown=True)
     except Unfinished as error:
         context.differs((*at, "message"), f"the message names its variables and not their values: {error}")
         return {"message": text[:1000]}

@@ -205,6 +205,16 @@ def is_quantity(text: str) -> bool:
     return _QUANTITY.fullmatch(text) is not None
 
 
+def is_time(subject: str) -> str:
+    """Whether an expression is a text that is a duration."""
+    return f"{subject}.matches({celtext.text(_IN_CEL)})"
+
+
+def is_duration(text: str) -> bool:
+    """Whether a text is a duration, such as 1h30m, and no quantity."""
+    return _DURATION.fullmatch(text) is not None and not is_quantity(text)
+
+
 def is_range(text: str) -> bool:
     """Whether a text is a range, such as 10-20 or 1Gi!-2Gi."""
     return _RANGE.fullmatch(text) is not None

@@ -8,7 +8,8 @@ from msgspec import UNSET
 
 from webhook.convert import celtext
 from webhook.convert.kyverno import jmespath
-from webhook.convert.kyverno.expressions import ELEMENT_IMAGE, Scalar, Translator, Value
+from webhook.convert.kyverno.expressions import ELEMENT_IMAGE, Translator
+from webhook.convert.kyverno.jmesvalues import Scalar, Value
 from webhook.convert.model import Unfinished, Unsupported
 from webhook.lazypatterns import lazily
 
@@ -19,6 +20,8 @@ _OF_ELEMENT = lazily(
     r"images\.(?:containers|initContainers|ephemeralContainers)\.\\?\"?\{\{ ?element\.name ?\}\}\\?\"?\."
 )
 _MOST: Final = 50  # variables in a text
+_INNER: Final = "__variable"
+"""What stands for a variable in a variable, with its number, until it is parsed."""
 
 
 class BadVariable(Unsupported):
@@ -56,12 +59,7 @@ def parts(text: str) -> list[str | jmespath.Node]:
         inside, closed, rest = _until_closed(rest)
         if not closed:
             raise BadVariable(f"a variable without its end: {inside.strip()[:80]}")
-        if _OPEN in inside:
-            raise Unfinished("a variable in a variable")
-        try:
-            found.append(jmespath.parse(inside.strip()))
-        except jmespath.JMESPathError as error:
-            raise BadVariable(f"JMESPath does not parse: {error}: {inside.strip()[:80]}") from None
+        found.append(parsed(inside))
         if len(found) > _MOST:
             raise Unsupported(f"a text with more than {_MOST} parts")
     if rest:
@@ -69,14 +67,36 @@ def parts(text: str) -> list[str | jmespath.Node]:
     return found
 
 
+def parsed(text: str) -> jmespath.Node:
+    """The tree of the expression of a variable, with the variables that are in it. Raises BadVariable."""
+    inner: dict[str, jmespath.Node] = {}
+    plain, rest = "", text
+    while _OPEN in rest:
+        before, _, rest = rest.partition(_OPEN)
+        inside, closed, rest = _until_closed(rest)
+        if not closed or _OPEN in inside or len(inner) >= _MOST:
+            raise Unfinished("a variable in a variable in a variable")
+        word = f"{_INNER}{len(inner)}_"
+        plain += before + word
+        inner[word] = parsed(inside)
+    try:
+        return jmespath.parse((plain + rest).strip(), inner)
+    except jmespath.JMESPathError as error:
+        raise BadVariable(f"JMESPath does not parse: {error}: {text.strip()[:80]}") from None
+
+
 def _until_closed(text: str) -> tuple[str, bool, str]:
-    """The text of a variable up to its end. `}}}` closes a hash of JMESPath first."""
-    at = text.find(_CLOSE)
-    if at < 0:
-        return text, False, ""
-    while text[at + 2 : at + 3] == "}":
-        at += 1
-    return text[:at], True, text[at + 2 :]
+    """The text of a variable up to its end, beyond the variables in it. `}}}` closes a hash of JMESPath first."""
+    at, level = 0, 0
+    while (end := text.find(_CLOSE, at)) >= 0:
+        level += text.count(_OPEN, at, end)
+        while text[end + 2 : end + 3] == "}":
+            end += 1
+        if not level:
+            return text[:end], True, text[end + 2 :]
+        level -= 1
+        at = end + 2
+    return text, False, ""
 
 
 def value(text: Any, translator: Translator) -> Value:
@@ -91,26 +111,12 @@ def value(text: Any, translator: Translator) -> Value:
     return Scalar(celtext.enclose(concatenation(found, translator)), type="string")
 
 
-def concatenation(found: list[str | jmespath.Node], translator: Translator) -> str:
-    """The expression of a text that is put together of parts."""
-    terms = []
-    for each in found:
-        if isinstance(each, str):
-            terms.append(celtext.text(each))
-            continue
-        scalar = translator.scalar(translator.value(each))
-        translator.demand(scalar)
-        if scalar.type == "list":
-            terms.append(f"{scalar.cel}.map(t, string(t)).join(',')")
-        elif scalar.type == "string":
-            terms.append(scalar.cel)
-        elif scalar.chain:
-            # Shown in messages too: what is absent, a list or a map has no text of its own.
-            held = celtext.scalar("v")
-            terms.append(f"[{scalar.cel}].map(v, {held} ? string(v) : '')[0]")
-        else:
-            terms.append(f"string({scalar.cel})")
-    return " + ".join(terms)
+def concatenation(found: list[str | jmespath.Node], translator: Translator, *, shown: bool = False) -> str:
+    """The expression of a text that is put together of parts. shown: whether it is a message."""
+    return " + ".join(
+        celtext.text(each) if isinstance(each, str) else translator.as_text(translator.value(each), shown=shown)
+        for each in found
+    )
 
 
 def constant(given: Any) -> Scalar:
