@@ -209,7 +209,7 @@ def test_what_is_an_error_for_kyverno_is_one(text: str) -> None:
         ("request", "the whole of request"),
         ("request.roles", "request.roles"),
         ("request.userInfo.extra", "request.userInfo.extra"),
-        (f"{OBJECT}spec.containers[?x].y[?z].w[-1]", "the list of a nested projection"),
+        (f"{OBJECT}spec.containers[].y[].w[-1]", "the list of a nested projection"),
         (f"{OBJECT}a[1:]", "a slice"),
         ("time_since('', '2020-01-01T00:00:00Z', '')", "up to now"),
         ("semver_compare('1.0.0', '1.x')", "a range of another form"),
