@@ -67,9 +67,8 @@ metadata: {name: no-latest}
 spec: {policyName: no-latest, validationActions: [Deny]}
 """
 POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, image: i}]}\n"
-# What typer needs; reading YAML and JSON; records; patches; regular expressions.
-NEEDED = {"annotated_doc", "shellingham", "typer", "typing_extensions"}
-NEEDED |= {"yaml", "orjson", "msgspec", "jsonpatch", "jsonpointer", "re2"}
+# What typer needs; reading YAML and JSON; records; regular expressions.
+NEEDED = {"annotated_doc", "shellingham", "typer", "typing_extensions", "yaml", "orjson", "msgspec", "re2"}
 OF_MODELS = {"annotated_types", "gatewright", "pydantic", "pydantic_core", "typing_inspection"}
 PYDANTIC = """
 from pydantic import BaseModel

@@ -149,7 +149,6 @@ convert/kyverno/merging: convert/kyverno/test_mutating
 convert/kyverno/images: convert/kyverno/test_documented
 convert/kyverno/jmesfunctions: convert/kyverno/test_expressions
 convert/kyverno/jmesnumbers: convert/kyverno/test_jmesasked
-convert/kyverno/jmestimes: convert/kyverno/test_jmesasked
 convert/kyverno/jmesvalues: convert/kyverno/test_expressions
 convert/kyverno/match: convert/test_whole
 convert/kyverno/patterns: convert/kyverno/test_asked

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from webhook.admission.decision import SCHEMA, Finding
 from webhook.admission.engine import decide
 from webhook.admission.redaction import Redaction, SecretsSeen
+from webhook.apiserver.problems import FieldProblem
 from webhook.offline.deduplicating import Deduplication
 from webhook.offline.explaining import ExplainedPolicy, Explanations, shown_message
 from webhook.offline.lines import shown_line
@@ -24,7 +25,6 @@ from webhook.paths import ROOT, Path
 
 if TYPE_CHECKING:
     from webhook.admission.record import Observer, Record
-    from webhook.apiserver.problems import FieldProblem
     from webhook.cluster.view import ClusterView
     from webhook.documents.reader import Document
     from webhook.excerpts import Excerpt
@@ -279,7 +279,7 @@ def _refused(planned: PlannedRequest, problems: Iterable[FieldProblem], redactio
         left = len(listed) - MAX_REFUSALS
         more = f"at least {left:,}" if len(listed) >= MAX_COUNTED else f"{left:,}"
         words = f"{more} more refusal{'' if left == 1 else 's'} of this object, not listed"
-        listed = [*listed[:MAX_REFUSALS], replace(listed[0], path=ROOT, message=words, known=(), advice="")]
+        listed = [*listed[:MAX_REFUSALS], FieldProblem(ROOT, words, listed[0].reason)]
     for each in listed:
         finding = Finding("", "", "Deny", each.reason, _CODES[each.reason], each.message, each.path, kind=SCHEMA)
         path = planned.place(each.path)

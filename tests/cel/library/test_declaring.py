@@ -34,7 +34,7 @@ TYPES = {"bool", "bytes", "double", "duration", "dyn", "int", "string", "timesta
 OTHERWISE = {
     "error": {"why/explainer.py", "why/explanation.py", "code/recording.py"},  # an outcome; what a record's key is of
     "name": {  # attributes; in patterns; a field of metadata
-        *("check/broken.py", "tree/parsed.py"),
+        *("check/broken.py", "check/structs.py", "tree/parsed.py"),
         *("check/suggestions.py", "tree/sourcespans.py", "why/origins.py", "why/ranking.py"),
     },
     "namespace": {"check/nodes.py", "why/origins.py", "why/ranking.py"},  # a reserved word; a field of metadata
