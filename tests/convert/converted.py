@@ -12,6 +12,19 @@ from webhook.versions import NEWEST
 SOURCES = Path(__file__).parent / "sources"
 """Foreign policies of our own, with their tests, a folder for each part of a dialect."""
 
+POLICY = """\
+apiVersion: kyverno.io/v1
+kind: ClusterPolicy
+metadata: {name: p}
+spec:
+  validationFailureAction: Enforce
+  rules:
+  - name: r
+    match: {any: [{resources: {kinds: [ConfigMap]}}]}
+    validate: {message: set a, pattern: {metadata: {labels: {a: b}}}}
+"""
+"""A policy `p` of Kyverno: a ConfigMap has the label `a: b`."""
+
 
 def outcomes(tmp_path: Path, text: str) -> list[Outcome]:
     """What becomes of the policies in a text of YAML."""

@@ -6,19 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.convert.converted import POLICY
 from webhook.convert import sources, whole
 
-POLICY = """\
-apiVersion: kyverno.io/v1
-kind: ClusterPolicy
-metadata: {name: p}
-spec:
-  validationFailureAction: Enforce
-  rules:
-  - name: r
-    match: {any: [{resources: {kinds: [ConfigMap]}}]}
-    validate: {message: set a, pattern: {metadata: {labels: {a: b}}}}
-"""
 OBJECT = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: bad}\n"
 RESULTS = "results:\n- {policy: p, rule: r, kind: ConfigMap, resources: [bad], result: fail}\n"
 HEAD = "apiVersion: cli.kyverno.io/v1alpha1\nkind: Test\nmetadata: {name: t}\n"

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-from tests.e2e.objects import pod
+from tests.e2e.objects import definition, pod
 from tests.e2e.ways import KINDS, workload
 from webhook.offline.cases.policytest import PlannedCase
 from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request, User
@@ -186,22 +186,11 @@ class Requests:
     def definitions(self) -> list[Object]:
         """CustomResourceDefinitions of the custom kinds that are sent."""
         known = Kinds.builtin()
-        found: dict[str, Object] = {}
+        versions: dict[tuple[str, str, str, str], list[str]] = {}
         for kind, (group, version, plural) in sorted(self.custom.items()):
             scope = "Namespaced" if known.guess(kind.api_version, kind.kind).namespaced else "Cluster"
-            schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
-            name = f"{plural}.{group}"
-            metadata = {
-                "name": name,
-                "annotations": {"api-approved.kubernetes.io": "unapproved, for tests"},  # of groups of Kubernetes
-            }
-            names = {"plural": plural, "singular": kind.kind.lower(), "kind": kind.kind}
-            spec = {"group": group, "scope": scope, "names": names, "versions": []}
-            head = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
-            definition = found.setdefault(name, {**head, "metadata": metadata, "spec": spec})
-            versions = definition["spec"]["versions"]
-            versions.append({"name": version, "served": True, "storage": not versions, "schema": schema})
-        return list(found.values())
+            versions.setdefault((group, plural, kind.kind, scope), []).append(version)
+        return [definition(*key[:3], *served, scope=key[3]) for key, served in versions.items()]
 
 
 def _named(value: Any) -> Object:

@@ -11,6 +11,27 @@ def namespace(name: str, **labels: str) -> Object:
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 
 
+def definition(group: str, plural: str, kind: str, *versions: str, scope: str = "Namespaced") -> Object:
+    """A CustomResourceDefinition that takes every object of its kind; it stores the first version."""
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {
+            "name": f"{plural}.{group}",
+            "annotations": {"api-approved.kubernetes.io": "unapproved, for tests"},  # groups of Kubernetes need it
+        },
+        "spec": {
+            "group": group,
+            "scope": scope,
+            "names": {"plural": plural, "singular": kind.lower(), "kind": kind},
+            "versions": [
+                {"name": each, "served": True, "storage": each == versions[0], "schema": schema} for each in versions
+            ],
+        },
+    }
+
+
 def pod(name: str, namespace: str = "default", host_path: bool = False, **metadata: Any) -> Object:
     volumes = [{"name": "h", "hostPath": {"path": "/var/log"}}] if host_path else [{"name": "h", "emptyDir": {}}]
     return {

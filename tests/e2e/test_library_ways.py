@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from tests.e2e.controlplane import ADMIN, DEVELOPER, ControlPlane, User
-from tests.e2e.objects import namespace
+from tests.e2e.objects import definition, namespace
 from tests.e2e.people import roles
 from tests.e2e.probing import PROBE, PROBES, probe
 from tests.e2e.ways import Way, is_refused, send
@@ -179,7 +179,8 @@ WAYS: list[tuple[str, User, Way]] = [
 @pytest.fixture(scope="module")
 def enforced(cluster: ControlPlane) -> ControlPlane:
     """The cluster with these policies in force, and objects of custom kinds from before them."""
-    cluster.apply(namespace("gatewright-system"), namespace("before"), *roles(), *map(_definition, CUSTOM))
+    kinds = [definition(group, plural, kind, version) for group, version, plural, kind in CUSTOM]
+    cluster.apply(namespace("gatewright-system"), namespace("before"), *roles(), *kinds)
     names = sorted({policy for policy, _, _ in WAYS} | {"flux-service-account-required"})
     bound = []
     for name in names:
@@ -201,16 +202,6 @@ def enforced(cluster: ControlPlane) -> ControlPlane:
 
 def _read(file: Any) -> list[Object]:
     return list(yaml.safe_load_all(file.read_text())) if file.exists() else []
-
-
-def _definition(custom: tuple[str, str, str, str]) -> Object:
-    group, version, plural, kind = custom
-    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
-    versions = [{"name": version, "served": True, "storage": True, "schema": schema}]
-    names = {"plural": plural, "singular": kind.lower(), "kind": kind}
-    head = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
-    spec = {"group": group, "scope": "Namespaced", "names": names, "versions": versions}
-    return {**head, "metadata": {"name": f"{plural}.{group}"}, "spec": spec}
 
 
 def _kustomization(path: str) -> Object:

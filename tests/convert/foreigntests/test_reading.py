@@ -7,23 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.convert.converted import SOURCES
+from tests.convert.converted import POLICY, SOURCES
 from webhook.convert import whole
 from webhook.convert.whole import Converted
 from webhook.offline.cases import policytest, runs
 from webhook.policy.load.loading import load
 
-POLICY = """\
-apiVersion: kyverno.io/v1
-kind: ClusterPolicy
-metadata: {name: p}
-spec:
-  validationFailureAction: Enforce
-  rules:
-  - name: r
-    match: {any: [{resources: {kinds: [ConfigMap]}}]}
-    validate: {message: set a, pattern: {metadata: {labels: {a: b}}}}
-"""
 GOOD = "{apiVersion: v1, kind: ConfigMap, metadata: {name: good, labels: {a: b}}}"
 BAD = "{apiVersion: v1, kind: ConfigMap, metadata: {name: bad}}"
 

@@ -174,10 +174,7 @@ def here(questions: Sequence[Question]) -> dict[str, Here]:
     found = {each.name: Here(outcome) for each, outcome in zip(questions, outcomes, strict=True)}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        made = [each for each in outcomes if each.policies]
-        writing.stage(made, folder)
-        for file in folder.rglob("tests.yaml"):
-            file.unlink()
+        ours.staged(outcomes, folder)
         (folder / "definitions.yaml").write_text(dumped(generated.WIDGETS))
         policies = load(str(folder), NEWEST)
         for number, (question, outcome) in enumerate(zip(questions, outcomes, strict=True)):

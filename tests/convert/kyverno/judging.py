@@ -24,6 +24,7 @@ from msgspec import Struct
 
 from tests.convert import peers
 from tests.convert.kyverno import mutating
+from tests.convert.kyverno.ours import staged
 from tests.timing import HANGING
 from webhook.convert import converting, sources, writing
 from webhook.convert.foreigntests.expected import FAILURES, Expected, case
@@ -104,10 +105,7 @@ def judged(outcomes: Iterable[Outcome], theirs: dict[str, str]) -> Iterator[Judg
     given = objects()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        made = [each for each in outcomes if each.policies]
-        writing.stage(made, folder)
-        for file in folder.rglob("tests.yaml"):
-            file.unlink()
+        made = staged(outcomes, folder)
         policies = load(str(folder), NEWEST)
         tests = folder / "tests.yaml"
         for outcome in made:

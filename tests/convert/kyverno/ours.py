@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,15 @@ def converted(policies: Sequence[Policy], others: Sequence[dict[str, Any]] = ())
         file = Path(name) / "source.yaml"
         file.write_text("---\n".join(map(dumped, [*others, *policies])))
         return converting.convert(sources.read([str(file)]).documents, NEWEST).outcomes
+
+
+def staged(outcomes: Iterable[Outcome], folder: Path) -> list[Outcome]:
+    """Write what was made into a folder, without the tests that came along. Returns the outcomes with policies."""
+    made = [each for each in outcomes if each.policies]
+    writing.stage(made, folder)
+    for file in folder.rglob("tests.yaml"):
+        file.unlink()
+    return made
 
 
 def asked(outcome: Outcome, requests: Sequence[Asked], others: Sequence[dict[str, Any]] = ()) -> Converted:
