@@ -48,6 +48,7 @@ apiserver/plugins/scheduling: apiserver/plugins/test_admitting
 cel/check/construction: cel/value/test_messages
 cel/check/broken: cel/check/test_recovery
 cel/check/building: cel/check/test_checking
+cel/check/declarations: cel/check/test_checking
 cel/check/grammar: cel/check/test_recovery
 cel/check/nodes: cel/check/test_parsing
 cel/check/prediction: cel/check/test_recovery

@@ -10,7 +10,8 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from webhook.cel.check.building import TreeBuilder
-from webhook.cel.check.checking import OPTIONAL_NAME, TYPE_NAMES, Calls, Checker, Names, Signature, signature
+from webhook.cel.check.checking import Checker
+from webhook.cel.check.declarations import OPTIONAL_NAME, TYPE_NAMES, Calls, Names, Signature, signature
 from webhook.cel.check.lexing import tokens
 from webhook.cel.check.nodes import MAX_NODES, Builder, Fault, Macros, TooLarge
 from webhook.cel.check.parsing import SyntaxFault, TooDeep, parse

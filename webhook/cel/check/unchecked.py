@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from webhook.cel.check.checking import Names
+from webhook.cel.check.declarations import Names
 from webhook.cel.tree import types
 from webhook.cel.tree.parsed import CALL, FOLD, IDENT, MAP, SELECT, STRUCT, Parsed
 
