@@ -21,7 +21,7 @@ from tests.policy.trees import (
     request,
     verdict,
 )
-from webhook.admission import excepting, review
+from webhook.admission import excepting, replying
 from webhook.admission.decision import Decision
 from webhook.admission.engine import mutate
 from webhook.cluster.manifestsview import ManifestsView
@@ -214,7 +214,7 @@ def test_a_mutation_is_left_out_and_noted(tmp_path: Path) -> None:
         asked = request(pod(name), **LEGACY)
         mutation = mutate(asked, policies, view)
         assert (mutation.allowed, mutation.changed, mutation.object) == (True, False, pod(name))
-        response = json.loads(review.respond_mutation(asked, mutation))["response"]
+        response = json.loads(replying.respond_mutation(asked, mutation))["response"]
         [noted] = json.loads(response["auditAnnotations"]["policy_exception"])
         assert (noted["exception"], noted["policy"]) == ("x", "labelled")
         assert message in noted["message"]

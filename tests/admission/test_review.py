@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from webhook.admission import review
+from webhook.admission import replying, review
 from webhook.admission.decision import MUTATING, Decision, Finding, Mutation
 
 RECORDED = sorted((Path(__file__).parent.parent / "fixtures" / "reviews").glob("0*.json"))
@@ -210,7 +210,7 @@ def test_many_shallow_objects_are_not_deep() -> None:
 
 
 def test_an_allowed_request_is_answered_with_nothing_but_that() -> None:
-    assert _answer(review.respond(_parse(), Decision(allowed=True))) == {"uid": "u-1", "allowed": True}
+    assert _answer(replying.respond(_parse(), Decision(allowed=True))) == {"uid": "u-1", "allowed": True}
 
 
 def test_a_denial_names_every_policy_in_the_message_and_all_denials_as_causes() -> None:
@@ -227,7 +227,7 @@ def test_a_denial_names_every_policy_in_the_message_and_all_denials_as_causes() 
         message=first.text(),
         causes=(first.text(), second.text()),
     )
-    assert _answer(review.respond(_parse(), decision)) == {
+    assert _answer(replying.respond(_parse(), decision)) == {
         "uid": "u-1",
         "allowed": False,
         "status": {
@@ -263,20 +263,20 @@ def test_a_denial_names_every_policy_in_the_message_and_all_denials_as_causes() 
 )
 def test_a_denial_names_the_object_as_far_as_it_has_a_name(changes: dict[str, Any], shown: str) -> None:
     answer = _answer(
-        review.respond(_parse(**changes), Decision(allowed=False, code=422, reason="Invalid", message="no"))
+        replying.respond(_parse(**changes), Decision(allowed=False, code=422, reason="Invalid", message="no"))
     )
     assert answer["status"]["details"] == {"name": shown, "group": "apps", "kind": "deployments", "causes": []}
 
 
 def test_a_message_that_utf8_cannot_hold_is_still_an_answer() -> None:
     decision = Decision(allowed=False, code=422, reason="Invalid", message="half a pair: \ud83d")
-    assert _answer(review.respond(_parse(), decision))["status"]["message"] == "half a pair: \\ud83d"
+    assert _answer(replying.respond(_parse(), decision))["status"]["message"] == "half a pair: \\ud83d"
 
 
 def test_a_mutation_is_answered_with_its_patch() -> None:
     request = _parse()
     after = {"metadata": {"name": "web", "labels": {"app": "web", "team": "ä"}}}
-    response = _answer(review.respond_mutation(request, Mutation(after, changed=True, policies=("p",))))
+    response = _answer(replying.respond_mutation(request, Mutation(after, changed=True, policies=("p",))))
     patch = orjson.loads(base64.b64decode(response.pop("patch"), validate=True))
     assert patch == [{"op": "add", "path": "/metadata/labels/team", "value": "ä"}]
     assert response == {"uid": "u-1", "allowed": True, "patchType": "JSONPatch"}
@@ -285,7 +285,7 @@ def test_a_mutation_is_answered_with_its_patch() -> None:
 @pytest.mark.parametrize("changed", [True, False])
 def test_no_change_is_no_patch(changed: bool) -> None:
     request = _parse()
-    assert _answer(review.respond_mutation(request, Mutation(request.object, changed=changed))) == {
+    assert _answer(replying.respond_mutation(request, Mutation(request.object, changed=changed))) == {
         "uid": "u-1",
         "allowed": True,
     }
@@ -293,13 +293,13 @@ def test_no_change_is_no_patch(changed: bool) -> None:
 
 def test_nothing_is_patched_on_delete() -> None:
     request = _parse(operation="DELETE", object=None, oldObject={"metadata": {}})
-    assert "patch" not in _answer(review.respond_mutation(request, Mutation(None)))
+    assert "patch" not in _answer(replying.respond_mutation(request, Mutation(None)))
 
 
 def test_a_mutation_that_failed_denies_and_patches_nothing() -> None:
     error = Finding("p", "b", "Deny", "Invalid", 403, "boom", error=True, kind=MUTATING)
     mutation = Mutation({"metadata": {}}, changed=True, policies=("q",), findings=(error,))
-    response = _answer(review.respond_mutation(_parse(), mutation))
+    response = _answer(replying.respond_mutation(_parse(), mutation))
     assert response["allowed"] is False
     assert "patch" not in response
     assert response["status"]["code"] == 403

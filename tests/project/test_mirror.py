@@ -17,7 +17,9 @@ audit/listings: audit/test_auditing
 audit/controllers: audit/test_folding
 audit/planning: audit/test_auditing
 audit/sources: audit/test_auditing
+admission/confidential: server/test_reviews
 admission/findings: admission/test_engine
+admission/replying: admission/test_review
 cel/value/aggregates: cel/value/test_operators
 policy/cel/compilation: policy/cel/test_validating
 policy/cel/mergetypes: policy/cel/test_structuredmerge

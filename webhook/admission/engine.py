@@ -36,8 +36,8 @@ from webhook.policy.policyset import Binding, Candidate, Evaluator_co, Policy, P
 from webhook.policy.reviewing import Recording, Review, Runs
 
 if TYPE_CHECKING:
+    from webhook.admission.confidential import Confidential
     from webhook.admission.record import Observer
-    from webhook.admission.redaction import Confidential
     from webhook.cluster.view import ClusterView
     from webhook.policy.request import Request
 

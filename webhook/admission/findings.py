@@ -27,8 +27,8 @@ from webhook.policy.evaluation import Evaluation, Failure, MutationFault, Mutato
 from webhook.policy.policyset import Binding, Policy
 
 if TYPE_CHECKING:
+    from webhook.admission.confidential import Confidential
     from webhook.admission.record import Evaluated, Observer
-    from webhook.admission.redaction import Confidential
 
 MAX_AUDITED = 50
 """The most failures that the audit annotation lists, as in Kubernetes 1.37."""

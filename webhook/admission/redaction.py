@@ -1,7 +1,7 @@
 """Redacts the content of Secrets: every text about a request that leaves the process goes through a Redaction.
 
 Offline tools make one for each request (webhook.offline.verdicts). In the server the engine itself masks what policies
-say, before it becomes a message, a warning, an audit annotation or a log line: see Confidential.
+say, before it becomes a message, a warning, an audit annotation or a log line (webhook.admission.confidential).
 """
 
 from __future__ import annotations
@@ -9,19 +9,14 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from msgspec import Struct, field
-from msgspec.structs import replace
+from msgspec import Struct
 
 from webhook.access import Access, AccessDecision
-from webhook.admission.record import Evaluated
 from webhook.cluster.view import Answer, ClusterView
 from webhook.paths import Path
-from webhook.policy.evaluation import Evaluation, Failure, MutationFault
-from webhook.policy.policyset import Policy
-from webhook.policy.request import Request
 from webhook.schema import Kinds
 
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
@@ -344,100 +339,3 @@ def _encoded(content: bytes) -> Iterable[str]:
     yield base64.b64encode(content).decode()
     for before in (1, 2):  # without the characters that also depend on neighbouring bytes
         yield base64.b64encode(b"\0" * before + content)[before + 1 : (before + len(content)) * 8 // 6].decode()
-
-
-# ------------------------------------------------------------------------------------------------------- in the server
-
-
-class Confidential(Struct, eq=False):
-    """Masks what policies say of one review of the server. Costs nothing before a policy says something.
-
-    Secrets of a review are: the object and the old object, and Secrets inside them; params; and what policies looked
-    up, if `cluster` is a SecretsSeen.
-    """
-
-    request: Request
-    body: bytes
-    """The text of the review, which says quickly that there is no Secret in it."""
-    cluster: ClusterView
-    params: list[Any] = field(default_factory=list)
-    found: int = 0
-    own: Redaction | None = None
-    all: Redaction | None = None
-
-    __repr__ = object.__repr__  # a struct's own would show the body
-
-    def evaluation(self, evaluated: Evaluated, evaluation: Evaluation) -> Evaluation:
-        """What a validating policy found, without values of Secrets: of the request, and those that it has read."""
-        redaction = self._of_request()
-        if concerns_secret(evaluated.policy, evaluated.param):
-            self.params.append(evaluated.param)
-            redaction = self._of_everything()
-        if not redaction:
-            return evaluation
-        annotations = [(key, redaction.applied(value)) for key, value in evaluation.annotations]
-        failures = [_without(each, redaction) for each in evaluation.failures]
-        errors = [_without(each, redaction) for each in evaluation.annotation_errors]
-        return replace(evaluation, failures=failures, annotations=annotations, annotation_errors=errors)
-
-    def faults(self, evaluated: Evaluated, faults: Iterable[MutationFault]) -> Sequence[MutationFault]:
-        """Why a mutating policy failed, without values of Secrets, of policies before it too: it sees what they made
-        of the object."""
-        if concerns_secret(evaluated.policy, evaluated.param):
-            self.params.append(evaluated.param)
-        redaction = self._of_everything()
-        return [replace(each, message=redaction.applied(each.message)) for each in faults]
-
-    def text(self, text: str) -> str:
-        """The text without values of the Secrets that are known by now."""
-        return self._of_everything().applied(text)
-
-    def _of_request(self) -> Redaction:
-        if self.own is None:
-            self.own = Redaction.of(*self._sent(), limit=LIMIT)
-        return self.own
-
-    def _of_everything(self) -> Redaction:
-        seen = self.cluster.seen if isinstance(self.cluster, SecretsSeen) else []
-        found = len(seen) + len(self.params)
-        if self.all is None or found != self.found:
-            self.found = found
-            read = {id(each): each for each in (*self.params, *seen)}
-            self.all = Redaction.of(*self._sent(), *read.values(), limit=LIMIT) if read else self._of_request()
-        return self.all
-
-    def _sent(self) -> Iterator[Any]:
-        """The objects of the request, if one may be or hold a Secret."""
-        request = self.request
-        of_secrets = request.resource[::2] == ("", "secrets")
-        if of_secrets or b'"Secret"' in self.body:
-            for value in (request.object, request.old_object):
-                yield {**value, "kind": "Secret"} if of_secrets and value else value
-
-
-def _without(failure: Failure, redaction: Redaction) -> Failure:
-    path = failure.path
-    if path is not None and redaction.names(path):
-        path = None
-    return replace(failure, message=redaction.applied(failure.message), path=path)
-
-
-def concerns_secret(policy: Policy[Any], param: Any) -> bool:
-    """Whether everything that a policy says may come from a Secret: its params hold one, or it looks Secrets up."""
-    return policy.reads_secrets or (param is not None and _holds_secret(param))
-
-
-def _holds_secret(param: Any) -> bool:
-    """Whether there is a Secret in a param object. Of the last ones it is known: many reviews have the same."""
-    known = _PARAMS.get(id(param))
-    if known is None:
-        if len(_PARAMS) >= _MOST_PARAMS:
-            _PARAMS.clear()
-        known = _PARAMS[id(param)] = param, any(secrets_in(param))
-    return known[1]
-
-
-_PARAMS: Final[
-    dict[int, tuple[Any, bool]]
-] = {}  # by id(); the entry holds the object too, so that its id is not reused
-_MOST_PARAMS: Final = 64

@@ -15,9 +15,10 @@ from typing import Any, Final
 import orjson
 from msgspec import Struct
 
-from webhook.admission import engine, review
+from webhook.admission import engine, replying
+from webhook.admission.confidential import Confidential
 from webhook.admission.decision import Decision, Mutation
-from webhook.admission.redaction import Confidential, SecretsSeen
+from webhook.admission.redaction import SecretsSeen
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.cluster.view import ClusterView
 from webhook.documents.reader import Problem
@@ -29,7 +30,7 @@ from webhook.recordings.treeobjects import TreeObjects
 from webhook.recordings.view import NotRecorded
 from webhook.schema import Kinds
 
-_LEFT_OUT: Final = frozenset((review.REVISION,))
+_LEFT_OUT: Final = frozenset((replying.REVISION,))
 """Audit annotations that differ with the tree, whatever the verdict."""
 
 
@@ -120,10 +121,10 @@ class Replay:
         outcome: Decision | Mutation
         if recorded.phase == "mutate":
             outcome = engine.mutate(request, policies, view, confidential=confidential)
-            text = review.respond_mutation(request, outcome)
+            text = replying.respond_mutation(request, outcome)
         else:
             outcome = engine.validate(request, policies, view, confidential=confidential)
-            text = review.respond(request, outcome)
+            text = replying.respond(request, outcome)
         answer = orjson.loads(text)["response"]
         redacting = self._redacting(recorded)
         patch = answer.pop("patch", None)

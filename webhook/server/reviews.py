@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import orjson
 from msgspec import Struct
 
-from webhook.admission import engine, review
+from webhook.admission import engine, replying, review
+from webhook.admission.confidential import Confidential, concerns_secret
 from webhook.admission.decision import Decision, Excepted, Finding, Mutation
-from webhook.admission.redaction import Confidential, SecretsSeen, concerns_secret
+from webhook.admission.redaction import SecretsSeen
 from webhook.cel.cost.metering import Deadline
 from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.value.times import NANO, parse_duration
@@ -258,9 +259,9 @@ class Reviews:
                 runs=runs,
             )
             if isinstance(outcome, Mutation):
-                text = review.respond_mutation(request, outcome, policies.revision)
+                text = replying.respond_mutation(request, outcome, policies.revision)
             else:
-                text = review.respond(request, outcome, policies.revision)
+                text = replying.respond(request, outcome, policies.revision)
         except Exception as error:
             # A bug of ours. The API server applies the failurePolicy of the webhook to a response with status 500.
             path = head.path

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from tests.e2e.apiserver import Reply
-from webhook.admission.review import REVISION
+from webhook.admission.replying import REVISION
 
 # What stands before a policy's own text: the API server's own words, or the webhook's.
 _PREFIX = re.compile(r'(?:[^ ]+ "[^"]*" is forbidden: |admission webhook "[^"]*" denied the request: )(?=Validating)')

@@ -64,7 +64,7 @@ class KnownCall(Struct, frozen=True):
 
 
 Calls = dict[tuple[str, bool, tuple[Type, ...]], KnownCall]
-"""Known calls, by the name of the function, whether it is a method, and the types of the arguments. All expressions of a
+"""Known calls, by the function's name, whether it is a method, and the types of its arguments. All expressions of a
 version share them."""
 
 
