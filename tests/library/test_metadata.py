@@ -14,6 +14,7 @@ RIGHT = {
     "gatewright.dev/severity": "high",
     "gatewright.dev/rationale": "What runs is known.\nAnd stays.",
     "gatewright.dev/remediation": "Name a tag.",
+    "gatewright.dev/url": "https://wiki.example.com/policies/image-tags?a=1#why\n",
     "gatewright.dev/controls": "NIST-800-53 CM-2(3)\n\n  CIS 5.2.4\nCIS 5.2.4\n",
 }
 
@@ -23,16 +24,17 @@ def test_what_is_valid_is_read() -> None:
     assert problems == []
     assert (found.title, found.category, found.severity) == ("Image tags", "images", "high")
     assert (found.description, found.remediation) == ("Images have a tag.", "Name a tag.")
+    assert found.url == "https://wiki.example.com/policies/image-tags?a=1#why"
     assert found.rationale == "What runs is known. And stays."
     assert found.controls == (Control("CIS", "5.2.4"), Control("NIST-800-53", "CM-2(3)"))
 
 
-def test_controls_may_be_missing() -> None:
-    found, problems = read({key: value for key, value in RIGHT.items() if key != metadata.CONTROLS})
-    assert (found.controls, problems) == ((), [])
+def test_controls_and_the_page_may_be_missing() -> None:
+    found, problems = read({key: value for key, value in RIGHT.items() if key not in metadata.OPTIONAL})
+    assert (found.controls, found.url, problems) == ((), "", [])
 
 
-@pytest.mark.parametrize("key", [key for key in metadata.KEYS if key != metadata.CONTROLS])
+@pytest.mark.parametrize("key", [key for key in metadata.KEYS if key not in metadata.OPTIONAL])
 def test_everything_else_may_not(key: str) -> None:
     for wrong in ({**RIGHT, key: " \n"}, {each: value for each, value in RIGHT.items() if each != key}):
         _, problems = read(wrong)
@@ -58,6 +60,36 @@ def test_everything_else_may_not(key: str) -> None:
 )
 def test_what_is_wrong_is_named_with_what_is_expected(key: str, value: str, problem: str) -> None:
     assert read({**RIGHT, f"gatewright.dev/{key}": value})[1] == [problem]
+
+
+def test_a_policy_of_no_library_needs_none_of_it() -> None:
+    assert metadata.stated({}) == (metadata.Metadata(), [])
+    assert metadata.stated({metadata.SEVERITY: "5"})[1][0][0] == metadata.SEVERITY
+
+
+@pytest.mark.parametrize(
+    "url", ["https://example.com", "http://localhost:8080/a", "https://a.example/b%28c%29?d=e;f&g#h"]
+)
+def test_the_address_of_a_page(url: str) -> None:
+    assert metadata.stated({metadata.URL: url}) == (metadata.Metadata(url=url), [])
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "wiki/tags", "javascript:alert(1)", "https:/example.com", "ftp://example.com", "HTTPS://", "https://user@example.com",
+        "https://user:pass@example.com/", "https://example.com/a b", "https://example.com/a>b", "https://example.com/(a)",
+        'https://example.com/"', "https://example.com\n<b>", "https://ex\u00e4mple.com/", "https://example.com:999999/",
+        f"https://example.com/{'a' * metadata.LONGEST_URL}",
+    ],
+)  # fmt: skip
+def test_what_is_no_address_is_left_out_and_said(url: str) -> None:
+    found, problems = metadata.stated({metadata.URL: url})
+    assert found.url == ""
+    assert [(key, "is no address of a page; expected one such as" in fault) for key, fault in problems] == [
+        (metadata.URL, True)
+    ]
+    assert all(len(fault) < 400 and fault.isprintable() for _, fault in problems)
 
 
 def test_one_wrong_control_leaves_the_others() -> None:

@@ -1,4 +1,4 @@
-"""The metadata of a library's policy, from its annotations: title, category, severity, rationale, remedy, controls.
+"""The metadata of a policy, from its annotations: title, category, severity, rationale, remedy, controls, its page.
 
 `KEYS` and the constants beside it are the only schema of these annotations; docs/library.md documents them.
 """
@@ -24,7 +24,10 @@ SEVERITY: Final = PREFIX + "severity"
 RATIONALE: Final = PREFIX + "rationale"
 REMEDIATION: Final = PREFIX + "remediation"
 CONTROLS: Final = PREFIX + "controls"
-KEYS: Final = (TITLE, DESCRIPTION, CATEGORY, SEVERITY, RATIONALE, REMEDIATION, CONTROLS)
+URL: Final = PREFIX + "url"
+KEYS: Final = (TITLE, DESCRIPTION, CATEGORY, SEVERITY, RATIONALE, REMEDIATION, CONTROLS, URL)
+OPTIONAL: Final = (CONTROLS, URL)
+"""What a policy of the library may lack."""
 
 CATEGORIES: Final = (
     "pod-security", "workloads", "images", "resources", "network", "access", "secrets", "storage", "scheduling",
@@ -32,6 +35,10 @@ CATEGORIES: Final = (
 )  # fmt: skip
 SEVERITIES: Final = ("low", "medium", "high", "critical")
 """The least severe first."""
+LONGEST_URL: Final = 1000
+_URL: Final = lazily(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?([/?#][A-Za-z0-9._~:/?#!$&*+,;=%-]*)?")
+"""An address without a user: it stands as a link in pages and comments. Brackets and quotes, which could end a link of
+Markdown or HTML, are written as %28 and the like."""
 MOST_SHOWN: Final = 100
 """The most controls of a policy that pages show."""
 
@@ -70,7 +77,8 @@ class Control(Struct, frozen=True):
 
 
 class Metadata(Struct, frozen=True):
-    """The metadata of a policy. Texts and `controls` are empty if the annotation is missing or invalid."""
+    """The metadata of a policy. Texts and `controls` are empty if the annotation is missing or invalid. `url`: the
+    page that explains it, with https or http."""
 
     title: str = ""
     description: str = ""
@@ -79,24 +87,31 @@ class Metadata(Struct, frozen=True):
     rationale: str = ""
     remediation: str = ""
     controls: tuple[Control, ...] = ()
+    url: str = ""
 
 
 def read(annotations: Mapping[str, str]) -> tuple[Metadata, list[str]]:
-    """The metadata in the annotations of a policy, and its faults: for each a text with the key, the value that was
-    found and the expected one."""
-    problems: list[str] = []
+    """The metadata in the annotations of a policy of the library, and its faults: for each a text with the key, the
+    value that was found and the expected one."""
+    metadata, faults = stated(annotations)
+    missing = [key for key in KEYS if key not in OPTIONAL and not annotations.get(key, "").strip()]
+    problems = [f"{key}: is missing; every policy of the library has it" for key in missing]
+    return metadata, [*problems, *(f"{key}: {fault}" for key, fault in faults)]
+
+
+def stated(annotations: Mapping[str, str]) -> tuple[Metadata, list[tuple[str, str]]]:
+    """The metadata that the annotations of a policy have, and the faults of these: the key, and what is wrong. None of
+    them has to be there."""
+    problems: list[tuple[str, str]] = []
 
     def text(key: str) -> str:
-        found = " ".join(annotations.get(key, "").split())
-        if not found:
-            problems.append(f"{key}: is missing; every policy of the library has it")
-        return found
+        return " ".join(annotations.get(key, "").split())
 
     def one_of(key: str, known: tuple[str, ...]) -> str:
         found = text(key)
         if not found or found in known:
             return found
-        problems.append(f"{key}: {found!r} is unknown; {_expected(found, known)}")
+        problems.append((key, f"{found!r} is unknown; {_expected(found, known)}"))
         return ""
 
     metadata = Metadata(
@@ -107,12 +122,13 @@ def read(annotations: Mapping[str, str]) -> tuple[Metadata, list[str]]:
         rationale=text(RATIONALE),
         remediation=text(REMEDIATION),
         controls=_controls(annotations.get(CONTROLS, ""), problems),
+        url=_url(annotations.get(URL, ""), problems),
     )
     known = {key.removeprefix(PREFIX) for key in KEYS}
     for key in annotations:
         meant = nearest(key.removeprefix(PREFIX), known, 0.8) if key.startswith(PREFIX) and key not in KEYS else None
         if meant is not None:
-            problems.append(f"{visible(key)}: means nothing; did you mean {PREFIX}{meant}?")
+            problems.append((visible(key), f"means nothing; did you mean {PREFIX}{meant}?"))
     return metadata, problems
 
 
@@ -144,17 +160,37 @@ def natural(number: str) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
-def _controls(text: str, problems: list[str]) -> tuple[Control, ...]:
+def is_page(url: str) -> bool:
+    """Whether a text is the address of a page, and can stand as a link."""
+    return len(url) <= LONGEST_URL and _URL.fullmatch(url) is not None
+
+
+def _url(text: str, problems: list[tuple[str, str]]) -> str:
+    found = text.strip()
+    if not found or is_page(found):
+        return found
+    shown = visible(found if len(found) <= 100 else f"{found[:100]}…")
+    problems.append(
+        (
+            URL,
+            f"{shown!r} is no address of a page; expected one such as https://example.com/policies/image-tags, without "
+            f"a user, brackets and quotes, of at most {LONGEST_URL:,} characters",
+        )
+    )
+    return ""
+
+
+def _controls(text: str, problems: list[tuple[str, str]]) -> tuple[Control, ...]:
     found = set(_read_controls(text, problems))
     return tuple(sorted(found, key=lambda each: (each.framework, natural(each.number))))
 
 
-def _read_controls(text: str, problems: list[str]) -> Iterator[Control]:
+def _read_controls(text: str, problems: list[tuple[str, str]]) -> Iterator[Control]:
     for line in filter(None, map(str.strip, text.splitlines())):
         try:
             yield control(line)
         except ValueError as error:
-            problems.append(f"{CONTROLS}: {error}")
+            problems.append((CONTROLS, str(error)))
 
 
 def _expected(found: str, known: tuple[str, ...]) -> str:

@@ -7,6 +7,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from tests.cli.report.reports import CHECK, HOSTILE, REPORTS, finding, report, written
+from webhook.cli.report.impacttext import examples
 from webhook.cli.report.markdown import MOST, code
 from webhook.cli.report.model import Suppression
 
@@ -23,7 +24,9 @@ def tokens(text: str) -> Iterator[Token]:
 def test_nothing_of_a_policy_or_manifest_is_markup(name: str) -> None:
     text = written(REPORTS[name], "markdown")
     kinds = {each.type for each in tokens(text)}
-    assert not kinds & {"link_open", "image", "html_inline", "em_open", "s_open"}
+    assert not kinds & {"image", "html_inline", "em_open", "s_open"}
+    links = {each.attrGet("href") for each in tokens(text) if each.type == "link_open"}
+    assert links <= {each.url for each in REPORTS[name].rules.values()}
     blocks = [each.content.strip() for each in tokens(text) if each.type == "html_block"]
     assert all(each.startswith(("<details><summary>", "</details>")) for each in blocks)
     assert not any("script" in each or "img" in each for each in blocks)
@@ -91,3 +94,24 @@ def test_the_mark_is_that_of_the_gravest() -> None:
     assert written(REPORTS["nothing"], "markdown").startswith("### ✅ gatewright check")
     assert written(report("check", findings=[finding(level="warn")]), "markdown").startswith("### ⚠️ gatewright check")
     assert written(REPORTS["broken"], "markdown").startswith("### ❌ gatewright check")
+
+
+def test_what_denies_comes_first_and_the_rest_of_a_long_report_is_folded() -> None:
+    audited = [finding(rule="audited", level="audit", path=str(number)) for number in range(1200)]
+    denied = [finding(rule="denied", path=str(number)) for number in range(3)]
+    text = written(report("check", findings=[*audited, finding(rule="warned", level="warn"), *denied]), "markdown")
+    table = "| `denied` | 3 |  |  |\n| `warned` |  | 1 |  |\n| `audited` |  |  | 1,200 |\n\n**`denied`**\n"
+    assert table in text
+    assert text.index("**`denied`**") < text.index("<b><code>warned</code></b>") < text.index("<b><code>audited</code>")
+    assert text.count("</details>") == 2
+
+
+def test_a_short_report_is_not_folded() -> None:
+    assert "<details>" not in written(report("check", findings=[finding(level="warn")]), "markdown")
+
+
+def test_examples_are_those_of_different_owners() -> None:
+    found = [[finding(path=str(number), owner=owner)] for number, owner in enumerate("aaabac")]
+    assert [each[0].path for each in examples(found, 3)] == ["0", "3", "5"]
+    assert [each[0].path for each in examples(found[:5], 3)] == ["0", "1", "3"]
+    assert examples(found[:2], 3) == found[:2]

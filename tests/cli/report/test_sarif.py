@@ -7,8 +7,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from tests.cli.report.reports import CHECK, HOSTILE, LINT, REPORTS, written
-from webhook.cli.report.model import Report, Rule
+from tests.cli.report.reports import CHECK, HOSTILE, LINT, REPORTS, finding, report, written
+from webhook.cli.report import sarif
+from webhook.cli.report.model import Level, Report, Rule, Suppression
 
 SCHEMA = json.loads((Path(__file__).parent / "schemas" / "sarif-2.1.0-rtm.5.json").read_text())
 
@@ -130,3 +131,16 @@ def test_messages_have_no_links_and_no_control_characters() -> None:
         texts += [each["shortDescription"]["text"] for each in found["tool"]["driver"]["rules"]]
         assert not any("](" in each or "\x1b" in each or "\u202e" in each for each in texts)
     assert LINT.findings[0].severity == "error"
+
+
+def test_of_more_results_than_readers_take_the_gravest_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sarif, "MOST_RESULTS", 3)
+    covered = Suppression("baseline", "known.txt")
+    levels: list[Level] = ["audit", "deny", "warn", "audit", "deny"]
+    found = [finding(level=level, path=str(number)) for number, level in enumerate(levels)]
+    made = report("check", findings=found, suppressed=[finding(suppression=covered)])
+    (said,) = json.loads(written(made, "sarif"))["runs"]
+    assert [each["level"] for each in said["results"]] == ["error", "warning", "error"]
+    (notified,) = said["invocations"][0]["toolExecutionNotifications"]
+    assert notified["message"]["text"].startswith("3 results are left out: ")
+    assert said["invocations"][0]["executionSuccessful"] is True

@@ -168,14 +168,15 @@ def rules(policies: PolicySet) -> Mapping[str, Rule]:
     for each in sorted(policies.policies, key=lambda policy: (policy.name, policy.kind != "ValidatingAdmissionPolicy")):
         text = each.description.strip()
         title = " ".join(text.partition("\n\n")[0].split())
-        about, _ = metadata.read(dict(each.annotations))
+        about, _ = metadata.stated(dict(each.annotations))
         place = Place(each.file, each.line)
         rule = Rule(
             each.name,
             each.kind,
             title,
             text,
-            place=place,
+            about.url,
+            place,
             severity=about.severity,
             category=about.category,
             controls=tuple(map(str, about.controls)),

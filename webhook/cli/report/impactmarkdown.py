@@ -14,16 +14,16 @@ from webhook.cli.report.impacttext import (
     by_change,
     by_object,
     by_policy,
+    examples,
     owners_of,
     parts_of,
     policies_differ,
     remarks_on,
 )
-from webhook.cli.report.markdown import code, fenced
+from webhook.cli.report.markdown import code, fenced, html_code, page_of
 from webhook.cli.report.naming import object_name
 from webhook.cli.report.plain import place_of
 from webhook.counts import counted
-from webhook.visible import visible
 
 if TYPE_CHECKING:
     from webhook.cli.report.model import Finding, Report
@@ -60,7 +60,7 @@ def blocks(report: Report, found: Summary) -> Iterator[str]:
     if names:
         yield from _table(names, rows, shown)
     for name in [each for each in names if each in shown][:MAX_POLICIES]:
-        yield from _policy(name, shown[name])
+        yield from _policy(name, shown[name], page_of(report, name))
     unjudged = [each for each in found.policies if each.unjudged]
     if unjudged:
         yield "**Nothing can be said of**\n\n"
@@ -102,16 +102,19 @@ def _table(names: Sequence[str], rows: dict[str, PolicySummary], shown: dict[str
     yield "\n"
 
 
-def _policy(name: str, found: Sequence[Finding]) -> Iterator[str]:
-    """What differs of a policy, folded."""
+def _policy(name: str, found: Sequence[Finding], page: str) -> Iterator[str]:
+    """What differs of a policy, folded. page: the link to its page, or ""."""
     groups = [(change, by_object(of_change)) for change, of_change in by_change(found)]
     said = "; ".join(
-        f"{len(objects):,} {change}{remarks_on(objects)} ({_code(owners_of(objects))})" for change, objects in groups
+        f"{len(objects):,} {change}{remarks_on(objects)} ({html_code(owners_of(objects))})"
+        for change, objects in groups
     )
-    yield f"<details><summary><b>{_code(name)}</b>: {said}</summary>\n\n"
+    yield f"<details><summary><b>{html_code(name)}</b>: {said}</summary>\n\n"
+    if page:
+        yield f"{page}\n\n"
     for change, objects in groups:
         yield f"**{change[0].upper()}{change[1:]}**\n\n"
-        for each in objects[:MAX_EXAMPLES]:
+        for each in examples(objects, MAX_EXAMPLES):
             yield from _example(each)
         if len(objects) > MAX_EXAMPLES:
             yield f"- … and {len(objects) - MAX_EXAMPLES:,} more\n"
@@ -126,8 +129,8 @@ def _example(found: Sequence[Finding]) -> Iterator[str]:
         yield f" {code(object_name(first.object))}"
     messages = dict.fromkeys(each.message for each in found)
     yield f": {'; '.join(code(message) for message in messages)}\n"
-    for aside in dict.fromkeys(aside for each in found for aside in each.asides):
-        yield f"  - {code(aside)}\n"
+    if asides := dict.fromkeys(aside for each in found for aside in each.asides):
+        yield f"  - {code(', '.join(asides))}\n"
     for each in found:
         if each.diff:
             shown = each.diff[:MAX_DIFF]
@@ -137,9 +140,3 @@ def _example(found: Sequence[Finding]) -> Iterator[str]:
 
 def _name(name: str) -> str:
     return name if name == SCHEMA else code(name).replace("|", "\\|")  # which ends a cell within code, too
-
-
-def _code(content: str) -> str:
-    """A text of the repository, as code in HTML: else a forge makes links and mentions of what looks like them."""
-    escaped = visible(content).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return f"<code>{escaped}</code>"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from webhook.cli.report.impacted import REMARKS
@@ -75,7 +76,7 @@ def _policy(
         objects = by_object(of_change)
         said = style(_COLORS.get(change, BOLD), f"{change}: {len(objects):,}")
         yield f"  {said}{remarks_on(objects)}  {style(DIM, owners_of(objects))}"
-        shown = objects if verbose else objects[:MAX_EXAMPLES]
+        shown = objects if verbose else examples(objects, MAX_EXAMPLES)
         for each in shown:
             yield from _example(each, concise, style)
         if len(objects) > len(shown):
@@ -147,6 +148,18 @@ def by_object(found: Iterable[Finding]) -> list[list[Finding]]:
     for each in found:
         groups.setdefault((each.object, each.place.file, each.operation), []).append(each)
     return list(groups.values())
+
+
+def examples(objects: Sequence[Sequence[Finding]], most: int) -> list[Sequence[Finding]]:
+    """Some objects, in their order: those of different owners rather than several of one."""
+    if len(objects) <= most:
+        return list(objects)
+    first: dict[str, int] = {}
+    for number, found in enumerate(objects):
+        first.setdefault(found[0].owner, number)
+    chosen = list(first.values())[:most]
+    others = (number for number in range(len(objects)) if number not in chosen)
+    return [objects[number] for number in sorted((*chosen, *islice(others, most - len(chosen))))]
 
 
 def owners_of(objects: Iterable[Sequence[Finding]]) -> str:

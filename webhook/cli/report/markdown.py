@@ -1,12 +1,13 @@
 """The report as GitHub's and GitLab's Markdown, for a comment on a pull request or the summary of a job.
 
-Whatever comes from policies and manifests stands in code spans: there is no markup, link, mention or HTML in them.
+Whatever comes from policies and manifests stands in code spans: there is no markup, link, mention or HTML in them. Only
+the page of a policy is a link, which shows where it leads.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from webhook.cli.report.model import LEVELS, Finding, Level, Report, merged
@@ -15,12 +16,14 @@ from webhook.cli.report.plain import place_of, problems_of, why_suppressed
 from webhook.cli.report.style import Style
 from webhook.cli.report.text import grouped, summary, suppressed_parts
 from webhook.lazypatterns import lazily
+from webhook.library.metadata import is_page
 from webhook.visible import visible
 
 MOST: Final = 60_000
 """Characters of a report: GitHub takes 65,536 of a comment."""
 
 _EXAMPLES: Final = 10  # findings of a rule that are shown of those that differ in one way, or in several
+_UNFOLDED: Final = 10  # findings of a report all of which are shown at once
 _LONG: Final = 300  # characters of a text
 _MARKS: Final[dict[Level, str]] = {
     "deny": "⛔",
@@ -70,8 +73,9 @@ def _blocks(report: Report) -> Iterator[str]:
         yield from scoreviews.blocks(report.scores, code)
     found = [each for _, each in merged(report.findings)]
     if found:
-        yield from _table(found, lambda each: each.rule, "rule")
-        yield from _rules(found)
+        by_rule = _by_gravity(found)
+        yield from _table(by_rule)
+        yield from _rules(by_rule, report)
     if report.suppressed:
         yield f"<details><summary>{suppressed_parts(report)}</summary>\n\n"
         for _, each in merged(report.suppressed):
@@ -103,32 +107,55 @@ def _problems(report: Report) -> Iterator[str]:
         yield "\n"
 
 
-def _table(found: Sequence[Finding], key: Callable[[Finding], str], title: str) -> Iterator[str]:
+def _by_gravity(found: Iterable[Finding]) -> list[tuple[str, list[Finding]]]:
+    """The findings by rule: those first that have the gravest findings, and the most of them."""
+    groups = grouped(found, lambda each: each.rule)
+    counts = {name: Counter(each.level for each in of_name) for name, of_name in groups}
+    return sorted(groups, key=lambda group: [-counts[group[0]][level] for level in LEVELS])
+
+
+def _table(by_rule: Sequence[tuple[str, Sequence[Finding]]]) -> Iterator[str]:
     """A table of counts, with a column for each level that there is."""
-    levels = [level for level in LEVELS if any(each.level == level for each in found)]
-    yield f"| {title} | {' | '.join(levels)} |\n|---|{'---:|' * len(levels)}\n"
-    for name, of_name in grouped(found, key):
-        counts = Counter(each.level for each in of_name)
+    counts = {name: Counter(each.level for each in of_name) for name, of_name in by_rule}
+    levels = [level for level in LEVELS if any(each[level] for each in counts.values())]
+    yield f"| rule | {' | '.join(levels)} |\n|---|{'---:|' * len(levels)}\n"
+    for name, of_levels in counts.items():
         cell = code(name).replace("|", "\\|")  # which ends a cell within code, too
-        yield f"| {cell} | {' | '.join(str(counts[level] or '') for level in levels)} |\n"
+        numbers = (f"{of_levels[level]:,}" if of_levels[level] else "" for level in levels)
+        yield f"| {cell} | {' | '.join(numbers)} |\n"
     yield "\n"
 
 
-def _rules(found: Iterable[Finding]) -> Iterator[str]:
-    for name, of_name in grouped(found, lambda each: each.rule):
+def _rules(by_rule: Sequence[tuple[str, Sequence[Finding]]], report: Report) -> Iterator[str]:
+    """Examples by rule; if there are many, those of rules that deny nothing are folded."""
+    many = sum(len(of_name) for _, of_name in by_rule) > _UNFOLDED
+    for name, of_name in by_rule:
         shown = of_name[:_EXAMPLES]
-        yield f"**{code(name)}**\n\n"
+        page = page_of(report, name)
+        folded = many and all(each.severity != "error" for each in of_name)
+        if folded:
+            yield f"<details><summary><b>{html_code(name)}</b></summary>\n\n{f'{page}{chr(10) * 2}' if page else ''}"
+        else:
+            yield f"**{code(name)}**{f' {page}' if page else ''}\n\n"
         for each in shown:
             yield f"{_item(each)}\n"
         if len(of_name) > len(shown):
             yield f"- … and {len(of_name) - len(shown):,} more\n"
         yield "\n"
+        if folded:
+            yield "</details>\n\n"
 
 
 def _item(finding: Finding, mark: str = "") -> str:
     about = f" — {code(object_name(finding.object))}" if finding.object is not None else ""
     path = f" {code(finding.path)}" if finding.path and not finding.message.startswith(finding.path) else ""
     return f"- {mark or _MARKS[finding.level]} {code(place_of(finding))}{about}{path}: {code(finding.message)}"
+
+
+def page_of(report: Report, rule: str) -> str:
+    """The page of a rule as a link that shows its address; "" if it has none."""
+    found = report.rules.get(rule)
+    return f"<{found.url}>" if found is not None and is_page(found.url) else ""
 
 
 def code(text: str, longest: int = _LONG) -> str:
@@ -138,6 +165,12 @@ def code(text: str, longest: int = _LONG) -> str:
     marks = "`" * (1 + max((len(each) for each in _BACKTICKS.findall(line)), default=0))
     inner = f" {line} " if line.startswith(("`", " ")) or line.endswith(("`", " ")) or not line else line
     return f"{marks}{inner}{marks}"
+
+
+def html_code(content: str) -> str:
+    """A text of the repository, as code in HTML: else a forge makes links and mentions of what looks like them."""
+    escaped = visible(content).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return f"<code>{escaped}</code>"
 
 
 def fenced(lines: Iterable[str], language: str, indent: str = "") -> str:

@@ -3,12 +3,13 @@
 Rules are in the tool's driver, with their help; a finding that an exception, a baseline or a comment covers has a
 suppression. Problems with inputs are notifications of the invocation, which then was not successful.
 Source: https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html
+Limits: https://docs.github.com/en/code-security/code-scanning/troubleshooting-sarif-uploads/results-exceed-limit
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Final
 from urllib.parse import quote
@@ -23,6 +24,9 @@ from webhook.visible import visible
 
 SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
+MOST_RESULTS: Final = 25_000
+"""GitHub refuses a file with more results as a whole, and shows the 5,000 gravest."""
+
 _ROOT: Final = "The folder in which gatewright ran."
 
 FINGERPRINT: Final = "gatewright/v1"
@@ -33,6 +37,7 @@ def text(report: Report) -> Iterator[str]:
     """The report in pieces: a result is written before the next one is made."""
     rules = _rules(report)
     index = {each["id"]: number for number, each in enumerate(rules)}
+    results, left = _bounded([each for found in (report.findings, report.suppressed) for _, each in merged(found)])
     driver = {
         "name": "Gatewright",
         "semanticVersion": version(),
@@ -42,13 +47,23 @@ def text(report: Report) -> Iterator[str]:
     yield f'"tool": {dumped({"driver": driver})},\n'
     yield f'"originalUriBaseIds": {dumped({"%SRCROOT%": {"description": {"text": _ROOT}}})},\n'
     yield f'"automationDetails": {dumped({"id": f"gatewright/{report.command}/"})},\n'
-    yield f'"columnKind": "unicodeCodePoints",\n"invocations": [{dumped(_invocation(report))}],\n"results": ['
+    yield f'"columnKind": "unicodeCodePoints",\n"invocations": [{dumped(_invocation(report, left))}],\n"results": ['
     separator = "\n"
-    for found in (report.findings, report.suppressed):
-        for _, each in merged(found):
-            yield f"{separator}{dumped(_result(each, index, report))}"
-            separator = ",\n"
+    for each in results:
+        yield f"{separator}{dumped(_result(each, index, report))}"
+        separator = ",\n"
     yield "\n]\n}\n]\n}\n"
+
+
+def _bounded(found: Sequence[Finding]) -> tuple[Sequence[Finding], int]:
+    """The gravest MOST_RESULTS findings in their order, and how many are left out."""
+    if len(found) <= MOST_RESULTS:
+        return found, 0
+    grave = sorted(
+        range(len(found)),
+        key=lambda each: (found[each].suppression is not None, SEVERITIES.index(found[each].severity)),
+    )
+    return [found[each] for each in sorted(grave[:MOST_RESULTS])], len(found) - MOST_RESULTS
 
 
 def _rules(report: Report) -> list[dict[str, Any]]:
@@ -80,8 +95,8 @@ def _rule(rule: Rule, level: str) -> dict[str, Any]:
     return made
 
 
-def _invocation(report: Report) -> dict[str, Any]:
-    said_of_inputs = [
+def _invocation(report: Report, left: int) -> dict[str, Any]:
+    said_of_inputs: list[dict[str, Any]] = [
         {
             "level": level,
             "message": {"text": _unlinked(message) or "unreadable"},
@@ -90,6 +105,9 @@ def _invocation(report: Report) -> dict[str, Any]:
         for level, file, line, column, message in placed_problems(report)
     ]
     notes = [{"level": "note", "message": {"text": _unlinked(visible(note)) or "note"}} for note in report.notes]
+    if left:
+        text = f"{left:,} results are left out: readers take at most {MOST_RESULTS:,} of a run; -o json has all"
+        said_of_inputs.append({"level": "warning", "message": {"text": text}})
     return {
         "executionSuccessful": not report.problems,
         "toolExecutionNotifications": [*said_of_inputs, *notes],

@@ -84,6 +84,8 @@ def _lines(report: Report, look: Look) -> Iterator[str]:
     if report.verbose:
         for file, of_file in groupby(_others(report.suppressed), key=lambda each: each.place.file):
             yield from _file(file, list(of_file), report, look, style)
+    if not look.concise:
+        yield from _pages(found, report, style)
     if report.shows_diffs:
         for change in report.diffs:
             yield from (style(DIFF.get(line[:1], ""), line) for line in change.lines)
@@ -127,6 +129,14 @@ def _file(file: str, found: list[Finding], report: Report, look: Look, style: St
             _concise(levels, finding, look, style) if look.concise else _full(levels, finding, report, look, style)
         )
     yield ""
+
+
+def _pages(found: Iterable[Finding], report: Report, style: Style) -> Iterator[str]:
+    """A line for each policy of the findings that names a page which explains it."""
+    rules = [report.rules[name] for name in dict.fromkeys(each.rule for each in found) if name in report.rules]
+    if linked := [each for each in rules if each.url and each.kind != "lint"]:
+        yield from (style(DIM, f"more on {visible(each.id)}: {visible(each.url)}") for each in linked)
+        yield ""
 
 
 def _sourced(found: Iterable[Finding]) -> bool:
@@ -380,7 +390,8 @@ def suppressed_parts(report: Report) -> str:
 
 def _suppressed(report: Report) -> list[str]:
     kinds = Counter(map(_kind, report.suppressed))
-    named = (("exception", "excepted"), ("baseline", "known"), ("comment", "silenced"))
+    by_comment = "explained" if report.mutated is not None else "silenced"
+    named = (("exception", "excepted"), ("baseline", "known"), ("comment", by_comment))
     return [f"{kinds[kind]:,} {words}" for kind, words in named if kinds[kind]]
 
 

@@ -1,4 +1,8 @@
-"""GW401: no tests. GW402: no description. GW404: a registration that does not ask about all that the policies match."""
+"""What a policy lacks beside its rules, and what is said of it.
+
+GW401: no tests. GW402: no description. GW404: a registration that does not ask about all that the policies match.
+GW405: an annotation with a value that reports cannot use.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from webhook.documents.reader import Document
+from webhook.library import metadata
 from webhook.lint.alarms import Alarm, Rule
 from webhook.lint.subject import Subject, key_of
 from webhook.paths import lookup
@@ -15,11 +20,13 @@ from webhook.registration.webhooks import Phase
 UNTESTED: Final = "GW401"
 UNDESCRIBED: Final = "GW402"
 OUTDATED: Final = "GW404"
+UNREAD: Final = "GW405"
 
 RULES: Final = (
     Rule(UNTESTED, "no-tests", "note", "a policy has no tests"),
     Rule(UNDESCRIBED, "no-description", "note", "a policy has no description"),
     Rule(OUTDATED, "outdated-registration", "error", "the webhook configurations do not send what the policies need"),
+    Rule(UNREAD, "unread-annotation", "warning", "what a policy says of itself in an annotation is not understood"),
 )
 
 _PHASES: Final[dict[str, Phase]] = {
@@ -40,6 +47,9 @@ def check(subject: Subject) -> Iterator[Alarm]:
             where = "a docstring" if policy.language == "python" else "the annotation kubernetes.io/description"
             message = f"'{policy.name}' has no description; say what it is for in {where}"
             yield subject.of_policy(UNDESCRIBED, policy, ("metadata", "name"), message)
+        for key, fault in metadata.stated(dict(policy.annotations))[1]:
+            message = f"{key}: {fault}; reports leave it out"
+            yield subject.of_policy(UNREAD, policy, ("metadata", "annotations", key), message)
     yield from _outdated(subject)
 
 
