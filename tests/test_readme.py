@@ -8,6 +8,8 @@ import subprocess
 import textwrap
 from pathlib import Path
 
+import pytest
+
 from tests.cli import running
 from webhook.offline import authorizations
 
@@ -21,7 +23,8 @@ def gatewright(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def blocks(language: str, text: str = README) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return [content for named, content in fenced if named == language]
 
 
 def test_the_refused_manifest_is_shown_as_check_prints_it() -> None:
@@ -38,6 +41,64 @@ def test_the_explanation_is_shown_as_explain_prints_it() -> None:
     command, _, shown = block.partition("\n")
     result = gatewright(*command.removeprefix("$ .venv/bin/gatewright ").split())
     assert result.stdout == shown
+    assert result.returncode == 1
+
+
+POD = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: web}
+spec:
+  containers: [{name: web, image: "web:1"}]
+  volumes:
+  - name: logs
+    hostpath: {path: /var/log}
+"""
+NEWER = """\
+apiVersion: v1
+kind: Pod
+metadata: {name: web}
+spec:
+  hostnameOverride: a
+  containers: [{name: web, image: "web:1"}]
+---
+apiVersion: flowcontrol.apiserver.k8s.io/v1
+kind: FlowSchema
+metadata: {name: db}
+"""
+RULES = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: names}
+spec:
+  matchConstraints:
+    resourceRules:
+    - {apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [Pod]}
+  validations:
+  - {expression: "object.metadata.name != 'x'", message: "x is not a name"}
+"""
+
+
+@pytest.mark.parametrize(
+    ("page", "first", "files", "arguments"),
+    [
+        ("check", "pod.yaml\n", {"pod.yaml": POD}, ["check", "pod.yaml"]),
+        ("check", "old.yaml\n", {"old.yaml": NEWER}, ["check", "old.yaml", "--kubernetes-version", "1.28"]),
+        ("lint", "policies/names.yaml\n", {"policies/names.yaml": RULES}, ["lint", "--only", "error"]),
+    ],
+)
+def test_the_findings_in_the_pages_are_shown_as_they_are_printed(
+    page: str, first: str, files: dict[str, str], arguments: list[str], tmp_path: Path
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    if page == "check":
+        shutil.copytree(ROOT / "policies/no-host-path", tmp_path / "policies/no-host-path")
+    text = (ROOT / f"docs/{page}.md").read_text().replace(f"```console\n$ gatewright {' '.join(arguments)}\n", "```\n")
+    (block,) = (each for each in blocks("", text) if each.startswith(first))
+    result = running.gatewright(*arguments, cwd=tmp_path)
+    assert result.stdout == block, result.stderr
     assert result.returncode == 1
 
 

@@ -224,7 +224,7 @@ def test_what_unpacks_to_much_is_cut_too(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_what_is_too_large_without_any_finding_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auditconfigmap, "MOST_TEXT", 100)
-    with pytest.raises(TooLarge, match="alone is too large"):
+    with pytest.raises(TooLarge, match="too large even without findings"):
         packed(many(2))
 
 

@@ -264,7 +264,7 @@ def test_a_torn_log_fails_the_run_and_is_read(tmp_path: Path) -> None:
 def test_what_a_log_cannot_say(tmp_path: Path, options: list[str], named: str) -> None:
     done = gatewright("audit", "--log", "audit.log", *options, cwd=tmp_path)
     assert done.returncode == 2
-    assert f"--log: expected no {named}: a log says what was asked, not what there is" in done.stderr
+    assert f"--log: expected no {named}: a log has requests, not the objects of a cluster" in done.stderr
 
 
 @pytest.mark.parametrize("option", [["--scores"], ["--write-reports", "auto"]])

@@ -73,5 +73,5 @@ def test_what_is_of_a_whole_is_refused(tmp_path: Path, options: list[str]) -> No
 def test_a_note_says_what_was_judged() -> None:
     names = ["team-00", "team-01", "team-02"]  # of the shards 3, 2 and 1
     assert said(Shard(3, 4), names) == "shard 3/4: 1 of 3 namespaces; every other namespace is in another shard"
-    assert said(Shard(0, 4), names).startswith("shard 0/4: 0 of 3 namespaces and what has none;")
+    assert said(Shard(0, 4), names).startswith("shard 0/4: 0 of 3 namespaces and cluster-scoped objects;")
     assert said(Shard(1, 4), None).startswith("shard 1/4: its namespaces alone;")

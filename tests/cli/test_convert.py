@@ -77,7 +77,7 @@ def test_nothing_is_overwritten_without_force(folder: Path) -> None:
     (folder / "tree" / "owner" / "README.md").write_text("mine too")
     done = gatewright("convert", "in", "--out", "tree", cwd=folder)
     assert done.returncode == 2
-    assert "tree/owner: is there already; nothing is written (--force replaces it)" in done.stderr
+    assert "tree/owner: already exists; nothing is written (--force replaces it)" in done.stderr
     assert (folder / "tree" / "owner" / "policy.yaml").read_text() == "mine"
     assert gatewright("convert", "in", "--out", "tree", "--force", cwd=folder).returncode == 0
     assert "ClusterPolicy owner" in (folder / "tree" / "owner" / "policy.yaml").read_text()
@@ -104,7 +104,7 @@ def test_what_is_not_converted_is_named_and_the_rest_is(folder: Path) -> None:
     done = gatewright("convert", "in", "--out", "tree", cwd=folder)
     assert done.returncode == 1
     assert "in/p.yaml:18: rule r: image verification (verifyImages)" in done.stdout
-    assert "in/p.yaml:20: ConfigMap (v1) is no policy that is known" in done.stdout
+    assert "in/p.yaml:20: ConfigMap (v1) is not a known kind of policy" in done.stdout
     assert "in/p.yaml:24:1: not a Kubernetes object" in done.stdout
     assert "in/helm.yaml:2: a Helm template, not a policy; render it first" in done.stdout
     assert (folder / "tree" / "owner" / "policy.yaml").exists()

@@ -323,7 +323,7 @@ def test_what_fails_the_list(old: Path, states: str, code: int) -> None:
         (["baseline", "-", "--expires", "2020-01-01", "--approved-by", "x"], "", "2020-01-01 is over"),
         (["baseline", "-", "--expires", "9999d", "--approved-by", "x"], "", "which is as good as never"),
         (["baseline", "-", *TERMS, "--policy", "no"], "", "--policy: the policy tree has no policy 'no'"),
-        (["baseline", "-", *TERMS, "--write", "policies"], "", "--write: policies is there already"),
+        (["baseline", "-", *TERMS, "--write", "policies"], "", "--write: policies already exists"),
         (["baseline", "-", *TERMS, "--policies", "nowhere"], "", "nowhere"),
         (["list", "--fail-on", "old"], "", "--fail-on: expected expired, expiring, unused, got 'old'"),
         (["list", "--fail-on", "unused"], "", "--fail-on unused: reports say what is used"),
@@ -341,5 +341,5 @@ def test_a_report_of_half_the_cluster_or_of_logs_is_no_baseline(here: Path) -> N
     done = baseline(here, json.dumps({**report, "errors": [problem]}))
     assert done.returncode == 2 and "so it is no baseline: pods cannot be listed" in done.stderr
     done = baseline(here, json.dumps({**report, "summary": {"events": 3}}))
-    assert done.returncode == 2 and "tells of requests in audit logs" in done.stderr
+    assert done.returncode == 2 and "is a report on requests in audit logs" in done.stderr
     assert not done.stdout

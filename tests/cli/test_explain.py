@@ -414,7 +414,7 @@ def test_what_keeps_the_run_from_its_work_ends_with_2(tree: Path) -> None:
     for arguments, told in (
         (["size", "map.yaml"], "no policy 'size' in policies; did you mean sizes?"),
         (["other", "map.yaml"], "no policy 'other' in policies; there are sizes\n"),
-        (["schema", "map.yaml"], "'schema' is no policy: it stands for what the API server refuses"),
+        (["schema", "map.yaml"], "'schema' is not a policy: it stands for what the API server refuses"),
         (["sizes", "nowhere.yaml"], "nowhere.yaml"),
         (["sizes", "map.yaml", "--policies", "nowhere"], "nowhere"),
         (["sizes", "-"], "no objects in it to explain"),

@@ -55,7 +55,7 @@ def test_the_documented_file(tmp_path: Path) -> None:
         (
             "environments:\n- {name: a, namespaces: [b]}\n- {name: a, namespaces: [c]}",
             3,
-            "environments[1].name: 'a' is there already",
+            "environments[1].name: 'a' already exists",
         ),
         ("environments:\n- name: a\n  namespaces: [b, 1]", 3, "environments[0].namespaces[1]: expected text"),
         ("environments:\n- name: [a]\n  namespaces: [b]", 2, "environments[0].name: expected text"),

@@ -69,7 +69,7 @@ policies/names.yaml
       ValidatingAdmissionPolicy names: spec.validations[0].expression
      9 |   - expression: object.metadata.name != 'a' || object.metadata.name != 'b'
        |                 ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-      this validation is true for every request that it can be evaluated for: it denies nothing
+      this validation is true for every request for which it can be evaluated: it denies nothing
 
 1 error, 1 warning, 2 notes (1 policy in 1 file)
 """
@@ -158,7 +158,7 @@ def test_a_tree_that_does_not_load(tree: Path) -> None:
     run = gatewright("lint", cwd=tree)
     assert run.returncode == 2
     assert "  policies/names.yaml:10:" in run.stdout and "error GW209\n" in run.stdout
-    assert run.stderr == "error: policies: does not load, so that most rules were not asked\n"
+    assert run.stderr == "error: policies: does not load, so most rules were not run\n"
     assert run.stdout.endswith("1 error, the tree does not load (0 policies in 1 file)\n")
     assert gatewright("lint", "--fix", cwd=tree).returncode == 1
     assert "message: 'neither:  a nor b'\n" in (tree / "policies" / "names.yaml").read_text()

@@ -143,7 +143,7 @@ def test_policies_without_tests_and_tests_that_fail(root: Path) -> None:
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
         "FAIL other: it has no tests, so 7 mutants would survive",
-        "FAIL small: its tests fail as it is; nothing was changed",
+        "FAIL small: its tests fail without any change; it was not mutated",
         "7 mutants: 0 killed, 7 survived, 0 explained",
     ]
 

@@ -125,7 +125,7 @@ def test_nothing_is_written_over(tmp_path: Path) -> None:
     (folder / "notes.txt").write_text("keep")
     done = gatewright("new", "policy", "mine", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "error: policies/mine: is there already; choose another name, or remove it first\n"
+    assert done.stderr == "error: policies/mine: already exists; choose another name, or remove it first\n"
     (tmp_path / "policies" / "gone").symlink_to("/nowhere")
     assert gatewright("new", "policy", "gone", cwd=tmp_path).returncode == 2
     assert files(tmp_path) == ["policies/mine/notes.txt"]
@@ -137,7 +137,7 @@ def test_a_name_that_a_policy_of_the_tree_has_is_refused(tmp_path: Path) -> None
     done = gatewright("new", "policy", "mine", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith(
-        "error: policies/elsewhere/policy.yaml:2: ValidatingAdmissionPolicy 'mine' is there already"
+        "error: policies/elsewhere/policy.yaml:2: ValidatingAdmissionPolicy 'mine' already exists"
     )
     (tmp_path / "policies" / "elsewhere" / "policy.yaml").write_text("kind: [\n")  # a tree that does not load
     assert gatewright("new", "policy", "mine", cwd=tmp_path).returncode == 0

@@ -132,7 +132,7 @@ def test_from_the_library_into_force(here: Path) -> None:
     assert running.gatewright("check", "pod.yaml", cwd=here).returncode == 0
     text = done(here, "enable", "pinned-images", "--action", "Warn")
     assert text.splitlines()[0] == "policies/pinned-images/binding.yaml"
-    assert "gatewright check PATH… shows what it finds; gatewright manifests policies --all" in text
+    assert "gatewright check PATH… shows the findings; gatewright manifests policies --all" in text
     checked = running.gatewright("check", "pod.yaml", cwd=here)
     assert (checked.returncode, "warning" in checked.stdout) == (0, True)
     done(here, "enable", "pinned-images", "--action", "Deny", "--force")
@@ -166,7 +166,7 @@ def test_one_that_fails_leaves_the_others(here: Path) -> None:
     run = policies(here, "add", "no-tokens", "pinned-images")
     assert run.returncode == 2
     assert run.stderr == (
-        "error: policies/no-tokens: is there already; "
+        "error: policies/no-tokens: already exists; "
         "--force writes its files anew, but for binding.yaml and params.yaml\n"
     )
     assert "policies/pinned-images/policy.yaml" in run.stdout
@@ -180,7 +180,7 @@ def test_one_that_fails_leaves_the_others(here: Path) -> None:
         (["show", "no-token"], "there is no policy 'no-token' in the library; did you mean no-tokens?"),
         (["add", "no-tokens", "xyz"], "there is no policy 'xyz' in the library; `gatewright policies list` shows them"),
         (["add"], "expected names of policies, or --control, --severity or --category"),
-        (["add", "--control", "MITRE-ATTACK"], "no policy is of that control, severity and category;"),
+        (["add", "--control", "MITRE-ATTACK"], "no policy has that control, severity and category;"),
         (["list", "--control", "PCI"], "--control: 'PCI' is no framework; did you mean PCI-DSS?"),
         (["list", "--category", "image"], "--category: 'image' is unknown; did you mean images?"),
         (["list", "--category", "x"], "--category: 'x' is unknown; expected one of pod-security, workloads"),

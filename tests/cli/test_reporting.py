@@ -42,7 +42,7 @@ def test_several_formats_at_once(root: Path) -> None:
     assert as_json == yaml.safe_load((root / "out.yaml").read_text())
     assert as_json["findings"][0]["line"] == 4
     unknown: dict[str, Any] = {"name": None, "severity": None, "category": None, "controls": [], "url": None}
-    schema = {"id": "schema", "kind": "schema", "title": "What the API server refuses before any policy is asked"}
+    schema = {"id": "schema", "kind": "schema", "title": "Refusals of the API server before any policy is evaluated"}
     small = {"id": "small", "kind": "ValidatingAdmissionPolicy", "title": "ConfigMaps are small."}
     assert as_json["rules"] == [
         {**schema, **unknown, "file": None, "line": None},

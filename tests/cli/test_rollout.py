@@ -286,7 +286,7 @@ def test_wrong_options_and_reports(here: Path) -> None:
         )
     assert "--recording: nowhere: no such folder or file" in wrong(here, *EVIDENCE, "--recording", "nowhere")
     os.utime(here / "audit.json", (now().timestamp() - 3 * 86400,) * 2)
-    assert "what is there now needs a new one" in wrong(here, *EVIDENCE)
+    assert "today's step needs a new one" in wrong(here, *EVIDENCE)
 
 
 def test_what_cannot_be_written_is_said_and_nothing_is(here: Path) -> None:

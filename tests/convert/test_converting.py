@@ -72,7 +72,7 @@ def test_the_same_policy_twice_is_refused(tmp_path: Path) -> None:
         assert (first.status, second.status) == ("whole", "not")
         kind = first.kind
         assert [each.message for each in second.refused] == [
-            f"the {kind} p is there a second time, first at {tmp_path}/source.yaml:1: leave one of them out"
+            f"the {kind} p is defined twice, first at {tmp_path}/source.yaml:1: remove one of the two"
         ]
 
 

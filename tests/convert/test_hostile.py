@@ -136,7 +136,7 @@ def test_files_of_tests_are_within_the_sources(tmp_path: Path) -> None:
     assert [each.message for each in found.notes] == [
         "../secret.yaml: leads out of the sources",
         "https://example.com/x.yaml: files are not fetched",
-        "the test names a file that is no text",
+        "the test names a file by a value that is not a string",
     ]
     (test,) = found.outcomes[0].tests
     assert (test.passed, test.run, test.reason) == (False, False, "none of the test's resources is a")

@@ -151,5 +151,5 @@ def test_a_policy_that_a_tree_has_twice_gets_its_own_tests(tmp_path: Path) -> No
     assert [test.run for test in first.tests] == [True]
     assert [(test.run, test.reason) for test in second.tests] == [(False, "the policy was not converted")]
     assert [each.message for each in second.refused] == [
-        f"the ClusterPolicy p is there a second time, first at {tmp_path}/in/a/p.yaml:1: leave one of them out"
+        f"the ClusterPolicy p is defined twice, first at {tmp_path}/in/a/p.yaml:1: remove one of the two"
     ]

@@ -331,7 +331,7 @@ def test_an_audit_says_what_admission_says_of_the_same_objects(
             item["metadata"].pop(name, None)
     found: set[tuple[str, ...]] = set()
     for item, reply in zip(ours, sent(cluster, ours, "?dryRun=All"), strict=True):
-        assert reply.status == 409, reply.body  # it is there already, which the API server finds after admission
+        assert reply.status == 409, reply.body  # it already exists, which the API server finds after admission
         for text in reply.warnings:
             match = WARNING.match(text)
             assert match is not None, text

@@ -113,7 +113,7 @@ def test_four_processes_write_the_reports_of_one(
     assert whole.returncode == 1, whole.stderr
     of_one = reports(cluster)
     assert len(of_one) > len(TEAMS) // 2 and ("", "gatewright-audit") in of_one
-    said = sharded(folder)  # what is there already is what each of them would write
+    said = sharded(folder)  # each of them finds what it would write
     assert [each for each in said if ": 0 reports written" not in each or ", 0 deleted" not in each] == []
     assert sum(int(each.partition("reports written, ")[2].partition(" ")[0]) for each in said) == len(of_one)
     emptied(cluster)

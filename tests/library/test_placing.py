@@ -117,7 +117,7 @@ def test_a_policy_that_changes_objects_has_one_way_to_be_bound(tree: Path) -> No
 
 def test_another_binding_is_replaced_only_if_asked(tree: Path) -> None:
     placing.enable(tree, "no-tokens", "deny")
-    with pytest.raises(NotPlaced, match=r"binding\.yaml: is there already, with Deny; --force replaces it"):
+    with pytest.raises(NotPlaced, match=r"binding\.yaml: already exists, with Deny; --force replaces it"):
         placing.enable(tree, "no-tokens", "warn")
     before = contents(tree / "no-tokens")
     assert placing.enable(tree, "no-tokens", "warn", force=True).said == ()

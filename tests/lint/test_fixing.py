@@ -176,7 +176,7 @@ def test_a_link_that_leads_out_of_the_tree_by_now_is_not_followed(tmp_path: Path
     read = read_tree(tree)
     file.unlink()
     file.symlink_to(outside)
-    with pytest.raises(fixing.NotFixed, match="no regular file of the tree"):
+    with pytest.raises(fixing.NotFixed, match="not a regular file of the tree"):
         fix(read)
     assert outside.read_text() == POLICY
 

@@ -1,4 +1,4 @@
-"""`gatewright audit`: the verdicts on what a cluster already runs."""
+"""`gatewright audit`: the verdicts on the objects that a cluster already has."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ QPS: Final = 20.0
 def audit(
     snapshots: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[FILE]", help="Judge what is in these snapshots, and ask no cluster."),
+        typer.Argument(metavar="[FILE]", help="Judge the objects in these snapshots, and contact no cluster."),
     ] = None,
     policies: PolicyTrees = None,
     kubeconfig: Annotated[
@@ -107,17 +107,19 @@ def audit(
     ] = QPS,
     snapshot: Annotated[
         Path | None,
-        typer.Option("--snapshot", metavar="FILE", help="Write what is read to a file, without the values of Secrets."),
+        typer.Option(
+            "--snapshot", metavar="FILE", help="Write everything that is read to a file, without the values of Secrets."
+        ),
     ] = None,
     native: Annotated[
         bool,
-        typer.Option("--native", help="Judge by the cluster's own policies too; without --policies, by these alone."),
+        typer.Option("--native", help="Also judge by the cluster's own policies; without --policies, only by these."),
     ] = False,
     assume_bound: Annotated[
         Action | None,
         typer.Option(
             "--assume-bound",
-            help="With --native: take policies that have no binding to be bound everywhere, with this action.",
+            help="With --native: treat policies without a binding as bound everywhere, with this action.",
             case_sensitive=False,
         ),
     ] = None,
@@ -201,16 +203,16 @@ def audit(
         code = _audit(asked, how)
     except NotGiven as error:
         code = refuse(error, color)
-    except BrokenPipeError:  # of stderr: whoever read it has seen enough
+    except BrokenPipeError:  # the reader of stderr has closed it
         code = FAILED
     except KeyboardInterrupt:
         code = 130
-    gc.freeze()  # nothing is collected when Python ends
+    gc.freeze()  # no garbage is collected when Python ends
     raise typer.Exit(code)
 
 
 def _audit(asked: Asked, how: Reporting) -> int:
-    # Imported here so that `gatewright --help` and wrong options answer at once.
+    # Imported here so that `gatewright --help` and errors in options do not wait for it.
     from webhook.audit import auditing
     from webhook.audit.snapshots import SnapshotError, Writing
     from webhook.audit.sources import Cluster
@@ -369,7 +371,7 @@ def _of_one_cluster(asked: Asked) -> None:
 
 
 def _of_a_whole(asked: Asked, how: Reporting) -> None:
-    """Raises NotGiven if of a shard something is asked for that can be said only of a whole."""
+    """Raises NotGiven if a shard is given an option that needs the whole cluster."""
     given = (
         ("FILE", bool(asked.snapshots)),
         ("--snapshot", asked.snapshot is not None),
@@ -382,7 +384,7 @@ def _of_a_whole(asked: Asked, how: Reporting) -> None:
 
 
 class _Found:
-    """What the audits of all clusters came to."""
+    """The results of the audits of all clusters."""
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []

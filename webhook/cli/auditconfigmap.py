@@ -1,7 +1,7 @@
 """`audit --configmap`: the report as a ConfigMap, which Pods of the server mount for their page (docs/page.md).
 
-A ConfigMap holds at most 1 MiB, so the report is compressed, and of a long one the gravest findings are in it. What the
-last audits came to is kept beside it, since a Job has no disk for `--history`.
+A ConfigMap holds at most 1 MiB, so the report is compressed, and a long one has only the gravest findings. The
+ConfigMap also keeps the results of the last audits, since a Job has no disk for `--history`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MOST_PACKED: Final = 768 << 10
 """Bytes of the report, compressed: the API server takes a MiB of a ConfigMap in all."""
 
 MOST_TEXT: Final = 32 << 20
-"""Bytes of the report before that, so that who reads it may refuse what unpacks to much more."""
+"""Bytes of the report before compression, so that a reader may refuse a file that unpacks to more."""
 
 _PATIENCE: Final = 30.0  # seconds that a request may take
 
@@ -56,10 +56,8 @@ def place_of(text: str) -> tuple[str, str] | None:
 
 
 def published(report: Report, place: tuple[str, str], connection: Connection, source: str) -> Report:
-    """Write the report into the ConfigMap. Returns it with what came of that among its notes and problems, and with the
-    last audits, unless it has them already.
-
-    source: what the cluster is called.
+    """Write the report into the ConfigMap. Returns the report with the result as a note or problem, and with the last
+    audits if it lacks them. source: the cluster's name in the report.
     """
     from webhook.cli.clusterreports.writing import MANAGER, owned, patiently
     from webhook.cli.report import history
@@ -93,7 +91,7 @@ def published(report: Report, place: tuple[str, str], connection: Connection, so
 
 
 def _before(connection: Connection, path: str, called: str) -> tuple[Sequence[Past], str]:
-    """The audits that the ConfigMap has; and why it has none that can be read, or "". Raises APIError, Unreachable."""
+    """The audits in the ConfigMap; and the reason why they cannot be read, or "". Raises APIError, Unreachable."""
     from webhook.cli.clusterreports.writing import patiently
     from webhook.cli.report import history
     from webhook.cluster.connection import APIError
@@ -116,14 +114,12 @@ class TooLarge(Exception):
     """Even without findings the report is larger than a ConfigMap."""
 
     def __str__(self) -> str:
-        return "what the report says of policies and namespaces alone is too large"
+        return "the report is too large even without findings"
 
 
 def packed(report: Report) -> tuple[bytes, int]:
-    """The JSON report as gzip, in at most MOST_PACKED bytes, and how many findings are left out for that.
-
-    The sums are those of all. What is left out is `hidden` there, so that nobody takes it for the whole. Raises
-    TooLarge.
+    """The JSON report as gzip, in at most MOST_PACKED bytes, and the number of findings left out. Its sums include
+    these, and `hidden` counts them. Raises TooLarge.
     """
     from webhook.cli.report import jsonformat
     from webhook.cli.report.model import fingerprinted
@@ -153,7 +149,7 @@ def packed(report: Report) -> tuple[bytes, int]:
 
 
 def _by_gravity(report: Report) -> list[Finding]:
-    """The findings, the gravest first; what counts for nothing comes last."""
+    """The findings, the gravest first; suppressed ones come last."""
     from webhook.cli.report.model import LEVELS
     from webhook.library.metadata import SEVERITIES
 

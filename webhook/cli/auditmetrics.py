@@ -1,4 +1,5 @@
-"""`audit --metrics`: what an audit found as a file of metrics, for the textfile collector of node_exporter, say.
+"""`audit --metrics`: the findings of an audit as a file of metrics, such as for the textfile collector of
+node_exporter.
 
 All are gauges, so that the text is one of Prometheus (0.0.4) and of OpenMetrics. The number of series is bounded; what
 is beyond the bound is counted under the namespace `_other`, which no Namespace can be called: sums stay right.
@@ -24,7 +25,7 @@ MOST: Final = 5000
 """Series of findings, at most, besides those of OTHER."""
 
 NAMESPACES: Final = 1000
-"""Namespaces with series of objects and scores, at most: those in which most is judged."""
+"""Namespaces with series of objects and scores, at most: those with the most judged objects."""
 
 OTHER: Final = "_other"
 
@@ -43,8 +44,8 @@ Labels = tuple[tuple[str, str], ...]
 def measured(
     report: Report, file: Path, judged: Mapping[str, int] | None, *, now: float, seconds: float, shard: Shard = WHOLE
 ) -> Report:
-    """Write the metrics to a file, which is there as a whole or not at all. Returns the report, with a problem if that
-    cannot be done. The parameters are those of `text`."""
+    """Write the metrics to a file, completely or not at all. Returns the report, with a problem if writing fails. The
+    parameters are those of `text`."""
     from webhook.cli.report.writing import put_into
     from webhook.documents.document import Problem
 
@@ -70,7 +71,7 @@ def text(
     if it is not everything. most: series of findings."""
     if judged is None:
         families = [
-            _family("log_findings", "What the log says, by the result that reports have.", _findings(report, most)),
+            _family("log_findings", "Findings in the log, by the result that reports have.", _findings(report, most)),
             _family("log_complete", "Whether all of the log could be read.", [((), int(not report.problems))]),
             _family("log_timestamp_seconds", "When the log was read.", [((), round(now, 3))]),
         ]
@@ -82,7 +83,7 @@ def text(
         # As it is written, so that two names never make the same series twice: readers would refuse the whole file.
         objects[visible(namespace) if namespace in named else OTHER] += number
     families = [
-        _family("findings", "What was found, by the result that reports have.", _findings(report, most)),
+        _family("findings", "Findings, by the result that reports have.", _findings(report, most)),
         _family(
             "objects",
             "Objects that were judged, without those that a controller owns.",
@@ -90,7 +91,7 @@ def text(
         ),
         _family("complete", "Whether everything could be read and written.", [(of_run, int(not report.problems))]),
         _family("timestamp_seconds", "When the audit ended.", [(of_run, round(now, 3))]),
-        _family("duration_seconds", "What the audit took.", [(of_run, round(seconds, 3))]),
+        _family("duration_seconds", "The duration of the audit.", [(of_run, round(seconds, 3))]),
     ]
     if report.scores is not None:
         most_first = sorted(report.scores.namespaces, key=lambda each: (-each.objects, each.namespace))[:NAMESPACES]

@@ -1,4 +1,5 @@
-"""What the server's page shows of an audit: the JSON report of `gatewright audit -o json`, condensed to a bounded size.
+"""The part of an audit that the server's page shows: the JSON report of `gatewright audit -o json`, condensed to a
+bounded size.
 
 It runs in a process of its own, which webhook.server.page.lastaudit starts: `python -m webhook.cli.auditpage FILE
 SECONDS`, of processor time. It writes two lines of JSON: in short, {"at", "score", "found"}, or {"problem": text}; and,
@@ -64,7 +65,7 @@ _SUMMED: Final = ("objects", "kinds", "policies", "clusters", "shards", "events"
 
 
 class ReportError(ValueError):
-    """What cannot be shown; the text says why."""
+    """A report that cannot be shown. str(error): the reason."""
 
 
 class _Object(Struct, rename="camel"):
@@ -75,7 +76,7 @@ class _Object(Struct, rename="camel"):
 
 
 class _Graded(Struct):
-    """As much of a finding as says how grave it is."""
+    """The fields of a finding that say how grave it is."""
 
     rule: str = ""
     level: str = ""
@@ -154,7 +155,7 @@ class _Saved(Struct, kw_only=True):
 
 
 def condensed(file: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The report in a file, in short, and as it is shown. Raises ReportError."""
+    """The report in a file: its summary, and the part that is shown. Raises ReportError."""
     try:
         with open(file, "rb") as stream:  # noqa: PTH123  # as short as the rest
             size = os.fstat(stream.fileno()).st_size
@@ -175,7 +176,7 @@ def condensed(file: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _unpacked(content: mmap.mmap) -> bytes:
-    """What is in a gzip file. Raises ReportError."""
+    """The content of a gzip file. Raises ReportError."""
     unpacking = zlib.decompressobj(wbits=31)
     try:
         text = unpacking.decompress(content, MOST_UNPACKED + 1)
@@ -233,12 +234,13 @@ def _shown(saved: _Saved) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _cut(saved: _Saved, summed: dict[str, int]) -> int:
-    """How many findings its levels count that are not in it, as `audit --configmap` leaves the least grave ones out."""
+    """The number of findings that its sums count and that it lacks: `audit --configmap` leaves the least grave ones
+    out."""
     return max(0, sum(summed.get(level, 0) for level in ("deny", "warn", "audit")) - len(saved.findings))
 
 
 def _rows(saved: _Saved, rules: dict[str, _Rule]) -> Iterator[dict[str, Any]]:
-    """At most MOST_FOUND rows, the gravest first; what counts for nothing comes last."""
+    """At most MOST_FOUND rows, the gravest first; suppressed findings come last."""
     graded: dict[tuple[int, int], list[Raw]] = {}
     grades = msgspec.json.Decoder(_Graded)
     for raw in saved.findings:

@@ -1,4 +1,5 @@
-"""What `audit` makes of findings besides listing them: scores, a gate, reports in the cluster; what audit logs say."""
+"""The results of `audit` besides the list of findings: scores, a gate, reports in the cluster; and the findings of
+audit logs."""
 
 from __future__ import annotations
 
@@ -32,16 +33,14 @@ Scored = Annotated[bool, typer.Option("--scores", help="Show a score for each na
 
 GateFile = Annotated[
     Path | None,
-    typer.Option(
-        "--gate", metavar="FILE", help="What is demanded of scores, by environment; exit with 1 if one of them fails."
-    ),
+    typer.Option("--gate", metavar="FILE", help="Demands on scores, by environment; exit with 1 if a score fails."),
 ]
 
 WriteReports = Annotated[
     Reports | None,
     typer.Option(
         "--write-reports",
-        help="Write what is found to the cluster as Reports of openreports.io, or PolicyReports of wgpolicyk8s.io.",
+        help="Write the findings to the cluster as Reports of openreports.io, or PolicyReports of wgpolicyk8s.io.",
     ),
 ]
 
@@ -50,7 +49,7 @@ History = Annotated[
     typer.Option(
         "--history",
         metavar="FILE",
-        help="Keep what the last audits came to in this file, and show the trend with html and json.",
+        help="Keep the results of the last audits in this file, and show the trend with html and json.",
     ),
 ]
 
@@ -59,8 +58,8 @@ Logs = Annotated[
     typer.Option(
         "--log",
         metavar="FILE",
-        help="Read audit logs of the API server, plain or gzip, in place of a cluster: what policies said under Audit, "
-        "and what they denied; may be repeated.",
+        help="Read audit logs of the API server, plain or gzip, instead of a cluster: findings under Audit, "
+        "and denials; may be repeated.",
     ),
 ]
 
@@ -115,10 +114,9 @@ def remembered(report: Report, file: Path) -> Report:
 def reported(
     report: Report, wanted: Reports, connection: Connection, source: str, qps: float, shard: Shard = WHOLE
 ) -> Report:
-    """Write the reports to the cluster. Returns the report with what came of that among its notes and problems.
-
-    source: what the cluster is called. qps: the most requests in a second, 0 for any.
-    shard: whose reports they are; those of others are left alone.
+    """Write the reports to the cluster. Returns the report with the result as notes and problems. source: the cluster's
+    name in the report. qps: the most requests in a second; 0 for any number. shard: the shard that owns the reports;
+    those of other shards are left alone.
     """
     from webhook.cli.clusterreports import writing
     from webhook.cli.clusterreports.results import contents
@@ -163,5 +161,5 @@ def of_logs(files: Sequence[str], refused: Mapping[str, bool], version: str) -> 
 
     given = [name for name, was in refused.items() if was]
     if given:
-        raise NotGiven(f"--log: expected no {', '.join(given)}: a log says what was asked, not what there is")
+        raise NotGiven(f"--log: expected no {', '.join(given)}: a log has requests, not the objects of a cluster")
     return logged.report(files, Kinds.builtin(parse_version(version)))

@@ -1,4 +1,5 @@
-"""`audit --shard` and `--shards`: which part of a cluster this process judges, and what can be said only of a whole."""
+"""`audit --shard` and `--shards`: the part of a cluster that this process judges, and the options that need the
+whole."""
 
 from __future__ import annotations
 
@@ -62,16 +63,16 @@ def shard_of(shard: str, shards: int, environment: Mapping[str, str] = os.enviro
 
 
 def refuse_shard(shard: Shard, given: Iterable[tuple[str, bool]]) -> None:
-    """Raises NotGiven if what was asked for can be said only of a whole. given: options, and whether they were."""
+    """Raises NotGiven if an option needs the whole cluster. given: such options, and whether each was given."""
     if shard.number > 1 and (named := [option for option, was in given if was]):
         raise NotGiven(f"--shard: leave {', '.join(named)} out, of which a shard is only a part")
 
 
 def said(shard: Shard, namespaces: Iterable[str] | None) -> str:
-    """A note on what was judged. namespaces: the names of all; None if they are not known."""
+    """A note on the part that was judged. namespaces: the names of all namespaces; None if unknown."""
     every = list(namespaces or ())
     own = sum(map(shard.has, every))
-    besides = " and what has none" if shard.has("") else ""
+    besides = " and cluster-scoped objects" if shard.has("") else ""
     of = f"{own:,} of {len(every):,} namespaces{besides}" if namespaces is not None else "its namespaces alone"
     return f"shard {shard}: {of}; every other namespace is in another shard"
 

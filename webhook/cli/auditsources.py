@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from webhook.policy.policyset import PolicySet
 
 THE_CLUSTER: Final = "the cluster"
-"""What reports call a cluster that no option names."""
+"""The name in reports of a cluster that no option names."""
 
 
 class Action(StrEnum):
@@ -66,7 +66,7 @@ class Asked(Struct, frozen=True, kw_only=True):
 
 
 def sources_of(asked: Asked) -> list[Source]:
-    """Where the objects come from. Raises NotGiven."""
+    """The sources of the objects. Raises NotGiven."""
     from webhook.audit.snapshots import Snapshot, SnapshotError, Writing
 
     if asked.snapshots:

@@ -1,4 +1,4 @@
-"""`gatewright bench`: what each policy takes on the objects of its author."""
+"""`gatewright bench`: the time and cost of each policy on the user's own objects."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from webhook.offline.measured import Change, Saved
     from webhook.offline.measuring import Figures, Measuring
 
-_RUNS = 3  # at most, of a comparison whose times are over what is allowed
+_RUNS = 3  # at most, while a time is over its threshold
 
 
 def bench(
@@ -177,7 +177,7 @@ def _saved(file: Path) -> list[Saved]:
 
 
 def _reviews(recording: Path) -> tuple[list[Any], list[Problem]]:
-    """The recorded reviews, and what cannot be read of them. Raises NotGiven."""
+    """The recorded reviews, and the problems of those that cannot be read. Raises NotGiven."""
     from webhook.documents.document import Problem
     from webhook.recordings.reading import NO_REVIEWS, NoRecording, recorded
 
@@ -197,7 +197,7 @@ def _reviews(recording: Path) -> tuple[list[Any], list[Problem]]:
 
 def _measured(measure: Callable[[], Measuring]) -> tuple[Measuring, list[Figures]]:
     gc.collect()
-    gc.disable()  # its time would be some policy's
+    gc.disable()  # it would add to the time of some policy
     try:
         found = measure()
     finally:
@@ -212,8 +212,8 @@ def _compared(
     allowed: float,
     allowed_time: float | None,
 ) -> tuple[list[Figures], list[Change], list[str]]:
-    """The figures, what has changed in them, and notes. While a time is over what is allowed, measure again: what other
-    processes do only adds to times."""
+    """The figures, their changes, and notes. While a time is over its threshold, it is measured again: other processes
+    can only add to times."""
     from webhook.offline.measured import compared
 
     changes, notes = compared(before, figures, allowed, allowed_time)

@@ -67,7 +67,7 @@ def bundle(
 
 
 def _bundle(named: tuple[str, ...], output: str, version: str, imports: str, bundles: Bundles) -> int:
-    # Imported here so that `gatewright --help` and wrong options answer at once.
+    # Imported here so that `gatewright --help` and errors in options do not wait for it.
     from webhook.bundle import artifact
     from webhook.bundle.packing import UnpackError, files_of
     from webhook.cli.report.problems import warning_text
@@ -113,7 +113,7 @@ def _created(epoch: str | None) -> dict[str, str]:
 
 
 def _put(made: Artifact, output: str, bundles: Bundles) -> int:
-    """Write the bundle to where it goes, and to stdout what names it. Returns the exit code."""
+    """Write the bundle to its destination, and its name to stdout. Returns the exit code."""
     from webhook.bundle import layout, pulling
     from webhook.bundle.reference import parse
     from webhook.bundle.registry import Access

@@ -76,13 +76,13 @@ if TYPE_CHECKING:
     from webhook.offline.requests import PlannedRequest
 
 _RUN: Final = ("webhook.cli.report.model", "webhook.offline.inputs", "webhook.offline.verdicts")
-"""What a run imports, the most of it."""
+"""Most of the modules that a run imports."""
 
 _PART: Final = 16
 """Documents that a process checks before it reports."""
 
 _WORTH: Final = 100
-"""Documents that are worth another process, unless --jobs says how many there are."""
+"""Documents that are worth another process, unless --jobs sets the number."""
 
 
 def check(
@@ -189,7 +189,7 @@ def check(
         )
     except NotGiven as error:
         code = refuse(error, color)
-    except BrokenPipeError:  # of stderr: whoever read it has seen enough
+    except BrokenPipeError:  # the reader of stderr has closed it
         code = FAILED
     except KeyboardInterrupt:
         code = 130
@@ -228,7 +228,7 @@ def _check(
     jobs: int | None,
     color: Color,
 ) -> int:
-    # Imported here so that `gatewright --help` and wrong options answer at once.
+    # Imported here so that `gatewright --help` and errors in options do not wait for it.
     from webhook.cli.progress import ProgressBar
     from webhook.cli.report.checked import Checked, Judged, rules, streams
     from webhook.cli.report.model import Diff, Finding, Report

@@ -1,4 +1,4 @@
-"""What `gatewright` can do. Each subcommand is a function in its own module, imported when it is used.
+"""The subcommands of `gatewright`. Each subcommand is a function in its own module, imported when it is used.
 
 `gatewright --help` imports none of them, and no library that lays out text.
 """
@@ -122,7 +122,7 @@ class Shell(StrEnum):
 
 def _completion(shell: Shell | None) -> None:
     if shell is not None:
-        from typer._completion_shared import get_completion_script  # typer has no other way to print it alone
+        from typer._completion_shared import get_completion_script  # typer offers no other way to print it alone
 
         typer.echo(get_completion_script(prog_name="gatewright", complete_var=COMPLETE, shell=shell.value))
         raise typer.Exit
@@ -138,7 +138,7 @@ def gatewright(
         typer.Option(
             "--completion",
             metavar="SHELL",
-            help="Print what makes a shell (bash, fish, zsh) complete commands and options, and exit.",
+            help="Print the script with which a shell (bash, fish, zsh) completes commands and options, and exit.",
             is_eager=True,
             callback=_completion,
         ),
@@ -147,7 +147,7 @@ def gatewright(
         bool,
         typer.Option(
             "--no-settings",
-            help="Pass over the settings of the repository: .gatewright.toml, or [tool.gatewright] in pyproject.toml.",
+            help="Ignore the settings of the repository: .gatewright.toml, or [tool.gatewright] in pyproject.toml.",
         ),
     ] = False,
 ) -> None:

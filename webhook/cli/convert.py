@@ -24,7 +24,7 @@ def convert(
         Path, typer.Option("--out", metavar="DIR", help="The policy tree, which gets a folder for each policy.")
     ],
     force: Annotated[
-        bool, typer.Option("--force", help="Replace the files of policies whose folders are there already.")
+        bool, typer.Option("--force", help="Replace the files of policies whose folders already exist.")
     ] = False,
     version: KubernetesVersion = NEWEST_TEXT,
     output: Output = Format.TEXT,
@@ -40,7 +40,7 @@ def convert(
 
 
 def _convert(names: list[str], out: Path, force: bool, version: str, output: Format) -> int:
-    # Imported here so that `gatewright --help` and wrong options answer at once.
+    # Imported here so that `gatewright --help` and errors in options do not wait for it.
     from webhook.cli.report import converted as report
     from webhook.cli.streams import put
     from webhook.convert import whole, writing

@@ -1,4 +1,4 @@
-"""The options of `gatewright test` that ask for coverage, and what they do."""
+"""The options of `gatewright test` that measure coverage, and the measurement."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from webhook.policy.reviewing import Recording
 
 Asked = Annotated[
-    bool, typer.Option("--coverage", help="Say what of the policies the tests do not run, and how much they do.")
+    bool,
+    typer.Option(
+        "--coverage", help="Show which parts of the policies the tests do not cover, and the percentage that they do."
+    ),
 ]
 Html = Annotated[
     Path | None, typer.Option("--coverage-html", metavar="FILE", help="Write the coverage as one HTML page.")
@@ -44,7 +47,7 @@ FailUnder = Annotated[
 
 
 class CoverageOptions(Struct, frozen=True):
-    """The options as given. Any of them asks for coverage."""
+    """The values of the options. Each of them measures coverage."""
 
     asked: bool = False
     html: Path | None = None
@@ -62,7 +65,7 @@ class CoverageOptions(Struct, frozen=True):
         return self.asked or bool(self.files) or self.least is not None
 
     def check_places(self, how: Reporting) -> None:
-        """Raise NotGiven if two reports have one file, those of the cases included."""
+        """Raise NotGiven if two reports, of coverage or of cases, name one file."""
         places = [Path(each.file).absolute() for each in how.targets if each.file]
         for file in self.files:
             if file.absolute() in places:
@@ -71,7 +74,7 @@ class CoverageOptions(Struct, frozen=True):
 
     @contextmanager
     def measuring(self, policies: PolicySet) -> Iterator[Measurement]:
-        """Run the tests within. Raises NotGiven if what measures Python is not installed."""
+        """A context in which the tests are measured. Raises NotGiven if coverage.py is needed and not installed."""
         if not self.wanted:
             yield Measurement(self, None, "failures")
             return
@@ -87,7 +90,7 @@ class CoverageOptions(Struct, frozen=True):
 
 
 class Measurement(Struct, frozen=True):
-    """What is measured, if anything is. recording: for webhook.offline.cases.runs.run."""
+    """The measurement, if there is one. recording: for webhook.offline.cases.runs.run."""
 
     options: CoverageOptions
     measured: Measured | None
@@ -96,9 +99,9 @@ class Measurement(Struct, frozen=True):
     def reported(
         self, named: Sequence[str], cases: Sequence[PlannedCase], how: Reporting, *, chosen: bool, verbose: bool
     ) -> CoverageText:
-        """Write the files. Returns what is to be said besides. named: the policy trees. how: as the report of the cases
-        is written. chosen: not all cases were to run; policies without one are left out. Raises NotGiven if a file
-        cannot be written."""
+        """Write the files. Returns the text to print besides. named: the policy trees. how: the options of the report
+        of cases. chosen: whether options selected cases; then policies without a case are left out. Raises NotGiven if
+        a file cannot be written."""
         if self.measured is None:
             return CoverageText()
         from webhook.cli.report import cobertura, coveragehtml, coveragejson, coveragemarkdown, coveragetext
@@ -122,8 +125,8 @@ class Measurement(Struct, frozen=True):
 
 
 class CoverageText(Struct, frozen=True):
-    """The text of the report. beside: it goes to stderr, as stdout has another format. low: the coverage is less than
-    what was asked for."""
+    """The text of the report. beside: whether it goes to stderr, as stdout has another format. low: whether the
+    coverage is below --fail-under."""
 
     text: str = ""
     beside: bool = False

@@ -16,13 +16,12 @@ _COMMANDS: Final = (
 )
 _READING: Final = ("check", "explain", "impact", "mutate")  # those whose PATH is a manifest, and may be left out
 _ALONE: Final = frozenset({"--cluster", "--recordings", "--snapshot", "--test"})
-"""Options that name what is judged in place of a PATH."""
+"""Options that name the objects to judge in place of a PATH."""
 
 
 def of(command: str, parameters: Collection[str | None], arguments: Sequence[str]) -> dict[str, Any]:
-    """Parameter -> its default, for those of the settings. An option, and its variable, comes before them.
-
-    arguments: those that the subcommand is called with. Ends the run if the settings are wrong.
+    """Parameter -> its default, for the parameters that the settings set. An option or its variable overrides it.
+    arguments: the arguments of the subcommand. Ends the run if the settings are wrong.
     """
     if command not in _COMMANDS or os.environ.get(NO_SETTINGS):
         return {}
@@ -34,7 +33,9 @@ def of(command: str, parameters: Collection[str | None], arguments: Sequence[str
     given = {argument.partition("=")[0] for argument in arguments}
     elsewhere = bool(os.environ.get(TREES)) or (command == "impact" and bool(given & {"--old", "--new"}))
     reads = command in _READING and not given & _ALONE
-    case = command == "explain" and "--test" in given  # a case is all that is judged: no manifests, none left out
+    case = (
+        command == "explain" and "--test" in given
+    )  # only the case is judged: there are no manifests, and nothing to exclude
     said = {
         "policies": [] if elsewhere else list(found.policies),
         "paths": list(found.paths) if reads else [],

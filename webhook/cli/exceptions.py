@@ -1,4 +1,5 @@
-"""`gatewright exceptions`: a baseline of exceptions for what reports tell of, and those that are no longer in order."""
+"""`gatewright exceptions`: a baseline of exceptions for the findings of reports, and the exceptions that have expired
+or are unused."""
 
 from __future__ import annotations
 
@@ -39,11 +40,11 @@ exceptions = group("exceptions", no_args_is_help=True)
 
 @exceptions.callback()
 def _exceptions() -> None:
-    """Write a baseline of exceptions for what is violated today, and list those that are no longer in order."""
+    """Write a baseline of exceptions for today's violations, and list exceptions that have expired or are unused."""
 
 
 LONGEST: Final = 2 * 366
-"""Days until an exception ends, at most: what is further away is as good as never (GW305)."""
+"""Days until an exception ends, at most: a later end is as good as none (GW305)."""
 
 _DAYS: Final = lazily(r"([1-9][0-9]{0,3})d")
 
@@ -52,7 +53,7 @@ _DAYS: Final = lazily(r"([1-9][0-9]{0,3})d")
 def baseline(
     reports: Annotated[
         list[str],
-        typer.Argument(metavar="REPORT...", help="What check or audit wrote with -o json; - for stdin."),
+        typer.Argument(metavar="REPORT...", help="A report of check or audit with -o json; - for stdin."),
     ],
     approved_by: Annotated[str, typer.Option("--approved-by", metavar="NAME", help="Who approves the exceptions.")],
     expires: Annotated[
@@ -99,17 +100,19 @@ def listed(
         list[str] | None,
         typer.Argument(
             metavar="[REPORT]...",
-            help="What check or audit wrote with -o json, to say which exceptions nothing needs; - for stdin.",
+            help="A report of check or audit with -o json, to find unused exceptions; - for stdin.",
         ),
     ] = None,
     within: Annotated[int, typer.Option("--within", metavar="DAYS", help="The days that about to expire means.")] = 30,
     fail_on: Annotated[
         str,
         typer.Option(
-            "--fail-on", metavar="STATES", help="What exit code 1 is for: expired, expiring, unused, comma-separated."
+            "--fail-on",
+            metavar="STATES",
+            help="The states that lead to exit code 1: expired, expiring, unused, comma-separated.",
         ),
     ] = "",
-    everything: Annotated[bool, typer.Option("--all", help="List those that are in order too.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also list exceptions that are in order.")] = False,
     output: Output = Format.TEXT,
     policies: PolicyTrees = None,
     version: KubernetesVersion = NEWEST_TEXT,
@@ -175,14 +178,14 @@ def _baseline(
     if unknown := sorted({*named} - policies.names):
         raise NotGiven(f"--policy: the policy tree has no policy {unknown[0]!r}")
     if write is not None and write.exists():
-        raise NotGiven(f"--write: {write} is there already; exceptions that it has are not written again")
+        raise NotGiven(f"--write: {write} already exists; exceptions that it has are not written again")
     reports = inputs.saved(files)
     for file, report in zip(files, reports, strict=True):
         if report.errors:
             why = report.errors[0].message
             raise NotGiven(f"{file}: the run could not read everything, so it is no baseline: {why}")
         if report.of_log:
-            raise NotGiven(f"{file}: tells of requests in audit logs; expected a report on objects")
+            raise NotGiven(f"{file}: is a report on requests in audit logs; expected a report on objects")
     levels = {str(each) for each in only}
     findings = [
         each

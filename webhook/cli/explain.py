@@ -108,11 +108,11 @@ def explain(
     registry_ca: RegistryCA = None,
     registry_plain_http: PlainRegistry = False,
     authorizations: Authorizations = None,
-    full: Annotated[bool, typer.Option("--full", help="Show what had no part in the outcome, too.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Also show the parts that did not matter.")] = False,
     verbose: Verbose = False,
     color: Colors = Color.AUTO,
 ) -> None:
-    """Explain what a policy makes of manifests, or of a case of its tests: the verdict, and the values that led to it,
+    """Explain how a policy decides on manifests, or on a case of its tests: the verdict, and the values that led to it,
     step by step.
 
     Exit code: **0** nothing is denied, **1** something is denied, **2** the run itself failed: a bad policy, a bad
@@ -171,7 +171,7 @@ def explain(
         )
     except NotGiven as error:
         code = refuse(error, color)
-    except BrokenPipeError:  # of stderr: whoever read it has seen enough
+    except BrokenPipeError:  # the reader of stderr has closed it
         code = FAILED
     except KeyboardInterrupt:
         code = 130
@@ -201,7 +201,7 @@ def _explain(
     authorizations: Path | None,
     show: _Show,
 ) -> int:
-    # Imported here so that `gatewright --help` and wrong options answer at once.
+    # Imported here so that `gatewright --help` and errors in options do not wait for it.
     from webhook.cli.report import explainjson, explaintext
     from webhook.cli.streams import put
     from webhook.cluster.manifestsview import ManifestsView
@@ -305,7 +305,7 @@ def _explain_case(name: str, text: str, named: tuple[str, ...], version: str, po
 
 
 class _Show(Struct, frozen=True):
-    """The options that say what is shown, and how."""
+    """The options for the output."""
 
     output: Format
     full: bool
@@ -322,7 +322,7 @@ class _Show(Struct, frozen=True):
 def _reported(
     reports: Sequence[Report], notes: Sequence[str], problems: Sequence[Problem], show: _Show, *, head: str = ""
 ) -> int:
-    """Write what was found. head: lines before it, in text. Returns the exit code."""
+    """Write the report. head: lines before it, in text. Returns the exit code."""
     from webhook.cli.report import explainjson, explaintext
     from webhook.cli.report.explaintree import PIPED_WIDTH, Look
     from webhook.cli.report.problems import note_line
@@ -342,10 +342,10 @@ def _reported(
 
 
 def _without_unmatched(report: Any) -> Any:
-    """The report without the requests of a document that the policy leaves out, where it is about another of them."""
+    """The report without the requests that the policy does not match, for documents with a request that it matches."""
     about = {id(each.planned.document) for each in report.requests if each.matched}
     kept = [each for each in report.requests if each.matched or each.refused or id(each.planned.document) not in about]
-    # A workload that the policy is not about leads to a Pod that it is not about either: say so once.
+    # If a policy matches neither a workload nor its Pod, only the workload is reported.
     once = [
         each
         for place, each in enumerate(kept)
@@ -354,8 +354,8 @@ def _without_unmatched(report: Any) -> Any:
     return replace(report, requests=once)
 
 
-_REFUSAL: Final = "schema"  # where `check` names the policy of a finding, it names this for the API server's refusals
-_NAMED: Final = 20  # the most policies that are named to somebody who named none of them
+_REFUSAL: Final = "schema"  # `check` shows this in place of a policy for refusals of the API server
+_NAMED: Final = 20  # the most policies that an error names
 
 
 def _unknown(name: str, known: list[str], tree: Tree, warnings: Sequence[Problem]) -> str:
@@ -367,8 +367,8 @@ def _unknown(name: str, known: list[str], tree: Tree, warnings: Sequence[Problem
         return f"no policy {name!r} in {trees} that Gatewright evaluates; {foreign}"
     if name == _REFUSAL:
         return (
-            f"'{_REFUSAL}' is no policy: it stands for what the API server refuses before it asks any; the message of "
-            "`gatewright check` says what is wrong, and docs/check.md what is looked for"
+            f"'{_REFUSAL}' is not a policy: it stands for what the API server refuses before any policy; the message "
+            "of `gatewright check` says what is wrong, and docs/check.md lists what it checks"
         )
     near = nearest(name, set(known))
     names = sorted(set(known))

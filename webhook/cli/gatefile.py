@@ -40,7 +40,7 @@ _OF_VETO: Final = ("name", "policies", "severities", "levels")
 
 
 def read(file: Path) -> tuple[Gate, list[Problem]]:
-    """The gate of a file, and what is wrong with it; with problems, the gate is not to be used."""
+    """The gate of a file, and its problems. With problems, the gate must not be used."""
     name = str(file)
     try:
         content = files.content_of(file, None)
@@ -76,7 +76,7 @@ class _Reader:
         for index, each in enumerate(environments):
             called = each.threshold.environment
             if called and called in seen:
-                self.wrong(("environments", index, "name"), f"environments[{index}].name: {called!r} is there already")
+                self.wrong(("environments", index, "name"), f"environments[{index}].name: {called!r} already exists")
             seen.add(called)
         cluster = self._mapping(value.get("cluster"), ("cluster",), _OF_CLUSTER)
         return Gate(

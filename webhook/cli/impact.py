@@ -212,7 +212,7 @@ def impact(
         code = _impact(asked, how)
     except NotGiven as error:
         code = refuse(error, color)
-    except BrokenPipeError:  # of stderr: whoever read it has seen enough
+    except BrokenPipeError:  # the reader of stderr has closed it
         code = FAILED
     except KeyboardInterrupt:
         code = 130
@@ -254,7 +254,7 @@ class _Asked(Struct, frozen=True, kw_only=True):
 
 
 def _impact(asked: _Asked, how: Reporting) -> int:
-    # Imported here so that `gatewright --help` and wrong options answer at once.
+    # Imported here so that `gatewright --help` and errors in options do not wait for it.
     from webhook.cli.progress import ProgressBar
     from webhook.cli.report.checked import rules, streams
     from webhook.cli.report.impacted import Impacted

@@ -28,7 +28,7 @@ SubresourceName = Annotated[
 
 
 def rendering_of(render: Iterable[Tool], values: Sequence[str], namespace: str) -> Rendering | None:
-    """What is rendered, of the options --render, --values and --namespace; None for nothing. Raises NotGiven."""
+    """The rendering that --render, --values and --namespace ask for; None for none. Raises NotGiven."""
     tools = frozenset(each.value for each in render)
     if values and Tool.HELM.value not in tools:
         raise NotGiven("--values needs --render helm")
@@ -40,7 +40,7 @@ def rendering_of(render: Iterable[Tool], values: Sequence[str], namespace: str) 
 
 
 def excluding(ctx: typer.Context, patterns: Sequence[str] | None) -> Ignoring | None:
-    """What the option --exclude leaves out, or `exclude` of the settings in its place. Raises NotGiven."""
+    """The patterns of --exclude, or else of `exclude` in the settings. Raises NotGiven."""
     if not patterns:
         return None
     from webhook.documents.ignoring import Ignoring  # where there are patterns
@@ -55,9 +55,8 @@ def excluding(ctx: typer.Context, patterns: Sequence[str] | None) -> Ignoring | 
 
 
 def operation_on(subresource: str, operation: Operation | None, *, compared: bool) -> Operation | None:
-    """The operation that --operation names, or that is usual for the subresource.
-
-    compared: with --old or --since, which say it themselves. Raises NotGiven for a subresource that is not known.
+    """The operation of --operation, or the usual one of the subresource. compared: whether --old or --since is given,
+    which determines the operation. Raises NotGiven for an unknown subresource.
     """
     if not subresource:
         return operation
@@ -71,9 +70,8 @@ def operation_on(subresource: str, operation: Operation | None, *, compared: boo
 def sent_to(
     subresource: str, found: Asked, policies: PolicySet, *, compared: bool
 ) -> tuple[Sequence[PlannedRequest], list[str]]:
-    """The requests for a subresource in place of those that were found, and a note that names the objects without it.
-
-    compared: with --old or --since, what is created or deleted is so as a whole, and only updates are sent.
+    """The requests to a subresource in place of the given ones, and a note that names the objects without it. compared:
+    whether --old or --since is given; then only updates are sent, as objects are created and deleted whole.
     """
     if not subresource:
         return found.requests, []

@@ -1,4 +1,4 @@
-"""`gatewright lint`: what is probably wrong with a policy tree."""
+"""`gatewright lint`: probable mistakes in a policy tree."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def _lint(
     how: Reporting,
     verbose: bool,
 ) -> int:
-    # Imported here so that `gatewright --help` and wrong options answer at once.
+    # Imported here so that `gatewright --help` and errors in options do not wait for it.
     import time
 
     from webhook.cli.report.linted import finding, rules
@@ -146,7 +146,7 @@ def _lint(
             found = linted(after.tree, target, now=now, registrations=registrations)
     problems = []
     if not found.loads:
-        problems.append(Problem(tree.names[0], None, None, "does not load, so that most rules were not asked"))
+        problems.append(Problem(tree.names[0], None, None, "does not load, so most rules were not run"))
     report = Report(
         command="lint",
         findings=list(map(finding, found.alarms)),

@@ -1,4 +1,4 @@
-"""The command `gatewright`: what is done before anything else is imported."""
+"""The command `gatewright`: the steps before anything else is imported."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def main() -> None:
     lazypatterns.imported("platform", "textwrap", "tokenize", "gettext")  # for typer
     from webhook.cli.commands import COMPLETE, app
 
-    if COMPLETE in os.environ:  # a shell asks, by what --completion has printed
+    if COMPLETE in os.environ:  # the script of --completion asks for completions
         from typer._completion_classes import completion_init
 
         completion_init()

@@ -98,7 +98,7 @@ def mutate(
         )
     except NotGiven as error:
         code = refuse(error, color)
-    except BrokenPipeError:  # of stderr: whoever read it has seen enough
+    except BrokenPipeError:  # the reader of stderr has closed it
         code = FAILED
     raise typer.Exit(code)
 
@@ -120,7 +120,7 @@ def _mutate(
     authorizations: Path | None,
     color: Color,
 ) -> int:
-    # Imported here so that `gatewright --help` and wrong options answer at once.
+    # Imported here so that `gatewright --help` and errors in options do not wait for it.
     from webhook.cli.report import text
     from webhook.cli.report.model import Report
     from webhook.cli.streams import put

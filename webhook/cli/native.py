@@ -34,9 +34,9 @@ class Failed(Exception):
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
-    """What is to be written. `names`: of the policies. `static`: whether for files of the API server, which it reads
-    at `directory`. `webhook`: whether the registration is among these. `folder`: where they are written; None for
-    stdout. `command`: the command line that the headers name.
+    """The files to write. `names`: the names of the policies. `static`: whether they are files that the API server
+    reads from `directory`. `webhook`: whether the registration is included. `folder`: the destination; None for stdout.
+    `command`: the command line in the headers.
     """
 
     names: tuple[str, ...]
@@ -48,7 +48,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
 
 
 def wrong(wanted: Wanted, options: Options) -> str | None:
-    """What is wrong with the options; None if nothing is."""
+    """The error in the options; None if there is none."""
     if not wanted.static:
         return None
     if not wanted.names and not wanted.webhook:

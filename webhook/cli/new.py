@@ -13,7 +13,7 @@ from webhook.cli.options import DEFAULT_TREE, FAILED, TREES, NotGiven, PolicyImp
 
 
 class What(StrEnum):
-    """What can be written."""
+    """The kinds of files that can be written."""
 
     POLICY = "policy"
 
@@ -47,7 +47,7 @@ def new(
 
 
 def _new(name: str, named: tuple[str, ...], cel: bool, python: bool, mutating: bool, imports: str) -> int:
-    # Imported here so that `gatewright --help` and wrong options answer at once.
+    # Imported here so that `gatewright --help` and errors in options do not wait for it.
     from webhook.cli.streams import put
     from webhook.scaffold import writing
 
@@ -76,8 +76,8 @@ def _new(name: str, named: tuple[str, ...], cel: bool, python: bool, mutating: b
 
 
 def _taken(name: str, tree: Path, imports: str) -> str:
-    """Where a policy of this name stands in the tree; empty if there is none, or if the tree does not load: then
-    `check` says why."""
+    """The error that the tree has a policy of this name; empty if it has none, or if it does not load, which `check`
+    reports."""
     from webhook.policy.load.loading import PolicyTreeError
 
     if not tree.exists():
@@ -88,5 +88,5 @@ def _taken(name: str, tree: Path, imports: str) -> str:
         return ""
     for policy in found.policies:
         if policy.name == name:
-            return f"{policy.file}:{policy.line}: {policy.kind} {name!r} is there already; choose another name"
+            return f"{policy.file}:{policy.line}: {policy.kind} {name!r} already exists; choose another name"
     return ""

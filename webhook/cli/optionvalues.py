@@ -108,7 +108,7 @@ def _no_choice(value: Any, choices: type[StrEnum]) -> str:
 
 
 def _converted(wanted: Any, value: Any) -> Any:
-    """The value as `wanted`; None if that is not for this module to say."""
+    """The value as `wanted`; None if typer must convert it."""
     if typing.get_origin(wanted) is list:
         items = [_converted(_item_of(wanted), item) for item in value] if isinstance(value, list | tuple) else [None]
         return items if None not in items else None

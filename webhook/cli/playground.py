@@ -1,4 +1,4 @@
-"""What the playground of the server's page evaluates: policies on an object, explained, with what they cost.
+"""Evaluates what the playground of the server's page asks for: policies on an object, with explanation and cost.
 
 It runs in a process of its own, which webhook.server.page.trying starts: `python -m webhook.cli.playground SECONDS`, of
 processor time, reads one JSON object from stdin, and writes one to stdout.
@@ -68,7 +68,7 @@ class _Refused(Exception):
 
 
 def answer(asked: Answer) -> Answer:
-    """The answer to what was asked; see above."""
+    """The answer to a question; see above."""
     try:
         return _answered(asked)
     except _Refused as refused:

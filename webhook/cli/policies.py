@@ -1,4 +1,4 @@
-"""`gatewright policies`: the policy library: what is in it, and its way into a policy tree."""
+"""`gatewright policies`: the policy library: lists its policies, and copies them into a policy tree."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ policies = group("policies", invoke_without_command=True)
 
 
 class Severity(StrEnum):
-    """How severe what a policy stops is."""
+    """The severity of the violations that a policy stops."""
 
     LOW = "low"
     MEDIUM = "medium"
@@ -30,7 +30,7 @@ class Severity(StrEnum):
 
 
 class Bound(StrEnum):
-    """What happens to what a policy finds. Mutate: of a policy that changes objects."""
+    """The action of a binding. Mutate: for a policy that changes objects."""
 
     DENY = "Deny"
     WARN = "Warn"
@@ -58,19 +58,19 @@ Controls = Annotated[
     typer.Option(
         "--control",
         metavar="CONTROL",
-        help="Those that serve a control: `PCI-DSS`, `'CIS 5.2'`, `'CIS 5.2.4'`. May be repeated.",
+        help="Policies for a control: `PCI-DSS`, `'CIS 5.2'`, `'CIS 5.2.4'`. May be repeated.",
     ),
 ]
-Least = Annotated[Severity | None, typer.Option("--severity", help="Those of this severity and above.")]
+Least = Annotated[Severity | None, typer.Option("--severity", help="Policies of this severity and above.")]
 Categories = Annotated[
     list[str] | None,
-    typer.Option("--category", metavar="CATEGORY", help="Those of a category: `images`, `access`. May be repeated."),
+    typer.Option("--category", metavar="CATEGORY", help="Policies of a category: `images`, `access`. May be repeated."),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Write what is there already anew.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite files that already exist.")]
 
 
 Enabled = Annotated[
-    bool | None, typer.Option("--enabled/--disabled", help="Those that the tree binds, or those that it does not.")
+    bool | None, typer.Option("--enabled/--disabled", help="Policies that the tree binds, or those that it does not.")
 ]
 Output = Annotated[Format, typer.Option("--output", "-o", help="How the list is written.")]
 
@@ -135,7 +135,7 @@ def listed(
 def show(
     name: Annotated[str, typer.Argument(metavar="NAME", help="A policy of the library.")], library: Library = None
 ) -> None:
-    """Show what a policy of the library is for: what it says of itself, its bindings, its README.
+    """Show the purpose of a library policy: its description, its bindings and its README.
 
     Exit code: **0**; **2** there is no such policy, or the library cannot be read.
     """
@@ -171,7 +171,7 @@ def add(
 ) -> None:
     """Copy policies of the library into the policy tree, each into a folder of its name. They are not in force there.
 
-    Exit code: **0** all were copied; **2** one was not: it is there already, there is no such policy, a bad option.
+    Exit code: **0** all were copied; **2** one was not: it already exists, there is no such policy, a bad option.
     """
 
     def run() -> int:
@@ -194,7 +194,7 @@ def enable(
     names: Names = None,
     action: Annotated[
         Bound | None,
-        typer.Option(help="What happens to what they find. (default Warn; Mutate for those that only change objects)"),
+        typer.Option(help="The action of the bindings. (default Warn; Mutate for policies that only change objects)"),
     ] = None,
     control: Controls = None,
     severity: Least = None,
@@ -264,9 +264,8 @@ def _code(run: Callable[[], int]) -> int:
 
 
 def _each(names: Mapping[str, object], do: Callable[[str], Placed], after: Callable[[list[str]], str]) -> int:
-    """Do something with each policy, and say what was written, and what to run then. Errors leave out one policy.
-
-    after: the names of those of which something was written -> what to run.
+    """Apply an action to each policy; print the written files and the command to run next. An error skips one policy.
+    after: the names of policies with written files -> that command.
     """
     from webhook.cli.streams import put
     from webhook.documents import files
@@ -303,7 +302,7 @@ def _selected(
     severity: Severity | None,
     categories: Sequence[str] | None,
 ) -> list[Entry]:
-    """Those that the options select. Raises NotGiven."""
+    """The policies that the options select. Raises NotGiven."""
     from webhook.library import catalog, metadata
     from webhook.nearest import nearest
 
@@ -327,15 +326,15 @@ def _asked(
     severity: Severity | None,
     categories: Sequence[str] | None,
 ) -> list[Entry]:
-    """Those that the options select beside the names; none without such an option. Raises NotGiven if neither selects
-    any."""
+    """The policies that the options select besides the names; none without such an option. Raises NotGiven if neither
+    selects any."""
     if not (controls or severity or categories):
         if not names:
             raise NotGiven("expected names of policies, or --control, --severity or --category")
         return []
     found = _selected(among, controls, severity, categories)
     if not found and not names:
-        raise NotGiven("no policy is of that control, severity and category; `gatewright policies list` shows all")
+        raise NotGiven("no policy has that control, severity and category; `gatewright policies list` shows all")
     return found
 
 
@@ -355,7 +354,8 @@ def _option(tree: Path) -> str:
 
 
 def _enabling(tree: Path, added: Sequence[Entry]) -> str:
-    """What to run once policies are in the tree: one that can be bound, with its mildest action that is heard."""
+    """The command to run once policies are in the tree: it binds one of them, with the mildest action that users
+    see."""
     entry = next((each for each in added if each.actions), added[0])
     action = "Warn" if "warn" in entry.actions else entry.actions[-1].capitalize() if entry.actions else ""
     option = f" --action {action}" if action else ""
@@ -363,7 +363,7 @@ def _enabling(tree: Path, added: Sequence[Entry]) -> str:
 
 
 def _registering(tree: Path) -> str:
-    """What to run once something is bound, or no longer is."""
-    check = f"gatewright check{_option(tree)} PATH… shows what it finds"
+    """The command to run after bindings changed."""
+    check = f"gatewright check{_option(tree)} PATH… shows the findings"
     manifests = f"gatewright manifests {shlex.quote(str(tree))} --all --write DIR"
-    return f"{check}; {manifests} writes what the cluster is asked about"
+    return f"{check}; {manifests} writes the registration for the cluster"

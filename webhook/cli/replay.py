@@ -57,7 +57,7 @@ def replay(
 ) -> None:
     """Decide recorded reviews again, with this tree and this version of Gatewright, and show each verdict that differs.
 
-    What policies look up is what was recorded with the review; what is not recorded is taken from the policy tree.
+    Lookups of policies find the objects recorded with the review, else those of the policy tree.
 
     Exit code: **0** all verdicts are the recorded ones, **1** some differ, **2** the run itself failed: a bad policy,
     a bad option, no review, lines that cannot be read, reviews that cannot be decided again as the recording lacks
@@ -77,7 +77,7 @@ def _replay(
     bundles: Bundles,
     color: Color,
 ) -> int:
-    # Imported here so that `gatewright --help` and wrong options answer at once.
+    # Imported here so that `gatewright --help` and errors in options do not wait for it.
     from webhook.cli.report import writing
     from webhook.documents.reader import Problem
     from webhook.policy.load.loading import PolicyTreeError

@@ -1,4 +1,4 @@
-"""What commands that report findings share: the options for reports, and what is made of a report in the end."""
+"""The options of commands that report findings, and how a run ends: the report is written, and the exit code chosen."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Level(StrEnum):
 
 
 class FailOn(StrEnum):
-    """What gives exit code 1: denials, warnings too, or nothing."""
+    """The findings that lead to exit code 1: denials, warnings too, or none."""
 
     DENY = "deny"
     WARN = "warn"
@@ -51,7 +51,7 @@ class FailOn(StrEnum):
 
 Only = Annotated[list[Level] | None, typer.Option("--only", help="Show only findings of this level; may be repeated.")]
 
-Failing = Annotated[FailOn, typer.Option("--fail-on", help="What exit code 1 is for.")]
+Failing = Annotated[FailOn, typer.Option("--fail-on", help="The findings that lead to exit code 1.")]
 
 BaselineFile = Annotated[
     str,
@@ -61,7 +61,7 @@ BaselineFile = Annotated[
 ]
 
 WriteBaseline = Annotated[
-    bool, typer.Option("--write-baseline", help="Write what is found to the file of --baseline, and succeed.")
+    bool, typer.Option("--write-baseline", help="Write the findings to the file of --baseline, and succeed.")
 ]
 
 OwnerLabel = Annotated[
@@ -76,9 +76,9 @@ OwnerLabel = Annotated[
 
 
 class Reporting(Struct, frozen=True):
-    """How a run is reported. `targets`: the formats with their places. `only`: the levels that are shown, all if empty.
-
-    `baseline`: what is known; None if no file was named. `write`: the file that the baseline is written to, or "".
+    """The values of the options. `targets`: the formats and their destinations. `only`: the levels that are shown; all
+    if empty. `baseline`: the known findings; None if no file was named. `write`: the file that the baseline is written
+    to, or "".
     """
 
     targets: tuple[Target, ...]
@@ -135,8 +135,7 @@ def finish(report: Report, how: Reporting, fails: Callable[[Finding], bool], *, 
     """Write the report, and its problems and notes to stderr. Returns the exit code.
 
     2: some input could not be used, or the report not be written. 1: `fails` is true of a finding, or a score fails. 0:
-    neither. aborted:
-    nothing was looked at, so that there is no text but the problems.
+    neither. aborted: nothing was judged, so only the problems are written.
     """
     from webhook.cli.report import text
     from webhook.cli.report.model import fingerprinted
@@ -174,8 +173,8 @@ def finish(report: Report, how: Reporting, fails: Callable[[Finding], bool], *, 
 
 
 def _compared(report: Report, how: Reporting, *, aborted: bool) -> tuple[Report, bool]:
-    """The report without what is known, or after its findings have been written as what is known; and whether they
-    could be written."""
+    """The report with known findings suppressed, or after its findings were written as the baseline; and whether that
+    worked."""
     from webhook.cli.report import baseline as baselines
     from webhook.cli.report.writing import to_file
     from webhook.counts import counted

@@ -50,7 +50,7 @@ _NOT_SETTINGS: Final = {
 
 
 class RepositorySettings(Struct, frozen=True):
-    """What the file says; None or nothing where it says nothing. `file`: its name, "" if there is none."""
+    """The settings in the file; None or empty where it sets nothing. `file`: its name; "" if there is none."""
 
     file: str = ""
     policies: tuple[str, ...] = ()
@@ -66,7 +66,7 @@ NONE: Final = RepositorySettings()
 
 
 def read() -> tuple[RepositorySettings, list[Problem]]:
-    """The settings of the current folder, and what is wrong with them. A folder need not have any."""
+    """The settings of the current folder, which need not have any, and their problems."""
     own = _table(Path(FILE))
     project = _table(Path(PROJECT))
     problems = [each for each in (own, project) if isinstance(each, Problem)]
@@ -87,7 +87,7 @@ def _table(file: Path) -> _Table | Problem | None:
         return None
     try:
         if stat.S_ISLNK(status.st_mode):
-            # What it leads to would be read, and shown in errors: that is not for the repository to choose.
+            # A link would let the repository choose a file to read and to show in errors.
             return None if file.name == PROJECT else Problem(str(file), None, None, "is a link; expected a file")
         if not stat.S_ISREG(status.st_mode):
             return None if file.name == PROJECT else Problem(str(file), None, None, "expected a file")
@@ -197,7 +197,7 @@ _KEYS: Final = ("policies", "paths", "exclude", "kubernetes-version", "owner-lab
 
 
 def _local(text: str) -> str:
-    """Why a text is no path of a file below the current folder; empty if it is."""
+    """The error that a text is not a path below the current folder; empty if it is one."""
     if text.startswith("oci://"):
         return f"{text!r}: a repository does not say what is downloaded; name bundles with --policies"
     path = PurePosixPath(text)

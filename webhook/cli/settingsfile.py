@@ -24,7 +24,7 @@ _KEYS: Final = ("podTemplates",)
 
 
 def read(file: Path | None) -> tuple[CustomWorkloads, list[Problem]]:
-    """The custom workloads that a settings file names, and what is wrong with it.
+    """The custom workloads that a settings file names, and its problems.
 
     file: None for gatewright.yaml in the current folder, which need not be there.
     """
@@ -45,7 +45,7 @@ def read(file: Path | None) -> tuple[CustomWorkloads, list[Problem]]:
 
 
 def of_templates(templates: Mapping[str, Any], wrong: Callable[[str, str], None]) -> CustomWorkloads:
-    """The custom workloads of a mapping of PLURAL.GROUP to places. `wrong` hears of a key and what is wrong with it."""
+    """The custom workloads of a mapping of PLURAL.GROUP to places. `wrong` is called with a key and its error."""
     return CustomWorkloads({name: _workload(name, places, wrong) for name, places in templates.items()})
 
 

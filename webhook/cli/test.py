@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from webhook.policy.policyset import PolicySet
 
 _RUN: Final = ("webhook.offline.cases.runs", "webhook.offline.cases.policytest")
-"""What a run imports, the most of it."""
+"""Most of the modules that a run imports."""
 
 
 class Expected(StrEnum):
-    """What a case expects."""
+    """The verdict that a case expects."""
 
     ALLOW = "allow"
     DENY = "deny"
@@ -131,12 +131,12 @@ def test(
     raise typer.Exit(_test(trees(policies), wanted, how, verbose, version, policy_imports))
 
 
-# Whoever looks for tests of Gatewright itself by their name is to pass this one over.
+# pytest must not take this function for a test.
 test.__test__ = False  # type: ignore[attr-defined]
 
 
 class Wanted(Struct, frozen=True):
-    """The values of the options that say which cases run, and what for."""
+    """The values of the options that select cases and their purpose."""
 
     paths: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
@@ -156,7 +156,7 @@ def _test(
     version: str,
     policy_imports: str,
 ) -> int:
-    # Imported here so that `gatewright --help` and wrong options answer at once.
+    # Imported here so that `gatewright --help` and errors in options do not wait for it.
     from webhook.cli.report.checked import rules
     from webhook.cli.report.model import Report, failed
     from webhook.cli.report.tested import case, lacking
@@ -239,14 +239,14 @@ def _test(
         cases=cases,
         advice=_advice(cases, named),
         warnings=warnings,
-        # The rest of the policies' notes is no matter of tests.
+        # The other notes on the policies do not concern tests.
         notes=[*(str(note) for note in policies.notes if note.message in ended), *_by_params(results, policies)],
     )
     return covered.written(finish(report, how, _fails))
 
 
 def _by_params(results: Sequence[Result], policies: PolicySet) -> Iterator[str]:
-    """A line on each policy of which cases failed that depend on the params of the tree, which somebody may change."""
+    """A line on each policy with failed cases that depend on the params of the tree, which may have changed."""
     kinds = {(value.get("apiVersion"), value.get("kind")) for value in policies.objects}
     kind_of = {policy.name: policy.param_kind for policy in policies.policies}
     with_params = {
@@ -260,7 +260,7 @@ def _by_params(results: Sequence[Result], policies: PolicySet) -> Iterator[str]:
 
 
 def _advice(cases: Sequence[Case], named: Sequence[str]) -> str:
-    """How the first case that failed is explained; "" if none did."""
+    """The command that explains the first failed case; "" if none failed."""
     place = next((each.place for each in cases if not each.passed), None)
     if place is None:
         return ""

@@ -1,4 +1,4 @@
-"""`gatewright test --mutate`: which changes of the policies no test notices."""
+"""`gatewright test --mutate`: the changes of policies that no test notices."""
 
 from __future__ import annotations
 
@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 def added(
     report: Report, names: Iterable[str], planned: Sequence[PlannedCase], policies: PolicySet, tree: Tree, jobs: int
 ) -> Report:
-    """The report with what becomes of the mutants of the policies of these names.
-
-    planned: all cases of the tree. jobs: how many processes run them. Raises WorkerDied.
+    """The report with the results for the mutants of the named policies. planned: all cases of the tree. jobs: the
+    number of processes. Raises WorkerDied.
     """
     wanted = sorted(set(names))
     mutated: list[Mutated] = []
@@ -38,7 +37,7 @@ def added(
 
 
 def reported(report: Report, mutated: Sequence[Mutated], places: Mapping[str, Place]) -> Report:
-    """The report with these mutants. places: of the policies, by name."""
+    """The report with these mutants. places: the places of the policies, by name."""
     known = {each.rule for each in report.findings}  # those that must have tests and have none
     return replace(
         report,
@@ -55,7 +54,7 @@ def _findings(mutated: Mutated, places: Mapping[str, Place]) -> Iterator[Finding
     yield from (_finding(mutated.name, outcome) for outcome in mutated.of("survived"))
     message = ""
     if mutated.failing:
-        message = "its tests fail without any change, so that it was not mutated"
+        message = "its tests fail without any change, so it was not mutated"
     elif untested := mutated.of("untested"):
         message = f"it has no tests, so that {len(untested):,} mutants would survive"
     if message:
@@ -64,7 +63,7 @@ def _findings(mutated: Mutated, places: Mapping[str, Place]) -> Iterator[Finding
 
 
 def _finding(name: str, outcome: Outcome) -> Finding:
-    """The finding about a mutant that no test noticed. One that is explained counts for nothing."""
+    """The finding about a mutant that no test noticed. It is suppressed if the mutant is explained."""
     mutant, shown = outcome.mutant, outcome.mutant.show()
     suppression = None
     if outcome.status == "explained":

@@ -1,7 +1,7 @@
 """--watch: a command runs again whenever its files change, each time in a process of its own.
 
-The process that waits reads no file and evaluates nothing: it compares what the file system says, and forks. So a run
-finds modules of Python policies and caches as a first run does, and one that crashes ends itself alone.
+The waiting process reads no file and evaluates nothing: it compares the stamps of files, and forks. So each run imports
+Python policies anew, with empty caches, and a crash ends only that run.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _BESIDE: Final = (".gatewrightignore", "gatewright.yaml")  # the repository's se
 _NAMED: Final = 3  # files that a change names
 
 Stamps = dict[str, tuple[int, ...]]
-"""File -> what the file system says of it. Equal stamps: it was neither written nor replaced."""
+"""File -> its stamp. Equal stamps: it was neither written nor replaced."""
 
 
 def each_change(roots: Iterable[str | os.PathLike[str]], modules: Iterable[str] = ()) -> None:
@@ -62,7 +62,7 @@ def each_change(roots: Iterable[str | os.PathLike[str]], modules: Iterable[str] 
 
 
 def stamps(roots: Iterable[str]) -> Stamps:
-    """The stamps of all files at and below the roots. What cannot be read has none. `.git` is not entered."""
+    """The stamps of all files at and below the roots. A file that cannot be read has none. `.git` is not entered."""
     found: Stamps = {}
     folders: set[tuple[int, int]] = set()
     for root in roots:
@@ -82,7 +82,7 @@ def _stamps(path: str, folders: set[tuple[int, int]]) -> Iterator[tuple[str, tup
                 folders.add((status.st_dev, status.st_ino))
                 with os.scandir(name) as entries:
                     waiting += [entry.path for entry in entries if entry.name != ".git"]
-        except OSError:  # it is gone by now, or not for us to read: the run says so
+        except OSError:  # it was removed, or cannot be read: the run reports that
             continue
 
 
@@ -106,7 +106,7 @@ def _names(before: Stamps, after: Stamps) -> str:
 
 
 def _waited(child: int) -> int:
-    """The exit code of a run, as a shell has it."""
+    """The exit code of a run, as a shell reports it."""
     _, status = os.waitpid(child, 0)
     code = os.waitstatus_to_exitcode(status)
     return code if code >= 0 else 128 - code
@@ -118,7 +118,7 @@ def _say(text: str) -> None:
 
 
 def _end() -> NoReturn:
-    """End after Ctrl-C, which the run has heard as well."""
+    """End after Ctrl-C, which reaches the run too."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         while True:

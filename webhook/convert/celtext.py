@@ -1,6 +1,6 @@
 """Writes CEL: literals, fields, conjunctions, and comparisons of text with wildcards.
 
-All text of a foreign policy that enters an expression is quoted here, as a literal or a key.
+Every text of a foreign policy that enters an expression is quoted here, as a literal or a key.
 """
 
 from __future__ import annotations
@@ -227,7 +227,8 @@ def is_wild(pattern: str) -> bool:
 
 
 def matches(pattern: str, value: str) -> bool:
-    """Whether a text matches a text with wildcards, where both are known: each piece at the first place that fits."""
+    """Whether a value matches a pattern with wildcards. Each piece between `*` is matched at the first place where it
+    fits."""
     first, *rest = pattern.split("*")
     if not rest:
         return len(value) == len(first) and _fits(first, value)
@@ -245,7 +246,7 @@ def matches(pattern: str, value: str) -> bool:
 
 
 def _fits(piece: str, value: str) -> bool:
-    """Whether a text begins as a piece without * says."""
+    """Whether a text begins with a piece, in which ? matches any character."""
     return len(piece) <= len(value) and all(a in ("?", b) for a, b in zip(piece, value, strict=False))
 
 
@@ -269,7 +270,8 @@ def like(subject: str, pattern: str) -> str:
 
 
 def like_written(subject: str, patterns: str) -> str:
-    """Whether a text matches one of several with wildcards that are known at evaluation. patterns: a list of texts."""
+    """Whether a text matches one of the patterns in a list. patterns: an expression for the list, whose values are
+    known at evaluation."""
     escaped = "w"
     for each in "\\.+()[]{}^$|":
         escaped += f".replace({text(each)}, {text(chr(92) + each)})"

@@ -49,19 +49,19 @@ def without_wrong_messages(outcome: Outcome, target: Version) -> None:
         wrong = [(path, text) for path, text in _faults(policy, outcome, target) if path[-1:] == ("messageExpression",)]
         for path, text in wrong:
             if _value(policy, path[:-1]).pop("messageExpression", None) is not None:
-                outcome.differs(("spec",), f"a messageExpression does not compile, and has no effect: {said(text)}")
+                outcome.differs(("spec",), f"a messageExpression does not compile, so it has no effect: {said(text)}")
 
 
 def said(message: str) -> str:
     """The reason why an expression does not compile. A function that Kyverno adds to CEL is named as such."""
     found = _UNDECLARED.match(message)
     if found and found["name"].partition(".")[0] in _OF_KYVERNO:
-        return f"{found['name']} is in Kyverno's CEL, and not in that of Kubernetes"
+        return f"{found['name']} is in Kyverno's CEL, but not in that of Kubernetes"
     return message
 
 
 def _value(value: Any, path: Path) -> Any:
-    """The value at a path of a converted policy; None without one."""
+    """The value at a path of a converted policy; None if there is none."""
     for each in path:
         if isinstance(value, dict) and each in value:
             value = value[each]

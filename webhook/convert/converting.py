@@ -163,7 +163,7 @@ def _sorted_out(document: Document, found: Conversion) -> Outcome | None:
     elif version not in GROUPS[group]:
         outcome.refuse(("apiVersion",), f"the version {version} of {group}: expected {', '.join(GROUPS[group])}")
     elif not outcome.name:
-        outcome.refuse((), "a policy without a name: half a policy")
+        outcome.refuse((), "a policy without a name, so it is incomplete")
     elif kind in celkinds.NOT_CONVERTED:
         outcome.refuse(("kind",), celkinds.NOT_CONVERTED[kind])
     return outcome
@@ -185,7 +185,7 @@ def _named(outcomes: list[Outcome]) -> None:
         if each.name and identity in seen and not each.refused:
             first = seen[identity].document
             place = f"{first.stream}:{first.line}"
-            words = f"the {each.kind} {each.name} is there a second time, first at {place}: leave one of them out"
+            words = f"the {each.kind} {each.name} is defined twice, first at {place}: remove one of the two"
             each.refuse(("metadata", "name"), words)
         seen.setdefault(identity, each)
         each.folder = _free(standard.name_of(each.name or each.kind), (each.namespace, each.kind), taken)

@@ -60,8 +60,8 @@ class Outcome(Struct):
     refused: list[Note] = field(default_factory=list)
     unfinished: list[Note] = field(default_factory=list)
     cases: dict[str, list[JSONObject]] = field(default_factory=dict)
-    absorbed: bool = False  # it has become a part of other policies: an exception, a template
-    library: str = ""  # the folder of our library that does the same
+    absorbed: bool = False  # whether it became a part of other policies: an exception, a template
+    library: str = ""  # the folder of the library's policy that does the same
     tests: list[TestResult] = field(default_factory=list)
 
     @property
@@ -109,9 +109,8 @@ class Outcome(Struct):
 
 
 class TestResult(Struct, frozen=True):
-    """One expectation of a foreign test, and its result for the converted policy.
-
-    passed: whether the converted policy meets it. reason: why it does not, or why it was not run; then `run` is false.
+    """One expectation of a foreign test, and its result for the converted policy. passed: whether the policy meets it.
+    run: whether it was run. reason: why it was not met or not run.
     """
 
     __test__ = False  # no class of tests for pytest

@@ -79,7 +79,7 @@ def kind_of(text: str) -> Kind:
 
 
 def is_version(text: str) -> bool:
-    """Whether a text is a version of an API: v1, v2beta1."""
+    """Whether a text has the form of an API version, such as v1 or v2beta1."""
     return _VERSION.fullmatch(text) is not None
 
 
@@ -147,14 +147,14 @@ def resource_rules(
 
 
 def _of_same_kind(given: JSONObject) -> list[JSONObject]:
-    """The rule for ephemeral containers: they are sent as a Pod, and both engines evaluate them as one."""
+    """The rule for ephemeral containers: the API server sends them as a Pod, and both engines evaluate them as one."""
     (resource,) = given["resources"]
     of_pods = resource == "pods" or (resource == "*" and given["apiGroups"][0] in ("*", ""))
     return [given | {"resources": ["pods/ephemeralcontainers"]}] if of_pods and "UPDATE" in given["operations"] else []
 
 
 def are_builtin(made: Iterable[JSONObject]) -> bool:
-    """Whether resource rules are about kinds of Kubernetes itself alone."""
+    """Whether resource rules name only built-in kinds."""
     known = _builtin()
     return all(
         (group, name.partition("/")[0]) in known
@@ -190,7 +190,7 @@ def merged(rules: Iterable[JSONObject]) -> list[JSONObject]:
 def selector(given: Any, labels: str, *, wild: bool = False) -> str:
     """A label selector as a condition on an expression for a map of labels. wild: keys and values have wildcards."""
     if not isinstance(given, dict):
-        raise Unsupported("a selector that is no mapping")
+        raise Unsupported("a selector that is not a mapping")
     if unknown := sorted(given.keys() - {"matchLabels", "matchExpressions"}):
         raise Unsupported(f"a selector with {unknown[0]!r}")
     terms = [_labelled(labels, key, value, wild=wild) for key, value in (given.get("matchLabels") or {}).items()]
@@ -217,7 +217,7 @@ def selector(given: Any, labels: str, *, wild: bool = False) -> str:
 
 def _labelled(labels: str, key: str, value: Any, *, wild: bool) -> str:
     if not isinstance(value, str):
-        raise Unsupported(f"a selector whose {key} is no text")
+        raise Unsupported(f"a selector in which {key} is not a string")
     if wild and celtext.is_wild(key):
         return (
             f"{labels}.exists(k, {celtext.conjunction([celtext.like('k', key), celtext.like(f'{labels}[k]', value)])})"

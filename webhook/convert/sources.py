@@ -34,8 +34,8 @@ _MARKS: Final = (b"cli.kyverno.io", b"chainsaw.kyverno.io", b"test.gatekeeper.sh
 
 
 class Sources(Struct):
-    """The objects that were read, and the problems of what could not be. beside: files of folders that hold no
-    Kubernetes objects, such as an artifacthub-pkg.yml."""
+    """The objects that were read, and the problems of files that could not be read. beside: files without Kubernetes
+    objects, such as artifacthub-pkg.yml."""
 
     documents: list[Document] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -43,7 +43,7 @@ class Sources(Struct):
 
 
 def read(names: Iterable[str], stdin: BinaryIO | None = None) -> Sources:
-    """Read files, folders and, for "-", `stdin`. One that cannot be read does not affect the others.
+    """Read files, folders and, for "-", `stdin`. A file that cannot be read does not affect the others.
 
     Of what folders conceal, as .kyverno-test, only the tests are read. What else is there belongs to these: objects, or
     the part of a policy that a test waits for.
@@ -75,7 +75,7 @@ def _concealed(path: str) -> bool:
 
 
 def _parse_test(content: bytes, file: str, found: Sources) -> None:
-    """Of a file that is concealed, its tests."""
+    """The tests in a hidden file."""
     named = Path(file).stem in _TEST_FILES
     if not named and not any(mark in content for mark in _MARKS):
         return
@@ -93,7 +93,7 @@ def dialect(document: Document) -> str:
 
 
 def plain(file: Path) -> list[Document]:
-    """The documents of a file, Kubernetes objects or not. Raises OSError."""
+    """The documents of a file, which need not be Kubernetes objects. Raises OSError."""
     content = files.content_of(file, None, LARGEST)
     return reader.parsed(content, str(file)).documents
 
@@ -112,7 +112,7 @@ def _headed(document: Document) -> Document:
 
 
 def _of_something_else(value: object) -> bool:
-    """Whether a document has nothing of a Kubernetes object."""
+    """Whether a document has no field of a Kubernetes object."""
     if isinstance(value, dict):
         return not value.keys() & {"apiVersion", "kind", "metadata", "spec"}
     return isinstance(value, list)

@@ -220,7 +220,7 @@ def python(policies: Sequence[Unwritten]) -> str:
 
 
 def as_policy(unwritten: Unwritten) -> JSONObject:
-    """What a binding of it needs to know."""
+    """The policy as `binding` reads it."""
     return {"kind": VALIDATING, "metadata": {"name": unwritten.name}}
 
 
@@ -244,13 +244,13 @@ def _function(name: str) -> str:
 
 
 def _docstring(text: str) -> str:
-    """A text within a docstring: printable, and without an end of the docstring in it."""
+    """A text that is safe in a docstring: printable, and without quotes that would end it."""
     kept = "".join(each if each.isprintable() else " " for each in text)
     return kept.replace("\\", "/").replace('"', "'")[:400]
 
 
 def described(value: Any) -> dict[str, str]:
-    """The annotations that a converted policy keeps: descriptions, of Kubernetes and of Kyverno's catalogue."""
+    """The annotations that a converted policy keeps: the descriptions of Kubernetes' and Kyverno's annotations."""
     annotations = value if isinstance(value, dict) else {}
     names = {
         "policies.kyverno.io/title": "gatewright.dev/title",

@@ -72,12 +72,12 @@ def _other(document: Document) -> Note:
     if _standard(document):
         words = f"a {kind} of Kubernetes itself needs no conversion, and is not written: copy its file into the tree"
     else:
-        words = f"{kind} ({api_version}) is no policy that is known"
+        words = f"{kind} ({api_version}) is not a known kind of policy"
     return Note(document.stream, document.line, words)
 
 
 def _policies(documents: list[Document], roots: list[str]) -> list[Document]:
-    """The documents without those that chainsaw's tests only compare with policies."""
+    """The documents, except those that Chainsaw tests only compare with policies."""
     tests = [each for each in documents if sources.dialect(each) == "chainsaw"]
     looked_at = chainsaw.looked_at(tests, roots) if tests else set()
     if not looked_at:

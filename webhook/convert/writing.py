@@ -63,7 +63,7 @@ def stage(outcomes: Iterable[Outcome], folder: Path) -> None:
 def install(staged: Path, out: Path, *, force: bool) -> list[Path]:
     """Move the staged folders to the tree. Returns their files, sorted. Raises NotWritten, and OSError.
 
-    force: replace the files that a conversion writes, where the folder is there already; others stay.
+    force: replace the files that a conversion writes, where the folder already exists; other files stay.
     """
     folders = sorted(each for each in staged.iterdir() if each.is_dir())
     if out.exists() and not out.is_dir():
@@ -71,7 +71,7 @@ def install(staged: Path, out: Path, *, force: bool) -> list[Path]:
     there = [each.name for each in folders if os.path.lexists(out / each.name)]
     if there and not force:
         more = f" and {len(there) - 1} more" if len(there) > 1 else ""
-        raise NotWritten(f"{out / there[0]}{more}: is there already; nothing is written (--force replaces it)")
+        raise NotWritten(f"{out / there[0]}{more}: already exists; nothing is written (--force replaces it)")
     for name in there:
         if not (out / name).is_dir() or (out / name).is_symlink():
             raise NotWritten(f"{out / name}: is no folder of a policy; remove it first")
@@ -99,7 +99,7 @@ def _replace(new: Path, place: Path) -> None:
 
 
 def earlier(folder: Path) -> Path | None:
-    """The first file of a folder that an earlier conversion wrote; None if there is none."""
+    """The first file in a folder that an earlier conversion wrote; None if there is none."""
     return next((folder / name for name in FILES if (folder / name).is_file() and _ours(folder / name)), None)
 
 

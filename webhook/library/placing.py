@@ -51,7 +51,7 @@ def add(entry: Entry, tree: Path, *, force: bool = False) -> Placed:
     if target.exists() and target.resolve() == entry.folder.resolve():
         raise NotPlaced(f"{target}: is the library's own; `gatewright policies enable {entry.name}` binds it there")
     if (target.exists() or target.is_symlink()) and not force:
-        raise NotPlaced(f"{target}: is there already; --force writes its files anew, but for {BINDING} and {PARAMS}")
+        raise NotPlaced(f"{target}: already exists; --force writes its files anew, but for {BINDING} and {PARAMS}")
     contents = _contents(entry.folder)
     if target.is_dir():
         return _renewed(target, contents)
@@ -92,7 +92,7 @@ def enable(tree: Path, name: str, action: str, *, force: bool = False) -> Placed
     if bound.exists():
         if not force:
             how = catalog.action_of(bound).capitalize() or "nothing"
-            raise NotPlaced(f"{bound}: is there already, with {how}; --force replaces it")
+            raise NotPlaced(f"{bound}: already exists, with {how}; --force replaces it")
         kept = _kept(bound)
         said = (f"{kept}: what {BINDING} was",) if kept else ()
     _write(bound, variant.read_bytes())

@@ -1,4 +1,4 @@
-"""Abstract values: what is known of an expression's value for all requests, and how abstract values are combined."""
+"""Abstract values: the values that an expression may have over all requests, and how abstract values are combined."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class Null(NamedTuple):
 
 
 class Outcome(Struct, frozen=True):
-    """The values that an expression may have: true, false, others. constant: the only one, if there is one.
+    """The values that an expression may have: true, false, others. constant: the only value, if there is only one.
 
-    nulls: the errors because something is null. fails: whether there may be an error of any kind. filled: it is text
-    that is not empty. present: it is not null.
+    nulls: the reads of null that are errors. fails: whether any error is possible. filled: the value is a text that is
+    not empty. present: the value is not null.
     """
 
     true: bool = True
@@ -60,7 +60,7 @@ class Outcome(Struct, frozen=True):
 
     @property
     def never(self) -> bool:
-        """Whether it is not true for any request."""
+        """Whether it is true for no request."""
         return not self.true
 
 
@@ -82,7 +82,7 @@ def constant(value: Any) -> Outcome:
 
 
 def combined(parts: Iterable[Outcome], *, present: bool = False) -> Outcome:
-    """The outcome of an expression that is computed from all of these. present: it is not null."""
+    """The outcome of an expression that is computed from all given ones. present: its value is not null."""
     parts = list(parts)
     nulls = frozenset[Null]().union(*(part.nulls for part in parts))
     if not all(map(has_value, parts)):
@@ -105,7 +105,7 @@ def narrowed(node: Expr, of: Outcome) -> Outcome:
 
 
 def either(one: Outcome, two: Outcome) -> Outcome:
-    """The outcome of an expression that has one of two."""
+    """The outcome of an expression that has one of two outcomes."""
     same = simple(one.constant) and simple(two.constant) and alike(one.constant) == alike(two.constant)
     return Outcome(
         true=one.true or two.true,
@@ -120,18 +120,19 @@ def either(one: Outcome, two: Outcome) -> Outcome:
 
 
 def has_value(of: Outcome) -> bool:
-    """Whether there may be a value at all."""
+    """Whether any value is possible."""
     return of.true or of.false or of.other
 
 
 def may_let(side: Outcome, value: bool) -> bool:
-    """Whether a side may leave the decision to the other: it has this value, another one, or an error."""
+    """Whether a side of `&&` or `||` may leave the decision to the other side: by having this value, another type, or
+    an error."""
     has = side.true if value else side.false
     return has or side.other or side.fails
 
 
 def decided(true: bool, false: bool, fails: bool) -> Any:
-    """The constant of a condition; UNKNOWN if it has none, or may fail."""
+    """The constant of a condition; UNKNOWN if there is none, or if the condition may fail."""
     return UNKNOWN if true == false or fails else true
 
 

@@ -1,4 +1,4 @@
-"""What a rule reports: alarms, each at a place of a file, and the edits that would mend it."""
+"""The alarms that rules report, each with its place in a file and the edits that mend it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SEVERITIES: Final[tuple[Severity, ...]] = ("error", "warning", "note")
 
 
 class Rule(Struct, frozen=True):
-    """One rule. `id`: GW and three digits. `name`: words with dashes. `title`: what an alarm says, in one line.
+    """A rule. `id`: GW and three digits. `name`: words with dashes. `title`: the mistake, in one line.
 
     `fixable`: whether some of its alarms can be mended by `--fix`. `silent`: whether a comment may silence it.
     """
@@ -39,10 +39,10 @@ class Edit(Struct, frozen=True):
 
 
 class Alarm(Struct, frozen=True, kw_only=True):
-    """What a rule found. `rule`: its id. `path`: the field, as text; "" in Python. `kind`, `name`: of its object.
+    """A mistake that a rule found. `rule`: its id. `path`: the field; "" in Python. `kind`, `name`: the object's.
 
-    `end`: the column after the last character that it is about, on the same line. `edits` mend it, all together;
-    `remedy` says what they do. `reason`: why a comment silences it; None if none does.
+    `end`: the column after its last character, on the same line. `edits`: mend it, if all are applied; `remedy`
+    describes them. `reason`: the reason in the comment that silences it; None if no comment does.
     """
 
     rule: str

@@ -1,4 +1,4 @@
-"""Whether comparisons of one value with constants can hold together: `x > 5 && x < 3` cannot."""
+"""Whether comparisons of one value with constants can all be true: `x > 5 && x < 3` cannot."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ OPPOSITE: Final[dict[Operator, Operator]] = {
     "in": "not in",
     "not in": "in",
 }
-"""What holds if a comparison does not, and can be evaluated."""
+"""The operator of the negated comparison, for values that can be compared."""
 
 MIRRORED: Final[dict[Operator, Operator]] = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
 """The same comparison with its sides exchanged."""
 
 
 class Comparison(Struct, frozen=True):
-    """A comparison with a constant. `subject`: what is compared; equal numbers are equal expressions.
+    """A comparison with a constant. `subject`: the number of the compared expression; equal expressions have equal
+    numbers.
 
-    `value`: None, bool, int, float, str or bytes; of `in` and `not in` a tuple of these. `whole`: only whole numbers
-    are compared. `least`: the smallest value that the subject can have, None if it is not known.
+    `value`: None, bool, int, float, str or bytes; of `in` and `not in` a tuple of these. `whole`: the subject is a
+    whole number. `least`: the smallest value that the subject can have; None if unknown.
     """
 
     subject: int
@@ -43,7 +44,7 @@ class Comparison(Struct, frozen=True):
 
 
 def contradict(comparisons: Iterable[Comparison]) -> bool:
-    """Whether no value of some subject meets all comparisons of it."""
+    """Whether some subject has no value that meets all comparisons of it."""
     by_subject: dict[int, list[Comparison]] = {}
     for each in comparisons:
         by_subject.setdefault(each.subject, []).append(each)
@@ -51,7 +52,8 @@ def contradict(comparisons: Iterable[Comparison]) -> bool:
 
 
 def alike(value: Any) -> Any:
-    """A value such that two are equal where CEL says so: 1 and 1.0 are, 1 and true are not."""
+    """A key for a constant. Two keys are equal if CEL compares the constants as equal: 1 and 1.0 are, 1 and true are
+    not."""
     if value is None or isinstance(value, bool | str | bytes):
         return type(value).__name__, value
     return "number", value
@@ -74,7 +76,7 @@ def _impossible(comparisons: list[Comparison]) -> bool:
 
 
 def _within(value: Any, comparisons: list[Comparison]) -> bool:
-    """Whether a value meets the comparisons by order."""
+    """Whether a value meets the comparisons with <, <=, > and >=."""
     kind, number = value
     if any(each.least is not None and (kind != "number" or number < each.least) for each in comparisons):
         return False
@@ -96,7 +98,7 @@ def _within(value: Any, comparisons: list[Comparison]) -> bool:
 
 
 def _empty(comparisons: list[Comparison]) -> bool:
-    """Whether the bounds leave no number in between."""
+    """Whether no number lies between the bounds."""
     low: tuple[float, bool] = (float("-inf"), False)  # the bound, and whether it is excluded
     high: tuple[float, bool] = (float("inf"), False)
     for each in comparisons:

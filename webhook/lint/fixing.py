@@ -1,4 +1,4 @@
-"""Applies the edits of alarms to the files of a policy tree: only there, whole or not at all.
+"""Applies the edits of alarms to the files of a policy tree: to all of them or to none, and to no other file.
 
 Text is replaced where it stands, so that comments and layout are kept. Nothing is written if the tree does not load as
 well with the edits as without, if a file is not a regular file within the tree, or if it has changed since it was read.
@@ -22,18 +22,19 @@ from webhook.policy.load.treefiles import Tree, TreeFile
 
 
 class NotFixed(Exception):
-    """Nothing was written; the text says why."""
+    """Nothing was written. str(error): the reason."""
 
 
 class Fixed(Struct, frozen=True):
-    """A tree with edits in it. `alarms`: those that the edits mend. `left`: those whose edits overlap with others."""
+    """A tree with edits applied. `alarms`: the alarms that the edits mend. `left`: the alarms whose edits overlap with
+    others."""
 
     tree: Tree
     alarms: tuple[Alarm, ...]
     left: tuple[Alarm, ...]
 
     def changed(self, before: Tree) -> list[tuple[TreeFile, TreeFile]]:
-        """The files that differ, before and after."""
+        """The files that the edits change, before and after."""
         pairs = zip(before.files, self.tree.files, strict=True)
         return [(old, new) for old, new in pairs if old.content != new.content]
 
@@ -50,7 +51,7 @@ def fixed(tree: Tree, alarms: Iterable[Alarm]) -> Fixed:
             continue
         taken = [each for edit in alarm.edits for each in by_file.get(edit.file, ()) if _overlap(each, edit)]
         if all(edit in taken for edit in alarm.edits):
-            mended.append(alarm)  # by the same edits as another
+            mended.append(alarm)  # another alarm has the same edits
         elif taken or any(edit.file.startswith(packed) or edit.file in unusual for edit in alarm.edits):
             left.append(alarm)
         else:
@@ -65,7 +66,7 @@ def fixed(tree: Tree, alarms: Iterable[Alarm]) -> Fixed:
 
 
 def write(before: Tree, after: Fixed, loads: Callable[[Tree], int]) -> list[str]:
-    """Write the files that differ. Returns their names. Raises NotFixed, and then has written nothing.
+    """Write the changed files. Returns their names. Raises NotFixed, and then has written nothing.
 
     loads: the number of problems of a tree; with the edits there must not be more than before.
     """
@@ -75,12 +76,12 @@ def write(before: Tree, after: Fixed, loads: Callable[[Tree], int]) -> list[str]
     if loads(after.tree) > loads(before):
         raise NotFixed("with the edits the tree would no longer load, so nothing was written")
     targets = [_target(old, before.names) for old, _ in changed]
-    prepared: list[tuple[str, str, FilePath]] = []  # the new content and the old one, beside the file
+    prepared: list[tuple[str, str, FilePath]] = []  # files beside it, with the new and the old content
     done: list[tuple[str, FilePath]] = []
     try:
         for target, (old, new) in zip(targets, changed, strict=True):
             prepared.append((_prepared(target, new.content), _prepared(target, old.content), target))
-        for target, (old, _) in zip(targets, changed, strict=True):  # as late as can be
+        for target, (old, _) in zip(targets, changed, strict=True):  # as late as possible
             _unchanged(target, old)
         for name, kept, target in prepared:
             _replace(name, target)
@@ -101,7 +102,7 @@ def _replace(name: str, target: FilePath) -> None:
 
 
 def _put_back(name: str, target: FilePath) -> bool:
-    """Whether the old content is in its place again."""
+    """Puts the old content back. Returns whether that worked."""
     try:
         _replace(name, target)
     except OSError:
@@ -115,7 +116,7 @@ def _target(file: TreeFile, roots: Sequence[str]) -> FilePath:
         target = FilePath(file.name).resolve(strict=True)
         inside = any(target.is_relative_to(FilePath(root).resolve()) for root in roots)
         if not inside or not stat.S_ISREG(target.stat().st_mode):
-            raise NotFixed(f"{file.name}: is no regular file of the tree, so nothing was written")
+            raise NotFixed(f"{file.name}: is not a regular file of the tree, so nothing was written")
         _unchanged(target, file)
     except OSError as error:
         raise NotFixed(f"{file.name}: {files.reason(error)}; nothing was written") from None

@@ -19,9 +19,9 @@ from webhook.versions import NEWEST, Version
 
 
 class Linted(Struct, frozen=True):
-    """What lint has to say of a tree, in the order of files and lines. `silenced`: what comments silence.
+    """The alarms of a tree, in the order of files and lines. `silenced`: the alarms that comments silence.
 
-    `loads`: whether the tree loads; if not, most rules have not been asked.
+    `loads`: whether the tree loads; if not, most rules were not run.
     """
 
     alarms: tuple[Alarm, ...]

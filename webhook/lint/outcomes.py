@@ -1,8 +1,8 @@
-"""What an expression may come to for all requests: true, false, another value, an error because something is null.
+"""The values that an expression may have over all requests: true, false, another value, or an error by a read of null.
 
-The expression is evaluated once on what is known of every request of an operation: on CREATE `oldObject` is null, on
-DELETE `object` is, and `request.operation` is the operation. All else is unknown. So an outcome never misses a value
-that some request gives; it may have values that no request gives.
+The expression is evaluated once, on abstract values for all requests of an operation: on CREATE `oldObject` is null, on
+DELETE `object` is null, and `request.operation` is the operation. Everything else is unknown. So an outcome has every
+value that some request leads to, and may have values that no request leads to.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from webhook.policy.request import CONNECT, CREATE, DELETE
 
 
 class Known(NamedTuple):
-    """What is known of the requests. operation: "" if it may be any. nulls: whether one of the objects is null then."""
+    """The requests that are considered. operation: "" for any. nulls: whether `object` or `oldObject` is null on it."""
 
     operation: str = ""
     nulls: bool = True
@@ -55,10 +55,10 @@ class Outcomes:
         self._done: dict[str, Outcome] = {}
         self._numbers: dict[tuple[Any, ...], int] = {}
         self._numbered: dict[int, int] = {}
-        self._kept: list[Expr] = []  # so that no id is used twice
+        self._kept: list[Expr] = []  # keeps the ids of nodes unique
         self._at: str | Path = ()
         self.settled: dict[str | Path, list[tuple[Expr, bool]]] = {}
-        """Of each expression: the outermost parts that are conditions and always have one value."""
+        """By expression: the outermost conditions in it that have one value for all requests."""
 
     def of(self, program: Program, name: str | Path) -> Outcome:
         """The outcome of an expression. name: see Null."""
@@ -98,7 +98,7 @@ class Outcomes:
         raise TypeError(type(node).__name__)
 
     def _settle(self, node: Expr, outcome: Outcome, marked: int) -> Outcome:
-        """Remember a condition that always has one value, instead of those within it."""
+        """Record a condition that has one value for all requests, in place of the conditions within it."""
         if node.type.name == "bool" and not outcome.other and outcome.true != outcome.false:
             found = self.settled[self._at]
             del found[marked:]
@@ -109,7 +109,7 @@ class Outcomes:
         program = self._variables.get(name)
         if program is not None:
             if name not in self._done:
-                self._done[name] = ANYTHING  # of a variable that uses itself
+                self._done[name] = ANYTHING  # a variable that uses itself
                 before, self._at = self._at, name
                 self.settled.setdefault(name, [])
                 self._done[name] = self._outcome(program.tree, {})
@@ -147,7 +147,7 @@ class Outcomes:
         return Outcome(true=False, false=False, other=False, nulls=of.nulls | {null}, fails=True)
 
     def _alias(self, name: str) -> str:
-        """The variable that a composited variable is no more than another name for."""
+        """The variable that a composited variable merely renames."""
         program = self._variables[name]
         return program.tree.name if isinstance(program.tree, Ident) else ""
 
@@ -200,7 +200,7 @@ class Outcomes:
         return narrowed(node, combined(parts))
 
     def _joined(self, node: Call, local: Mapping[str, Outcome]) -> Outcome:
-        """`&&` and `||`: a side that decides alone absorbs the errors of the other."""
+        """The outcome of `&&` or `||`. A side that decides alone absorbs the errors of the other."""
         conjunction = node.function == "_&&_"
         left, right = (self._outcome(each, local) for each in node.args)
         if conjunction:
@@ -218,7 +218,7 @@ class Outcomes:
                        nulls=nulls, fails=fails)  # fmt: skip
 
     def _contradict(self, terms: list[Expr], conjunction: bool, local: Mapping[str, Outcome]) -> bool:
-        """Whether not all of the terms can be true (of a conjunction), or not all false."""
+        """Whether the terms of a conjunction cannot all be true, or those of a disjunction not all false."""
         if len(terms) > _MOST_TERMS:
             return False
         compared = [each for term in terms if (each := self._comparison(term, local)) is not None]
@@ -297,7 +297,7 @@ class Outcomes:
     def _relation(
         self, node: Call, left: Expr, right: Expr, one: Outcome, two: Outcome, local: Mapping[str, Outcome]
     ) -> bool | None:
-        """The result of a comparison that is the same for all requests; None if it is not known."""
+        """The result of a comparison that is the same for all requests; None if unknown."""
         function = node.function
         if not (has_value(one) and has_value(two)):
             return None
@@ -381,7 +381,7 @@ class Outcomes:
                 return "ident", name
             case Select(operand=operand, field=field, test=test):
                 return "select", number(operand), field, test
-            case Call(args=(one,)) if node.declared.shape is Shape.LENGTH:  # a method and a function
+            case Call(args=(one,)) if node.declared.shape is Shape.LENGTH:  # called as a method, and as a function
                 return "length", number(one)
             case Call(function=function, args=args, member=member):
                 return "call", function, member, *map(number, args)
@@ -397,7 +397,7 @@ class Outcomes:
 
 
 _MOST_TERMS: Final = 50
-"""The most terms of one `&&` or `||` that are held against each other."""
+"""The most terms of one `&&` or `||` that are compared with each other."""
 
 _OPERATORS: Final[dict[str, Operator]] = {
     "_==_": "==",

@@ -52,7 +52,7 @@ _BLOCK_HEADER = lazily(r"[|>][-+0-9]{0,2}[ \t]+\Z")
 
 
 class Silence(Struct, frozen=True):
-    """One comment, or one line of the annotation. `first`, `last`: the lines that it is about, in its file.
+    """A comment, or a line of the annotation. `first`, `last`: the lines of the file that it applies to.
 
     `start`, `end`: the comment itself, for the edit that removes it; None in an annotation.
     """
@@ -72,7 +72,7 @@ class Silence(Struct, frozen=True):
 
 
 def applied(alarms: Iterable[Alarm], subject: Subject, rules: Mapping[str, Rule]) -> tuple[list[Alarm], list[Alarm]]:
-    """The alarms that count, with those about silences, and the alarms that are silenced, each with its reason."""
+    """The alarms that count, including those about silences; and the silenced alarms, each with its reason."""
     found = [*_in_files(subject), *_in_annotations(subject)]
     kept: list[Alarm] = []
     silenced: list[Alarm] = []
@@ -81,13 +81,13 @@ def applied(alarms: Iterable[Alarm], subject: Subject, rules: Mapping[str, Rule]
         covering = [number for number, each in enumerate(found) if each.covers(alarm) and rules[alarm.rule].silent]
         used.update((number, alarm.rule) for number in covering)
         reasons = [found[number].reason for number in covering]
-        if reasons:  # without a reason it silences too: one alarm, about the reason, is enough
+        if reasons:  # a silence without a reason works too: the alarm about the missing reason is enough
             silenced.append(replace(alarm, reason=next(filter(None, reasons), "")))
         else:
             kept.append(alarm)
     for number, each in enumerate(found):
         unknown = [name for name in each.ids if name not in rules or not rules[name].silent]
-        # In a tree that does not load most rules were not asked: nothing is known of what they would have found.
+        # In a tree that does not load most rules were not run, so a silence may have a use.
         unused = [name for name in each.ids if name not in unknown and (number, name) not in used and subject.loaded]
         if not each.ids:
             kept.append(_alarm(UNKNOWN, each, "names no rule; write `gatewright: ignore GW104 the reason`"))
@@ -161,10 +161,10 @@ def _in_yaml(file: str, lines: list[str], scalars: list[tuple[Position, Position
 
 
 def _within(at: Position, before: str, scalars: list[tuple[Position, Position, str]]) -> bool:
-    """Whether a place is text, and no comment."""
+    """Whether a position is in a scalar, and not in a comment."""
     for start, end, style in scalars:
         if start <= at < end:
-            # The header of a block may be followed by a comment. A comment behind a block may count to its end.
+            # A comment may follow the header of a block. One after a block may be counted as part of its end.
             return not (style in ("|", ">") and start.line == at.line and _BLOCK_HEADER.search(before))
     return False
 
@@ -179,9 +179,8 @@ def _next(lines: list[str], number: int) -> int:
 
 
 def _below(lines: list[str], first: int) -> int:
-    """The last line that belongs to the entry that begins on a line: those below it that are indented deeper.
-
-    The items of a list may stand as far to the left as its key.
+    """The last line of the entry that begins on a line: the deeper indented lines below belong to it. The items of a
+    list may be indented like its key.
     """
     indent = _indent(lines[first - 1])
     last = first
@@ -218,9 +217,8 @@ def _in_module(module: Module) -> Iterator[Silence]:
 
 
 def _statement(tree: ast.Module, line: int) -> tuple[int, int]:
-    """The first and the last line of the statement that begins on a line, else of the smallest that a line is in.
-
-    Of a compound statement that begins above, only the line itself.
+    """The first and last line of the statement that begins on a line, else of the smallest statement around it. For a
+    compound statement that begins above it is the line alone.
     """
     smallest: tuple[int, int] = (line, line)
     for node in ast.walk(tree):
@@ -242,7 +240,7 @@ def _silence(
 
 
 def _read(text: str) -> tuple[tuple[str, ...], str]:
-    """The ids and the reason of a silence."""
+    """The rule ids and the reason of a silence."""
     found = _IDS.match(text)
     if found is None:
         return (), text.strip()
@@ -269,7 +267,7 @@ def _in_annotations(subject: Subject) -> Iterator[Silence]:
 
 
 def _last(document: Document, subject: Subject) -> int:
-    """The last line of a document: the one before the next document of its file."""
+    """The last line of a document: the line before the next document in the file."""
     following = [
         each.line - 1
         for each in subject.documents

@@ -1,4 +1,4 @@
-"""What the rules look at: the files of a policy tree, the objects in them, and the policies if they load."""
+"""The input of the rules: the files of a policy tree, the objects in them, and the policies if they load."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ class Module(Struct, frozen=True):
 class Subject:
     """A policy tree under lint.
 
-    policies: None if the tree does not load; `problems` says why, and `newer` which of these problems the newest
-    Kubernetes version does not have. registrations: webhook configurations that are not in the tree. now: seconds since
-    the epoch.
+    policies: None if the tree does not load; then `problems` has the reasons. newer: the problems that the tree does
+    not have for the newest Kubernetes version. registrations: webhook configurations that are not in the tree. now:
+    seconds since the epoch.
     """
 
     def __init__(
@@ -80,19 +80,19 @@ class Subject:
 
     @property
     def loaded(self) -> bool:
-        """Whether the tree loads. The rules that need its policies only run then."""
+        """Whether the tree loads. Rules that need its policies run only if it does."""
         return self._policies is not None
 
     @property
     def policies(self) -> PolicySet:
-        """The policies. Only of a tree that loads."""
+        """The policies. Only for a tree that loads."""
         if self._policies is None:
             raise ValueError("the tree does not load")
         return self._policies
 
     @cached_property
     def kinds(self) -> Kinds:
-        """The kinds that the Kubernetes version serves, and those of the tree's definitions."""
+        """The kinds that the Kubernetes version serves, and those that the tree defines."""
         return Kinds.builtin(self.target).with_crds(each.value for each in self.documents)
 
     @cached_property
@@ -143,7 +143,7 @@ class Subject:
         *,
         value: bool = False,
     ) -> Alarm:
-        """An alarm at the key or item at `path`. value: about the value, so that the excerpt shows it."""
+        """An alarm at the key or item at `path`. value: whether it is about the value, which the excerpt then shows."""
         position, end = document.position(path), None
         written = document.written(path) if path != ROOT and document.exact(path) else None
         if written is not None and written.start.line == written.end.line:
@@ -154,7 +154,7 @@ class Subject:
         return _of(rule, document, position, message, render(path), end=end, edits=edits, remedy=remedy)
 
     def of_policy(self, rule: str, policy: AnyPolicy, path: Path, message: str) -> Alarm:
-        """An alarm at a place of a policy; of one in Python at its decorator."""
+        """An alarm at a path of a policy; for a policy in Python at its decorator."""
         document = self.document(policy) if policy.language == "cel" else None
         if document is not None:
             return self.alarm(rule, document, path, message)
@@ -203,7 +203,7 @@ class Subject:
         return spans.of(node)
 
     def _shown(self, alarm: Alarm) -> Alarm:
-        """The alarm with the line that it is at, in a Python file."""
+        """The alarm with an excerpt of its line in a Python file."""
         for module in self.modules:
             if module.file == alarm.file and alarm.line:
                 lines = module.text.split("\n")
@@ -254,7 +254,7 @@ def of_problem(rule: str, problem: Problem) -> Alarm:
 
 
 def replaced(document: Document, path: Path, text: str) -> tuple[Edit, ...]:
-    """The edit that replaces the scalar at `path`; none if it is not known where it stands, or it spans lines."""
+    """The edit that replaces the scalar at `path`; none if its position is unknown, or if it spans several lines."""
     written = document.written(path)
     if written is None or written.style in ("|", ">") or written.start.line != written.end.line:
         return ()
@@ -263,7 +263,7 @@ def replaced(document: Document, path: Path, text: str) -> tuple[Edit, ...]:
 
 
 _BARE: Final = frozenset("'\"\\:#{}[],&*!|>%@`")
-"""Characters that do not stand in a plain scalar everywhere. A text that has some is written in quotes."""
+"""Characters that a plain scalar may not have everywhere. A text with one of them is written in quotes."""
 
 
 def key_of(document: Document) -> Key:
@@ -286,7 +286,7 @@ def operations_of(policy: AnyPolicy) -> tuple[str, ...]:
 
 
 def _documents(files: tuple[TreeFile, ...]) -> Iterator[Document]:
-    """The objects in the YAML and JSON files. What cannot be read is reported by loading."""
+    """The objects in the YAML and JSON files. Loading reports the files that cannot be read."""
     for file in files:
         if not file.name.endswith(".py"):
             read, _ = reader.parse(file.content, file.name)

@@ -1,4 +1,4 @@
-"""The table of rules: which modules have rules, and all rules by id."""
+"""The table of rules: the modules with rules, and all rules by id."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from webhook.lint.subject import Subject
 Check = Callable[[Subject], Iterator[Alarm]]
 
 ON_ALL: Final = (loading, exceptions, pythoncode)
-"""The modules that also look at a tree that does not load."""
+"""The modules that also run on a tree that does not load."""
 
 ON_LOADED: Final = (
     matching,
@@ -55,5 +55,5 @@ RULES: Final[Mapping[str, Rule]] = MappingProxyType(
 
 
 def page_of(rule: str) -> str:
-    """The page of a rule within the documentation."""
+    """The path of a rule's page in the documentation."""
     return f"docs/lint/{rule}.md"

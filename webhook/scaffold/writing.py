@@ -43,7 +43,7 @@ def write(name: str, tree: Path, *, python: bool, mutating: bool) -> list[Path]:
     """
     folder = tree / name
     if folder.exists() or folder.is_symlink():
-        raise NotWritten(f"{folder}: is there already; choose another name, or remove it first")
+        raise NotWritten(f"{folder}: already exists; choose another name, or remove it first")
     contents: dict[str, bytes] = {}
     for source in sorted((_TEMPLATES / ("mutating" if mutating else "validating")).iterdir()):
         file = source.name.removesuffix(_SUFFIX)

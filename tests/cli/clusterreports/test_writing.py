@@ -189,7 +189,9 @@ def test_a_cluster_that_goes_in_the_middle() -> None:
         configured.retries = False
         done = write(Connection(configured, 1), made(on("a"), on("b", namespace="z")), OPENREPORTS, now=1)
     assert done.written == 1
-    assert done.failures == ["the cluster is gone, and what follows was not written: the response is not JSON"]
+    assert done.failures == [
+        "the cluster cannot be reached any more, and the remaining reports were not written: the response is not JSON"
+    ]
 
 
 def test_a_server_that_is_busy_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:

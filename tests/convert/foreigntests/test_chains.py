@@ -44,7 +44,7 @@ PATCHED = OBJECT.replace("{a: b}", "{a: b, x: one}")
         (
             f"{policy('p', BREAKS)}---\n{policy('q', ADDS)}",
             "policy: q, rule: adds",
-            "a policy that the test applies before refuses the object",
+            "a policy that the test applies earlier refuses the object",
         ),
         (policy("p", ADDS, BREAKS), "policy: p, rule: adds", "a later rule of the policy refuses the object"),
     ],

@@ -181,7 +181,7 @@ def test_a_mutation_that_is_a_choice_of_its_own(tmp_path: Path) -> None:
         ({"evaluation": {"sometimes": True}}, "sometimes", "evaluation.sometimes"),
         ({"images": [{"name": "x", "expression": "[]"}]}, "images", "spec.images"),
         *(
-            ({"variables": [{"name": "found", "expression": each}]}, each, "is in Kyverno's CEL, and not in that of")
+            ({"variables": [{"name": "found", "expression": each}]}, each, "is in Kyverno's CEL, but not in that of")
             for each in (
                 "resource.List('v1', 'pods', 'a').items", "http.Get('https://a.example')", "image('a/b:1').registry()",
                 "globalContext.Get('a', 'b')", "parseServiceAccount(request.userInfo.username).Namespace",

@@ -1,4 +1,4 @@
-"""The kinds of report objects, and the rights that writing them takes."""
+"""The kinds of report objects, and the rights that writing them needs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any, Final
 from msgspec import Struct
 
 OWNER: Final = "gatewright-reports"
-"""The ClusterRole with the rights. Where it is there, it owns the reports: who deletes it deletes them."""
+"""The ClusterRole with the rights. If it exists, it owns the reports: deleting it deletes them."""
 
 
 class Dialect(Struct, frozen=True):
-    """A kind of report for what stands in namespaces, and one for what does not; both have the same content.
+    """A kind of report for objects in namespaces, and one for cluster-scoped objects; both have the same content.
 
     `sourced`: whether the report names its source, beside each result.
     """
@@ -43,11 +43,11 @@ POLICYREPORT: Final = Dialect(
     sourced=False,
 )
 DIALECTS: Final = (OPENREPORTS, POLICYREPORT)
-"""The one that is written where both are served comes first: it is the successor of the other."""
+"""The first is written if the cluster serves both: it is the successor of the other."""
 
 
 def rules(dialects: Sequence[Dialect] = DIALECTS) -> list[dict[str, Any]]:
-    """The rights that writing reports takes, as rules of a ClusterRole."""
+    """The rights that writing reports needs, as rules of a ClusterRole."""
     return [
         *(
             {

@@ -1,7 +1,7 @@
 """Findings as the contents of report objects: a few objects a namespace, of bounded size, the gravest results first.
 
-What is found is reported, and what exceptions cover; what passes is not, so that the number and size of the objects
-follow what is wrong and not what there is. A namespace in which nothing is found has no report.
+Reports have findings, and those that exceptions cover; objects that pass are left out, so the number and size of
+reports depend on the violations and not on the number of objects. A namespace in which nothing is found has no report.
 
 | finding | result |
 |---|---|
@@ -53,7 +53,7 @@ Result = dict[str, Any]
 
 
 class Content(Struct, frozen=True):
-    """What a report object says. `namespace`: "" of what has none. `results`: without times."""
+    """The content of a report object. `namespace`: "" for cluster-scoped objects. `results`: without times."""
 
     namespace: str
     name: str
@@ -83,9 +83,8 @@ def contents(
     bounds: Bounds = DEFAULT,
     name: str = NAME,
 ) -> list[Content]:
-    """The reports of what was found, by namespace. The findings have fingerprints; those about no object are left out.
-
-    incomplete: whether something could not be read or judged, which each report says then.
+    """The reports of findings, by namespace. The findings have fingerprints; those about no object are left out.
+    incomplete: whether something could not be read or judged, which each report then states.
     """
     by_namespace: dict[str, list[tuple[tuple[Any, ...], Result]]] = {}
     for each in (*(finding for _, finding in merged(findings)), *(finding for _, finding in merged(suppressed))):
@@ -183,7 +182,7 @@ def outcome(finding: Finding) -> str:
 
 
 def _order(finding: Finding, of: Identity, result: Result) -> tuple[Any, ...]:
-    """The gravest first; then an order that does not change while the findings do not."""
+    """The key of the order: the gravest first, then stable while the findings stay the same."""
     return (
         _RESULTS.index(result["result"]),
         _GRAVEST_FIRST.index(result.get("severity", "")),

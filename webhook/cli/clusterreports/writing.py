@@ -1,7 +1,7 @@
 """Writes report objects: only those that change, each with one server-side apply, and deletes those that are stale.
 
-What is there is compared with what should be, so that an audit without changes writes nothing. The time of a result is
-that of the audit which found it first. Several audits at once do no harm: each writes whole objects by the same names,
+Present reports are compared with the wanted ones, so an audit without changes writes nothing. The time of a result is
+that of the audit that found it first. Several audits at once do no harm: each writes whole objects by the same names,
 the last one stays, and nothing is deleted that has changed since it was read.
 """
 
@@ -42,11 +42,11 @@ Key = tuple[str, str]
 
 
 class ReportsError(Exception):
-    """Reports cannot be written; the text says why, and what to do."""
+    """Reports cannot be written. str(error): the reason, and what to do."""
 
 
 class Written(Struct):
-    """What became of the reports of a dialect. `failures`: what could not be written, as plain text."""
+    """The result for the reports of a dialect. `failures`: the reports that could not be written, as plain text."""
 
     dialect: Dialect
     written: int = 0
@@ -56,7 +56,7 @@ class Written(Struct):
     notes: list[str] = field(default_factory=list)
 
     def said(self) -> str:
-        """A line that sums it up."""
+        """A summary, on one line."""
         return (
             f"{self.dialect.api_version}: {counted(self.written, 'report')} written, {self.unchanged:,} unchanged, "
             f"{self.deleted:,} deleted"
@@ -64,7 +64,7 @@ class Written(Struct):
 
 
 class _Known(Struct, frozen=True):
-    """A report that is there. `times`: of its results, by fingerprint, in seconds since the epoch."""
+    """A present report. `times`: the times of its results, by fingerprint, in seconds since the epoch."""
 
     digest: bytes
     uid: str
@@ -133,7 +133,9 @@ def write(
             else:
                 done.unchanged += 1
     except Unreachable as error:
-        done.failures.append(f"the cluster is gone, and what follows was not written: {error}")
+        done.failures.append(
+            f"the cluster cannot be reached any more, and the remaining reports were not written: {error}"
+        )
     if len(done.failures) > _SHOWN:
         done.failures[_SHOWN:] = [f"… and {len(done.failures) - _SHOWN:,} more reports"]
     return done
@@ -168,7 +170,7 @@ def _delete(connection: Connection, dialect: Dialect, namespace: str, name: str,
 def _known(
     connection: Connection, dialect: Dialect, name: str, pause: Callable[[], object]
 ) -> Iterator[tuple[Key, _Known]]:
-    """The reports of the set that are there."""
+    """The present reports of the set."""
     for plural in (dialect.plural, dialect.cluster_plural):
         token = ""
         while True:
@@ -188,7 +190,7 @@ def _known(
 
 
 def patiently(request: Callable[[], Object]) -> Object:
-    """What a request answers; it is sent again while the server says that it is busy. Raises as Connection does."""
+    """The answer to a request, which is sent again while the server is busy. Raises like Connection."""
     waited = 0
     while True:
         try:
@@ -210,16 +212,15 @@ def _times(report: Object) -> Iterator[tuple[str, int]]:
 
 
 def owned(connection: Connection) -> Object:
-    """What the metadata of an object have that the audit writes: our labels, and its owner if that may be read.
-
-    Raises APIError, Unreachable.
+    """The metadata of an object that the audit writes: our labels, and its owner if that may be read. Raises APIError,
+    Unreachable.
     """
     owner = _owner(connection, lambda: None)
     return {"labels": {MANAGED: SOURCE}, **({"ownerReferences": [owner]} if owner is not None else {})}
 
 
 def _owner(connection: Connection, pause: Callable[[], object]) -> Object | None:
-    """The reference to the ClusterRole that owns the reports; None if it is not there, or must not be read."""
+    """The reference to the ClusterRole that owns the reports; None if it does not exist, or may not be read."""
     pause()
     try:
         role = patiently(
@@ -264,7 +265,7 @@ def _object(
 
 
 def _digest(report: Object) -> bytes:
-    """Of what we say in a report; labels and annotations of others are theirs."""
+    """The digest of our part of a report, without labels and annotations that others set."""
     metadata = report["metadata"]
     labels = metadata.get("labels") or {}
     annotations = metadata.get("annotations") or {}

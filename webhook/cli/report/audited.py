@@ -1,4 +1,4 @@
-"""What `audit` found, as findings of the report's model (webhook.cli.report.model)."""
+"""Verdicts of `audit` → findings of the report's model (webhook.cli.report.model)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Audited:
         return self._folding.folded
 
     def add(self, judged: Judged) -> None:
-        """Keep what is found on an object, and nothing else of it."""
+        """Keep the findings on an object, and nothing else of it."""
         verdict, workload = judged.verdict, judged.workload
         self.used.update(verdict.used)
         of = workload or verdict.identity
@@ -58,7 +58,7 @@ class Audited:
         def made(finding: Finding) -> Finding:
             why: tuple[str, ...] = ()
             if finding.explained is not None:
-                # Its lines, and not what it explains: the object is given up when the next one is read.
+                # The lines alone: the explanation would keep the object, which is dropped when the next one is read.
                 why = tuple(explaintree.why(finding.explained, _LOOK, in_file=False))
             return replace(
                 finding,
@@ -81,11 +81,11 @@ class Audited:
             self._suppressed.append((made(found), on))
 
     def findings(self) -> Iterator[Finding]:
-        """What counts, by namespace and object, those without a namespace first."""
+        """The findings that count, by namespace and object; cluster-scoped objects come first."""
         return self._in_order(self._findings)
 
     def suppressed(self) -> Iterator[Finding]:
-        """What exceptions cover, in the same order."""
+        """The findings that exceptions cover, in the same order."""
         return self._in_order(self._suppressed)
 
     def _in_order(self, found: list[tuple[Finding, Occurrences]]) -> Iterator[Finding]:

@@ -1,7 +1,7 @@
 """Baselines: files with findings that are known, so that only new ones fail a run.
 
-A baseline is JSON, with one finding a line in a stable order, so that a diff of it can be read. A finding is known by
-its fingerprint; what stands beside it is for people.
+A baseline is JSON, with one finding a line in a stable order, so that a diff of it can be read. A fingerprint
+identifies a finding; the other fields are for people.
 """
 
 from __future__ import annotations

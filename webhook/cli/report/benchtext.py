@@ -1,4 +1,4 @@
-"""The figures of `bench` for people: a line for each policy, and what has changed since they were saved."""
+"""The figures of `bench` for people: a line for each policy, and the changes since they were saved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CEL values as reports show them: on one line, cut, escaped, and nothing of what is private."""
+"""CEL values as reports show them: on one line, shortened, escaped, and without private parts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CUT: Final = "…"
 def shown(value: Any, level: int, private: Private, limit: int) -> str:
     """The value on one line of at most `limit` characters, in the form of CEL's literals.
 
-    level: what webhook.cel.why.privacy says of it. Of what is private only the type and length are shown.
+    level: its privacy, by webhook.cel.why.privacy. Of a private value only type and length are shown.
     """
     if level == PRIVATE and private.level(value) != PRIVATE:
         return hidden(value)  # made by the expression, its keys too
@@ -65,7 +65,7 @@ def _hidden_pieces(value: Any, private: Private) -> Iterator[str]:
 
 
 def _pieces(value: Any, private: Private, limit: int) -> Iterator[str]:
-    """The text of a value, piece by piece: whoever has seen enough reads no further."""
+    """The text of a value in pieces, so that a reader may stop early."""
     if private and private.level(value) == PRIVATE:
         yield from _hidden_pieces(value, private)
         return

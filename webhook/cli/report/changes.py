@@ -1,4 +1,4 @@
-"""What mutation would change, as a unified diff of the object's YAML. Of Secrets only keys are shown."""
+"""The changes of mutation as a unified diff of the object's YAML. Of Secrets only keys are shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `check` found, as findings of the report's model (webhook.cli.report.model)."""
+"""Verdicts of `check` → findings of the report's model (webhook.cli.report.model)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 
 class Judged(Struct, frozen=True):
-    """What a document came to, for reports: of findings and mutations only what they show. `used`: exceptions."""
+    """The result for a document, reduced to what reports show of findings and mutations. `used`: the exceptions that
+    covered something."""
 
     file: str
     findings: tuple[Finding, ...]
@@ -36,7 +37,7 @@ class Judged(Struct, frozen=True):
 
 
 class _About(Struct, frozen=True):
-    """What all findings on an object have in common: see Finding."""
+    """The fields that all findings on an object share: see Finding."""
 
     owner: str
     pod_labels: Mapping[str, str]
@@ -44,7 +45,8 @@ class _About(Struct, frozen=True):
 
 
 class _Abouts:
-    """What is common to the findings on the last object, as they follow each other: it is kept once, not for each."""
+    """Keeps the shared fields of the findings on the last object, so that findings that follow each other share one
+    value."""
 
     def __init__(self) -> None:
         self._of: tuple[Document, str] | None = None
@@ -59,10 +61,9 @@ class _Abouts:
 
 
 class Checked(Struct, frozen=True):
-    """Makes findings of verdicts.
-
-    `background`: looks up the details of findings; None for none. `owners`: whose the objects are. `verbose`: with
-    tracebacks of policies in Python. `sources`: finds the sources of rendered objects.
+    """Makes findings of verdicts. `background`: looks up the details of findings; None for none. `owners`: finds the
+    owners of objects. `verbose`: with tracebacks of policies in Python. `sources`: finds the sources of rendered
+    objects.
     """
 
     background: Background | None = None
@@ -79,15 +80,15 @@ class Checked(Struct, frozen=True):
         )
 
     def findings(self, verdict: Verdict) -> Iterator[Finding]:
-        """What counts, in the order of the file."""
+        """The findings that count, in the order of the file."""
         return (self.finding(located, verdict.document) for located in verdict.findings)
 
     def suppressed(self, verdict: Verdict) -> Iterator[Finding]:
-        """What exceptions cover, in the order of the file."""
+        """The findings that exceptions cover, in the order of the file."""
         return (self.finding(located, verdict.document, exception) for located, exception in verdict.excepted)
 
     def finding(self, located: Located, document: Document, exception: PolicyException | None = None) -> Finding:
-        """One finding. exception: what covers it."""
+        """One finding. exception: the exception that covers it."""
         found, about = located.finding, self.abouts.of(document, located.identity.namespace, self.owners)
         end = located.excerpt.end if located.excerpt is not None else None
         # Of a long line, the excerpt is a part; its columns are others.
@@ -130,8 +131,8 @@ class Checked(Struct, frozen=True):
         )
 
     def places(self, document: Document, path: Path) -> tuple[Place, Place | None]:
-        """Where a value of a document is in the file that a person would edit, and in what was rendered; None for the
-        latter if nothing was."""
+        """The place of a value in the file that a person would edit, and its place in rendered output; None for the
+        latter without rendering."""
         at = document.position(path)
         return self._sourced(Place(document.stream, at.line, at.column), document, path)
 
@@ -155,7 +156,7 @@ def _is_generated(value: Any) -> bool:
 
 
 def diff(change: Change) -> Diff:
-    """What mutation changes of an object."""
+    """The change that mutation makes to an object."""
     return Diff(Place(change.file, change.line), change.identity, change.policies, tuple(unified(change)))
 
 
@@ -164,7 +165,7 @@ def rules(policies: PolicySet) -> Mapping[str, Rule]:
 
     A validating and a mutating policy of one name are one rule, that of the validating one.
     """
-    found = {SCHEMA: Rule(SCHEMA, SCHEMA, "What the API server refuses before any policy is asked")}
+    found = {SCHEMA: Rule(SCHEMA, SCHEMA, "Refusals of the API server before any policy is evaluated")}
     for each in sorted(policies.policies, key=lambda policy: (policy.name, policy.kind != "ValidatingAdmissionPolicy")):
         text = each.description.strip()
         title = " ".join(text.partition("\n\n")[0].split())
@@ -186,6 +187,6 @@ def rules(policies: PolicySet) -> Mapping[str, Rule]:
 
 
 def streams(findings: Iterable[Finding]) -> list[str]:
-    """Notes on findings whose place in the source is not known: which lines are meant."""
+    """Notes on findings without a known place in the source: the stream that their lines refer to."""
     pairs = {(each.place.file, each.rendered.file): None for each in findings if each.rendered and not each.place.line}
     return [f"{file}: its lines are those of {stream}" for file, stream in pairs]

@@ -33,10 +33,9 @@ def whole(found: Converted) -> bool:
 
 
 def text(found: Converted, out: str) -> str:
-    """The report for people. out: the tree, as a shell takes it.
-
-    What needs a person stands at the end, where a terminal shows it: policies are sorted by how far they are converted.
-    A text that holds for several policies is written once, below them.
+    """The report for people. out: the tree, quoted for a shell. Policies are sorted by how completely they are
+    converted, so that a terminal shows those that need work last. A text that applies to several policies is written
+    once, below them.
     """
     tests = [test for each in found.outcomes for test in each.tests]
     differences = [note.message for each in found.outcomes for note in each.differences]

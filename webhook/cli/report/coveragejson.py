@@ -1,4 +1,4 @@
-"""The coverage of policies as JSON: docs/testing-policies.md describes the fields."""
+"""The coverage of policies as JSON."""
 
 from __future__ import annotations
 

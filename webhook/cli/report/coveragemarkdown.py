@@ -1,6 +1,5 @@
-"""The coverage of policies as Markdown, for a comment on a pull request: the figures, and what no test shows.
-
-Everything of a policy stands in code spans, in which there is no markup, link, mention or HTML.
+"""The coverage of policies as Markdown, for a comment on a pull request: the figures, and the gaps. All text of
+policies stands in code spans, which have no markup, link, mention or HTML.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The coverage of policies as text: what no test shows, each with its line and carets below it, and the figures."""
+"""The coverage of policies as text: the gaps, each with its line and carets below it, and the figures."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _LANGUAGES = {"cel": "CEL", "python": "Python"}
 
 
 class Shape(Struct, frozen=True):
-    """How the text is written. width: the columns of the terminal; None without one. least: the percentage that is
-    asked for. verbose: with the terms that decide nothing, and with what is explained."""
+    """The options of the text. width: the columns of the terminal; None without one. least: the least percentage.
+    verbose: also show terms that never decide, and explained sides."""
 
     width: int | None = None
     least: float | None = None

@@ -1,4 +1,4 @@
-"""The report of `explain` for people: per object the verdict, where it belongs, and the tree of what failed."""
+"""The report of `explain` for people: for each object the verdict, its place, and the tree of the failed expression."""
 
 from __future__ import annotations
 
@@ -32,9 +32,8 @@ _SENT: Final = {UPDATE: "Update of ", DELETE: "Deletion of "}
 
 
 class Report(Struct, frozen=True):
-    """What `explain` found. `place_of`: where the policy's expressions stand. `verbose`: tracebacks are shown.
-
-    `compared`: what no object differs from, such as "from main"; "" if nothing was compared, or any object differs.
+    """The result of `explain`. `place_of`: gives the places of the policy's expressions. `verbose`: whether tracebacks
+    are shown. `compared`: the old side, such as "from main", if no object differs from it; else "".
     """
 
     policy: Policy[Any]
@@ -64,7 +63,7 @@ class _Text:
     def lines(self) -> Iterator[str]:
         yield from self.head()
         shown: dict[int, list[Located]] = {}  # by id() of the document: the findings on its requests
-        # What the policy is not about comes last: somebody was refused, and looks for that.
+        # Objects that the policy does not match come last: readers look for the refusal.
         for request in sorted(self.found.requests, key=lambda each: not (each.matched or each.refused)):
             yield ""
             said = shown.setdefault(id(request.planned.document), [])
@@ -91,7 +90,7 @@ class _Text:
             )
 
     def request(self, request: RequestExplained, said: Sequence[Located]) -> Iterator[str]:
-        """The lines on a request. said: the findings on the workload that the Pod is of, which are not repeated."""
+        """The lines on a request. said: the findings on the Pod's workload, which are not repeated."""
         mark, verdict, style = self.verdict(request)
         planned = request.planned
         what = f"{_SENT.get(planned.request.operation, '')}{object_name(planned.identity)}"
@@ -131,14 +130,14 @@ class _Text:
             yield from (f"  {self.paint(DIFF.get(row[:1], ''), row)}" for row in unified(change))
 
     def verdict(self, request: RequestExplained) -> tuple[str, str, str]:
-        """A mark, what is said of the object, and in which style."""
+        """The mark, text and style of the verdict on the object."""
         if request.refused:
             mark = "✗" if not self.look.ascii else "x"
             return mark, "is refused by the API server, whatever policies say", LEVEL["deny"]
         return self.outcome(request)
 
     def outcome(self, request: RequestExplained) -> tuple[str, str, str]:
-        """The same, of what the policy says."""
+        """The mark, text and style of the policy's outcome."""
         actions = {located.finding.action for located in request.findings}
         if "Deny" in actions:
             return "✗" if not self.look.ascii else "x", "is denied", LEVEL["deny"]
@@ -168,7 +167,7 @@ class _Text:
         yield self.place(located)
 
     def exempted(self, located: Located, exception: PolicyException) -> Iterator[str]:
-        """What an exception covers, which is no finding."""
+        """The lines on what an exception covers."""
         reason = f" ({visible(' '.join(exception.reason.split()))})" if exception.reason else ""
         by = f"excepted by {visible(exception.name)} until {visible(exception.until)}{reason}: "
         yield from self.wrapped(by + visible(located.message), "  ", LEVEL["audit"])
@@ -260,12 +259,12 @@ class _Text:
 
 
 def _repeats(later: Located, earlier: Located) -> bool:
-    """Whether a finding on the Pod of a workload is that on the workload, under the same params."""
+    """Whether a finding on a workload's Pod repeats one on the workload, under the same params."""
     return param_of(later.finding) is param_of(earlier.finding) and is_of_both(later, earlier)
 
 
 class _Shown:
-    """What of a request has been shown: its findings, and the params under which the policy was shown."""
+    """The parts of a request that were shown: its findings, and the params under which the policy was shown."""
 
     def __init__(self, background: Background | None) -> None:
         self._background = background
@@ -280,10 +279,10 @@ class _Shown:
         return known
 
     def is_new(self, located: Located) -> bool:
-        """Whether nothing like a finding was shown; it counts as shown from now on."""
+        """Whether no equal finding was shown; it counts as shown from now on."""
         if id(located) in self.repeated:
             return False
-        said = beside(located, self._background, verbose=False)  # the params of two bindings are two matters
+        said = beside(located, self._background, verbose=False)  # the params of two bindings are shown separately
         known = any(
             located.reads_as(each) and beside(each, self._background, verbose=False) == said for each in self._findings
         )
@@ -292,7 +291,7 @@ class _Shown:
 
 
 def beside(located: Located, background: Background | None, verbose: bool) -> list[str]:
-    """The lines to be shown below a finding's message, besides what the API server says."""
+    """The lines to show below a finding's message, in addition to the API server's text."""
     if background is None:
         return []
     lookup = background.lookup(located.finding, located.identity.namespace)

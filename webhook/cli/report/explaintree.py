@@ -1,4 +1,4 @@
-"""An explanation as a tree for people: what decided stands out, what was skipped is dim, and a line is a line."""
+"""An explanation as a tree for people: deciding parts stand out, skipped parts are dim, and each step has one line."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Paint = Callable[[str, str], str]
 
 
 class Look(Struct, frozen=True):
-    """How trees are drawn. width: columns of a line. full: also what had no part in the outcome. ascii: no line art."""
+    """The options of trees. width: columns of a line. full: also show parts that did not matter. ascii: no line art."""
 
     paint: Paint
     width: int
@@ -43,24 +43,24 @@ class Look(Struct, frozen=True):
 
     @property
     def more(self) -> str:
-        """What stands for what is left out."""
+        """The text in place of nodes that are left out."""
         return "..." if self.ascii else "…"
 
 
 class _Branch(Struct, frozen=True):
-    """A node of the drawn tree: the text, the outcome beside it, a note after that, and what is below."""
+    """A node of the drawn tree: the text, the outcome beside it, a note after that, and the nodes below."""
 
     text: str
     outcome: str
     style: str
     note: str
     strong: bool
-    """It had a part in the outcome."""
+    """Whether it had a part in the outcome."""
     leads: bool
-    """It leads to where the outcome was decided."""
+    """Whether it leads to the place that decided the outcome."""
     below: tuple[Step | Round | _Rest, ...]
     cause: bool = False
-    """The outcome is an error that arose here."""
+    """Whether the outcome is an error that arose here."""
 
 
 class _Rest(Struct, frozen=True):
@@ -70,9 +70,8 @@ class _Rest(Struct, frozen=True):
 
 
 def focused(explanation: Explanation, planned: PlannedRequest, located: Located | None) -> Path | None:
-    """The Path into the request's object that a tree is to lead to: the finding's, where it is known.
-
-    A finding about what is missing stands at the parent; the tree leads to what is missing.
+    """The Path into the request's object that a tree leads to: that of the finding, if it is known. A finding about a
+    missing field stands at its parent; the tree leads to the missing field.
     """
     if located is not None and located.known and located.path is not None:
         prefix = planned.prefix if located.path[: len(planned.prefix)] == planned.prefix else ()
@@ -83,9 +82,8 @@ def focused(explanation: Explanation, planned: PlannedRequest, located: Located 
 
 
 def why(located: Located, look: Look, indent: str = "", *, in_file: bool = True) -> Iterator[str]:
-    """The trees of the expressions behind a finding, each below a line that names it; nothing without an explanation.
-
-    in_file: whether the object stands in a file, so that its lines mean something.
+    """The trees of the expressions behind a finding, each below a line that names it; empty without an explanation.
+    in_file: whether the object has lines in a file.
     """
     explained = located.explained
     if explained is None:
@@ -159,7 +157,7 @@ class _Drawing:
         self.focus = focus
         self.line_of = line_of
         self.variables = explanation.variables
-        self.drawn: set[str] = set()  # the variables whose expressions were drawn
+        self.drawn: set[str] = set()  # variables with drawn expressions
         self.telling: set[int] | None = set()  # id() of the steps that lead to the focus, None: there are none
         self.joined: set[int] = set()  # id() of the rounds over lists that the expression made
         if not self.leads(explanation.root):
@@ -168,7 +166,7 @@ class _Drawing:
             self.follow(explanation.root)
 
     def leads(self, step: Step) -> bool:
-        """Whether a step is at the focus, or in error, or something below it is; notes the steps of which it is so."""
+        """Whether a step, or one below it, is at the focus or in error. Records all such steps."""
         variable = self.variables.get(step.name)
         below = [*step.children, *(child for each in step.rounds for child in each.children)]
         found = self.at_focus(step) or (step.outcome == "error" and step.decides)
@@ -181,7 +179,7 @@ class _Drawing:
         return found
 
     def follow(self, step: Step) -> None:
-        """Notes the one term that decided, where there is just one, as leading somewhere too."""
+        """Marks a term that decided alone as leading to the focus too."""
         if self.telling is None or step.outcome != "value":
             return
         self.telling.add(id(step))
@@ -310,7 +308,7 @@ class _Drawing:
         return "" if line is None else f"  {'<-' if self.look.ascii else '←'} line {line}"
 
     def unfolds(self, step: Step, near: bool) -> bool:
-        """Whether what is below a step is drawn, though not everything is to be."""
+        """Whether the steps below a step are drawn when not everything is."""
         return self.telling is None or id(step) in self.telling or (near and step.name in self.variables)
 
     def round(self, each: Round, strong: bool) -> _Branch:
@@ -322,7 +320,7 @@ class _Drawing:
         return _Branch(f"[{each.place}] {one_line(items)}", "", "", note, strong, each.decides, below)
 
     def below(self, step: Step) -> tuple[Step | Round | _Rest, ...]:
-        """What is drawn below a step."""
+        """The nodes below a step."""
         full = self.look.full
         variable = self.variables.get(step.name)
         if variable is not None:
@@ -334,14 +332,14 @@ class _Drawing:
         if step.plain or (step.outcome == "value" and _says_all(step)):
             return ()
         if step.rounds and step.children[0].path is None:
-            self.joined.update(map(id, step.rounds))  # what is [4] here is another element in the file
+            self.joined.update(map(id, step.rounds))  # [4] is another element in the file
         left = step.total - len(step.rounds) if step.rounds else 0
         rest = [_Rest(f"{self.look.more} {left} of {step.total} elements not shown")] if left > 0 else []
         return (*(child for child in step.children if not _silent(step, child, full)), *step.rounds, *rest)
 
 
 def _says_all(step: Step) -> bool:
-    """Whether nothing below a step tells more than its own line: `!has(v.hostPath) = false`."""
+    """Whether the steps below a step add nothing to its own line: `!has(v.hostPath) = false`."""
     if step.name == "has":
         return all(child.plain for child in step.children)
     return step.name == "!" and bool(step.children) and step.children[0].name == "has" and _says_all(step.children[0])
@@ -352,6 +350,6 @@ def _silent(step: Step, child: Step, full: bool) -> bool:
     if child.name == "literal" or full:
         return child.name == "literal"
     if child.outcome == "skipped" and step.form == "default":
-        return True  # the default of what is there
+        return True  # the default of a value that is present
     selects = step.form in ("default", "mapped") or step.name.startswith((".", "?", "["))
     return child.plain and (step.form == "loop" or (selects and step.outcome == "value") or child.name == "object")

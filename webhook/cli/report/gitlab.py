@@ -1,4 +1,4 @@
-"""The report as GitLab's Code Quality report: a JSON list, which merge requests show as what is new and what is gone.
+"""The report as GitLab's Code Quality report: a JSON list. Merge requests show new and resolved entries.
 
 Source: https://docs.gitlab.com/ci/testing/code_quality/#code-quality-report-format
 """

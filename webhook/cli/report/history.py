@@ -1,4 +1,4 @@
-"""What the last audits came to, one after the other: a small file, so that a report shows where it is going.
+"""The results of the last audits in a small file, from which reports show the trend.
 
 The file has one JSON object a line, the oldest first, and at most MOST of them; it is replaced as a whole.
 """
@@ -28,7 +28,7 @@ _TIME: Final[re.Pattern[str]] = lazily(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-
 
 
 class HistoryError(ValueError):
-    """A file that is no history of audits; the text says what was expected, and where."""
+    """A file that is not a history of audits. str(error): what was expected, and where."""
 
 
 def read(file: Path) -> tuple[Past, ...]:
@@ -69,7 +69,7 @@ def _is_time(text: str) -> bool:
 
 
 def past(report: Report) -> Past:
-    """What is remembered of a report."""
+    """The entry of a report."""
     return Past(
         at=report.at,
         deny=report.count("deny"),

@@ -77,7 +77,7 @@ def _data(report: Report) -> Iterator[str]:
 
 
 def rules_of(rules: Iterable[Rule]) -> dict[str, Any]:
-    """What the page says of policies, and whatever else findings are about, by id."""
+    """The rules that the page describes, by id: policies, and what else findings refer to."""
     return {
         each.id: {
             "title": visible(each.title),

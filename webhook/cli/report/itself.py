@@ -1,4 +1,4 @@
-"""What reports say of Gatewright itself."""
+"""Gatewright's own version and documentation, for reports."""
 
 from __future__ import annotations
 

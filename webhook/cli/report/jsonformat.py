@@ -25,7 +25,7 @@ OF_VERDICTS: Final[tuple[Level, ...]] = LEVELS[:3]
 def text(report: Report, sums: Report | None = None) -> Iterator[str]:
     """The report in pieces, with a newline at its end: a finding is written before the next one is made.
 
-    sums: of a part of a report, the whole one, whose levels are counted.
+    sums: the whole report whose levels the summary counts, if this is a part of it.
     """
     yield "{"
     for index, (key, value) in enumerate(fields(report, sums)):
@@ -140,7 +140,7 @@ def _impact(found: Summary) -> dict[str, Any]:
 
 
 def problems(found: Iterable[Problem]) -> list[dict[str, Any]]:
-    """What is wrong with files, each with its place; line and column are null where they are not known."""
+    """The problems of files, each with its place; line and column are null if unknown."""
     return [{"file": each.file, "line": each.line, "column": each.column, "message": each.message} for each in found]
 
 

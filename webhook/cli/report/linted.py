@@ -1,4 +1,4 @@
-"""What `lint` found, as findings of the report's model (webhook.cli.report.model)."""
+"""Alarms of `lint` → findings of the report's model (webhook.cli.report.model)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What an audit log notes, as findings of the report's model (webhook.cli.report.model).
+"""Annotations in an audit log → findings of the report's model (webhook.cli.report.model).
 
-The same text about the same object is one finding, however often it was said; an aside says how often, by whom and when
-last. Its place is the last event's line.
+Equal texts about one object are one finding; an aside gives the number of events, the users and the last time. Its
+place is the line of the last event.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Key = tuple[Target, Note]
 
 
 class _Said(Struct):
-    """How often something was said, `operation`, `file`, `line` and `last` of the last time."""
+    """The events with one text. `operation`, `file`, `line`, `last`: of the last event."""
 
     operation: str = ""
     file: str = ""

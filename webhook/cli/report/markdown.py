@@ -1,7 +1,7 @@
 """The report as GitHub's and GitLab's Markdown, for a comment on a pull request or the summary of a job.
 
-Whatever comes from policies and manifests stands in code spans: there is no markup, link, mention or HTML in them. Only
-the page of a policy is a link, which shows where it leads.
+All text of policies and manifests stands in code spans, which have no markup, link, mention or HTML. Only the page of a
+policy is a link, which shows where it leads.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def text(report: Report) -> Iterator[str]:
 
 
 def _blocks(report: Report) -> Iterator[str]:
-    """The lines of the report; what stands first is the most important."""
+    """The lines of the report, the most important first."""
     if report.impact is not None:
         from webhook.cli.report import impactmarkdown  # where it is asked for
 

@@ -1,4 +1,4 @@
-"""What became of mutants, in the report of `test --mutate` as JSON. Its fields are an interface: add, never rename.
+"""The results for mutants, in the JSON report of `test --mutate`. Its fields are an interface: add, never rename.
 
 {"mutants": [{"policy", "total", "killed", "survived", "known" (by a baseline, survivors that count for nothing),
                "explained", "untested", "refused" (by loading, not counted),
@@ -26,7 +26,7 @@ _STATUSES: Final = ("killed", "survived", "known", "explained", "untested")
 
 
 def policies(found: Sequence[Mutated], verbose: bool) -> list[dict[str, Any]]:
-    """What became of the mutants of each policy."""
+    """The results for the mutants of each policy."""
     return [
         {
             "policy": each.name,

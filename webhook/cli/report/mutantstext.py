@@ -19,7 +19,7 @@ def lines(mutated: Mutated, style: Style, verbose: bool) -> Iterator[str]:
     mark = style(DIM, "known") if mutated.known else style(GREEN, "pass") if mutated.passed else style(ERROR, "FAIL")
     name = f"{mark} {style(BOLD, visible(mutated.name))}"
     if mutated.failing:
-        yield f"{name}: its tests fail as it is; nothing was changed"
+        yield f"{name}: its tests fail without any change; it was not mutated"
         return
     if untested := mutated.of("untested"):
         yield f"{name}: it has no tests, so {_mutants(len(untested))} would survive"

@@ -1,4 +1,4 @@
-"""How reports call an object."""
+"""The names of objects in reports."""
 
 from __future__ import annotations
 

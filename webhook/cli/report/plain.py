@@ -1,4 +1,4 @@
-"""Texts for formats that other programs read: what a finding is called, and where it is."""
+"""Texts for formats that other programs read: the name and the place of a finding."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def about(finding: Finding) -> str:
 
 
 def said(finding: Finding) -> str:
-    """A finding in one text: what it is about, and its message; of impact also in which way it differs."""
+    """A finding as one text: its subject and its message; for `impact` also the change."""
     change = f"{visible(finding.change)}: " if finding.change else ""
     where, message = about(finding), lines_of(finding.message.strip())
     if finding.path and message.startswith(visible(finding.path)) and finding.object is not None:
@@ -48,7 +48,7 @@ def placed(report: Report, place: Place, text: str) -> tuple[str, str]:
 
 
 def why_suppressed(covered: Suppression) -> str:
-    """Why a finding counts for nothing, as text."""
+    """The reason why a finding is suppressed, as text."""
     reason = f": {visible(covered.reason)}" if covered.reason else ""
     if covered.kind == "exception":
         return f"excepted by {visible(covered.by)} until {visible(covered.until)}{reason}"
@@ -56,7 +56,7 @@ def why_suppressed(covered: Suppression) -> str:
 
 
 def place_of(finding: Finding) -> str:
-    """FILE:LINE:COLUMN, of what was rendered if the line of its source is not known."""
+    """FILE:LINE:COLUMN; of the rendered output if the line of the source is unknown."""
     at = finding.place if finding.place.line is not None or finding.rendered is None else finding.rendered
     return visible(str(at))
 

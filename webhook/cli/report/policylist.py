@@ -33,7 +33,7 @@ def as_json(entries: Sequence[Entry], states: Mapping[str, str | None]) -> str:
 
 
 def page(entry: Entry) -> str:
-    """What a policy says of itself, and its README."""
+    """The description of a policy, and its README."""
     about = entry.metadata
     bindings = ", ".join(each.capitalize() for each in entry.actions) or "none"
     lines = [

@@ -1,4 +1,4 @@
-"""What every command writes to stderr: errors, warnings and notes, each with the line that it is about."""
+"""Errors, warnings and notes on stderr, which every command writes alike, each with its line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def error_text(problem: Problem, color: bool, width: int | None = None) -> str:
 
 
 def warning_text(problem: Problem, color: bool, width: int | None = None) -> str:
-    """The same for what is only a warning."""
+    """A warning, in the form of `error_text`."""
     return f"{Style(color)(WARNING, 'warning:')} {full_text(problem, width)}\n"
 
 
@@ -26,5 +26,5 @@ def error_line(message: str, color: bool) -> str:
 
 
 def note_line(message: str, color: bool) -> str:
-    """One line of what is worth knowing."""
+    """A note, on one line."""
     return f"{Style(color)(DIM, 'note:')} {visible(message)}\n"

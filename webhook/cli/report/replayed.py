@@ -1,4 +1,4 @@
-"""What `replay` found, as a report of the model (webhook.cli.report.model), for the formats that other tools read.
+"""Results of `replay` → a report of the model (webhook.cli.report.model), for the formats that other tools read.
 
 A review that is decided otherwise is a finding, at its line of the recording; a review that cannot be decided is a
 problem. The text and the JSON of `replay` have modules of their own, with all that is known of each.
@@ -14,7 +14,7 @@ from webhook.cli.report.style import Style
 from webhook.documents.document import Problem
 from webhook.recordings.replaying import Different, Replayed
 
-_WHOLE = "review"  # the rule of what no policy alone says
+_WHOLE = "review"  # the rule of differences that no single policy causes
 
 
 def report(replayed: Replayed, rules: Mapping[str, Rule]) -> Report:
@@ -39,7 +39,7 @@ def report(replayed: Replayed, rules: Mapping[str, Rule]) -> Report:
 
 
 def _findings(each: Different) -> Iterator[Finding]:
-    """A finding for each policy that says something else, else one of no policy; each with all that differs."""
+    """A finding for each policy with another result, else one without a policy; each lists all differences."""
     verdicts, *differs = replaytext.different(each, Style(False))
     message = "\n".join([verdicts, *(line.strip() for line in differs[1:])])
     for policy in dict.fromkeys(found.policy for found in (*each.gone, *each.come)) or (_WHOLE,):

@@ -16,7 +16,7 @@ _MOST_LOOKUPS = 5
 
 
 def report(replayed: Replayed, style: Style) -> str:
-    """A paragraph for each verdict that differs, what could not be decided, and the counts."""
+    """A paragraph for each verdict that differs, the reviews that could not be decided, and the counts."""
     lines: list[str] = []
     for each in replayed.different:
         lines += [*different(each, style), ""]
@@ -29,7 +29,8 @@ def report(replayed: Replayed, style: Style) -> str:
 
 
 def different(each: Different, style: Style) -> Iterator[str]:
-    """The lines about a review whose verdict differs: verdicts and request, its place, then what is gone and come."""
+    """The lines about a review with another verdict: verdicts and request, its place, then the removed and the added
+    findings."""
     verdicts = f"{_word(each.old, style)} -> {_word(each.new, style)}"
     yield f"{verdicts}  {style(BOLD, visible(_asked(each.asked)))}"
     yield style(DIM, f"  {visible(each.file)}:{each.line}, {visible(each.time)}, {each.path}")
@@ -72,7 +73,7 @@ def _undecided(replayed: Replayed, style: Style) -> Iterator[str]:
 
 
 def not_seen(replayed: Replayed) -> str:
-    """Which objects of the policy tree were recorded with another content."""
+    """A note on objects of the policy tree that were recorded with another content."""
     names = sorted(replayed.not_seen)
     more = f" and {len(names) - _MOST_LOOKUPS:,} more" if len(names) > _MOST_LOOKUPS else ""
     was = "object of the policy tree was" if len(names) == 1 else "objects of the policy tree were"

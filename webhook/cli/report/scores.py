@@ -1,4 +1,4 @@
-"""Scores: how much of what is judged keeps the policies, for each namespace and for the whole, and what a gate says.
+"""Scores: how well objects comply with the policies, for each namespace and for the whole, and whether a gate passes.
 
 The formula, in whole points:
 
@@ -33,7 +33,7 @@ UNRATED: Final = "medium"
 
 
 class Veto(Struct, frozen=True):
-    """What makes a score fail whatever its value is: a finding that has all that is given; empty is any.
+    """A finding that fails a score whatever its value. A finding must match every field; an empty field matches any.
 
     `name`: how reports call it. `policies`: names, with `*` for any characters. `levels`: those of findings.
     """
@@ -52,7 +52,7 @@ class Veto(Struct, frozen=True):
 
 
 class Threshold(Struct, frozen=True):
-    """What is demanded of a score. `least`: its least value; None for any. `environment`: whose demand it is."""
+    """The demand on a score. `least`: its least value; None for any. `environment`: the environment that demands it."""
 
     environment: str = ""
     least: int | None = None
@@ -60,7 +60,7 @@ class Threshold(Struct, frozen=True):
 
 
 class Environment(Struct, frozen=True):
-    """Namespaces of which the same is demanded. `namespaces`: names, with `*` for any characters."""
+    """Namespaces with the same demand. `namespaces`: names, with `*` for any characters."""
 
     namespaces: tuple[str, ...]
     threshold: Threshold
@@ -73,9 +73,8 @@ NOTHING: Final = Threshold()
 
 
 class Gate(Struct, frozen=True):
-    """What is demanded of scores. `name`: the file's, as it was given. `vetoes`: of every namespace, and of the whole.
-
-    Of a namespace is demanded what the first environment says that has it.
+    """The demands on scores. `name`: the name of the file, as given. `vetoes`: apply to every namespace and to the
+    whole. A namespace has the demand of the first environment that lists it.
     """
 
     name: str
@@ -85,7 +84,7 @@ class Gate(Struct, frozen=True):
     cluster: Threshold = NOTHING
 
     def of(self, namespace: str) -> Threshold:
-        """What is demanded of a namespace; of "", the objects without one, no value is."""
+        """The demand on a namespace. For "", the cluster-scoped objects, it has no least value."""
         if namespace:
             for each in self.environments:
                 if each.has(namespace):
@@ -94,7 +93,7 @@ class Gate(Struct, frozen=True):
 
 
 class Vetoed(Struct, frozen=True):
-    """A veto that is hit. `count`: by how many findings. `policies`: by which, sorted."""
+    """A veto that findings match. `count`: how many. `policies`: their policies, sorted."""
 
     name: str
     count: int
@@ -123,7 +122,7 @@ class Score(Struct, frozen=True):
 
     @property
     def below(self) -> bool:
-        """Whether the value is less than what is demanded."""
+        """Whether the value is less than the demand."""
         return self.threshold.least is not None and self.tenths < 10 * self.threshold.least
 
     @property
@@ -131,7 +130,7 @@ class Score(Struct, frozen=True):
         return self.below or bool(self.vetoed)
 
     def whys(self) -> Iterator[str]:
-        """Why it fails, as plain text."""
+        """The reasons why it fails, as plain text."""
         if self.below:
             of = f" ({self.threshold.environment})" if self.threshold.environment else ""
             yield f"below {self.threshold.least}{of}"
@@ -144,8 +143,8 @@ _NAMED: Final = 3
 
 
 class Scores(Struct, frozen=True):
-    """The scores of a run. `namespaces`: the worst first. `gate`: the file with what is demanded; "" for none.
-    `unmet`: environments that have no namespace."""
+    """The scores of a run. `namespaces`: the worst first. `gate`: the name of the gate's file; "" for none. `unmet`:
+    environments without a namespace."""
 
     cluster: Score
     namespaces: tuple[Score, ...]
@@ -159,7 +158,7 @@ class Scores(Struct, frozen=True):
 
 
 class _Sum:
-    """What is found in one namespace, or in all."""
+    """The sums of one namespace, or of all."""
 
     def __init__(self) -> None:
         self.objects: dict[object, set[str]] = {}

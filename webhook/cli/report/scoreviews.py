@@ -1,4 +1,4 @@
-"""How scores are shown: as lines of text, Markdown and JSON. The whole comes first, then the worst namespaces."""
+"""Scores as lines of text, as Markdown and as JSON. The whole comes first, then the worst namespaces."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def named(scores: Scores) -> Iterator[tuple[str, Score]]:
 
 
 def _shown(scores: Scores) -> tuple[list[tuple[str, Score]], int]:
-    """Those that are shown, and how many are left out."""
+    """The scores that are shown, and the number of those left out."""
     failing = sum(each.failed for each in scores.namespaces)
     most = 1 + max(MOST, min(failing, 10 * MOST))
     found = list(named(scores))

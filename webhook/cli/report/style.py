@@ -1,4 +1,4 @@
-"""How reports look on a terminal: the colours, what each is used for, and text in them."""
+"""The look of reports on a terminal: the colours and their uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The results of policy tests, as cases of the report's model (webhook.cli.report.model)."""
+"""Results of policy tests → cases of the report's model (webhook.cli.report.model)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def case(result: Result, background: Background | None, verbose: bool) -> Case:
 
 
 def _beside(result: Result, background: Background, verbose: bool) -> list[str]:
-    """What is known of a case's findings besides: what params were looked for, and tracebacks where they are wanted."""
+    """Details of a case's findings: the params that were looked for, and tracebacks if asked for."""
     lines: list[str] = []
     for finding in result.findings:
         lookup = background.lookup(finding, result.planned.request.namespace)

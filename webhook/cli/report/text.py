@@ -28,7 +28,7 @@ _GUTTER: Final = " " * 2
 
 
 class Look(Struct, frozen=True):
-    """How the text is written. `width`: the columns at which messages are wrapped, None for never. `drawing`: whether
+    """The options of the text. `width`: the column at which messages are wrapped; None for never. `drawing`: whether
     line art can be written. `concise`: one line a finding."""
 
     color: bool = False
@@ -43,7 +43,7 @@ PLAIN: Final = Look()
 def lines(report: Report, look: Look = PLAIN) -> Iterator[str]:
     """The lines of the report, without line ends. Problems and notes are not in it: they go to stderr (`asides`).
 
-    None of them is a workflow command, which runners of GitHub Actions look for in what a step prints.
+    No line is a workflow command, which runners of GitHub Actions look for in the output of a step.
     """
     return map(_no_command, _lines(report, look))
 
@@ -306,7 +306,7 @@ def _by(exempted: Exempted) -> str:
 
 
 def _lets_pass(case: Case) -> str:
-    """What is said of a case that says nothing of the exceptions that cover it."""
+    """The note on a case that an exception covers and that names none."""
     names = sorted({each.exception for each in case.excepted})
     several = "exceptions" if len(names) > 1 else "exception"
     return (
@@ -316,7 +316,7 @@ def _lets_pass(case: Case) -> str:
 
 
 def _refused(cases: Sequence[Case], verbose: bool) -> str:
-    """What is said of the cases whose objects never come to the policy."""
+    """The note on cases with objects that the API server refuses before policies."""
     one = len(cases) == 1
     words = (
         f"the API server refuses the object{'' if one else 's'} of {counted(len(cases), 'case')} before policies are "
@@ -376,7 +376,7 @@ def summary(report: Report, style: Style) -> str:
 
 
 def _failing(report: Report) -> str:
-    """How many of the findings that are not shown fail the run, as text."""
+    """The number of hidden findings that fail the run, as text."""
     if not (count := report.hidden_failing):
         return ""
     of = "" if count == report.hidden else f"{count:,} of "
@@ -384,7 +384,7 @@ def _failing(report: Report) -> str:
 
 
 def suppressed_parts(report: Report) -> str:
-    """How many findings count for nothing, by what covers them: `2 excepted, 1 known`."""
+    """The numbers of suppressed findings, by reason: `2 excepted, 1 known`."""
     return ", ".join(_suppressed(report))
 
 
@@ -400,7 +400,7 @@ def _part(level: Level, count: int, style: Style) -> str:
 
 
 def scope(report: Report) -> str:
-    """How much was looked at: `3 objects in 1 file, 4 policies`."""
+    """The size of the run: `3 objects in 1 file, 4 policies`."""
     parts = [f"{number:,} {name if number != 1 else singular(name)}" for name, number in report.scope.items()]
     if list(report.scope)[1:2] == ["files"]:
         parts[:2] = [" in ".join(parts[:2])]

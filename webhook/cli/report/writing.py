@@ -50,7 +50,7 @@ class Target(Struct, frozen=True):
 
 
 def targets(named: Sequence[str]) -> tuple[Target, ...]:
-    """What `-o FORMAT` and `-o FORMAT=FILE` ask for; text on stdout if there is none.
+    """The formats and destinations of `-o FORMAT` and `-o FORMAT=FILE`; text on stdout if there is none.
 
     Raises ValueError for a format that there is not, and for two reports to one place.
     """
@@ -74,7 +74,7 @@ def targets(named: Sequence[str]) -> tuple[Target, ...]:
 
 
 def says_all(wanted: Sequence[Target]) -> bool:
-    """Whether what is written to stdout holds the problems and notes too, so that stderr stays empty."""
+    """Whether the report on stdout has the problems and notes too, so that stderr stays empty."""
     return any(each.format in _SELF_CONTAINED for each in wanted if not each.file)
 
 
@@ -126,10 +126,8 @@ def to_file(found: Iterable[str], file: str) -> bool:
 
 
 def put_into(path: Path, found: Iterable[str]) -> None:
-    """Write a file that is there as a whole or not at all. What is no regular file, such as a pipe, is written to, and
-    so is /dev/stdout, whatever it leads to. Any other link is replaced: it may have come with the repository.
-
-    Raises OSError.
+    """Write a file completely or not at all. A file that is not regular, such as a pipe, is written in place, and so is
+    /dev/stdout, whatever it leads to. Any other link is replaced: it may come from the repository. Raises OSError.
     """
     if (path.exists() and not path.is_file()) or _DEVICES & {*map(str, path.absolute().parents)}:
         with path.open("w", encoding="utf-8") as stream:

@@ -1,4 +1,4 @@
-"""Text that XML can hold, whatever it is."""
+"""Arbitrary text as text that XML can hold."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What `rollout` and `exceptions` read and print; webhook.rollout decides."""
+"""The input and output of `rollout` and `exceptions`; webhook.rollout decides."""

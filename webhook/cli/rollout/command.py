@@ -1,4 +1,5 @@
-"""`gatewright rollout`: the next step of each binding, from Audit over Warn to Deny, where evidence allows it."""
+"""`gatewright rollout`: the next step of each binding from Audit to Warn and from Warn to Deny, if the evidence allows
+it."""
 
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ _MOST_DAYS: Final = 366
 def rollout(
     audit: Annotated[
         list[str] | None,
-        typer.Option("--audit", metavar="REPORT", help="What audit wrote with -o json today; may be repeated."),
+        typer.Option("--audit", metavar="REPORT", help="A report of today from audit with -o json; may be repeated."),
     ] = None,
     log: Annotated[
         list[str] | None,
@@ -52,9 +53,7 @@ def rollout(
     ] = None,
     metrics: Annotated[
         list[str] | None,
-        typer.Option(
-            "--metrics", metavar="FILE", help="What /metrics of a server has answered, at some time; may be repeated."
-        ),
+        typer.Option("--metrics", metavar="FILE", help="A saved scrape of /metrics of a server; may be repeated."),
     ] = None,
     ring: Annotated[
         list[str] | None,
@@ -65,7 +64,8 @@ def rollout(
         ),
     ] = None,
     days: Annotated[
-        int, typer.Option("--days", metavar="N", help="How long nobody must have been hit, by logs of each day.")
+        int,
+        typer.Option("--days", metavar="N", help="The days without a hit that a step needs, with logs of each day."),
     ] = 14,
     policy: Annotated[
         list[str] | None, typer.Option("--policy", metavar="NAME", help="Only this policy; may be repeated.")
@@ -80,8 +80,8 @@ def rollout(
 ) -> None:
     """Propose the next step of each binding: from Audit to Warn, from Warn to Deny.
 
-    A step is ready if nothing that is there and no request of the last days broke the policy, the evidence covers the
-    whole time, and the policy and its binding have not changed in it. What is hit is listed with its owner. By ring, a
+    A step is ready if no object of the cluster and no request of the period violated the policy, the evidence covers
+    the whole period, and the policy and its binding did not change in it. Hits are listed with their owners. By ring, a
     step is a binding of its own for the namespaces of the ring.
 
     Exit code: **0**, **2** the run itself failed, and nothing is written: a bad policy, a bad option, a bad report.
@@ -144,7 +144,7 @@ def _audits(files: Sequence[str], now: datetime) -> list[Saved]:
     reports = inputs.saved(files)
     for file, report in zip(files, reports, strict=True):
         if report.of_log:
-            raise NotGiven(f"--audit {file}: tells of requests in audit logs; give the logs themselves with --log")
+            raise NotGiven(f"--audit {file}: is a report on audit logs; give the logs themselves with --log")
         if report.command != "audit":
             raise NotGiven(f"--audit {file}: expected a report of audit, got one of {report.command}")
         if report.errors:
@@ -154,7 +154,7 @@ def _audits(files: Sequence[str], now: datetime) -> list[Saved]:
         if file != "-":
             written = datetime.fromtimestamp(Path(file).stat().st_mtime, UTC)
             if now - written > timedelta(days=1):
-                raise NotGiven(f"--audit {file}: it was written on {written.date()}; what is there now needs a new one")
+                raise NotGiven(f"--audit {file}: it was written on {written.date()}; today's step needs a new one")
     return reports
 
 

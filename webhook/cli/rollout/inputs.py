@@ -1,4 +1,4 @@
-"""What the commands on roll-outs share: the policies, the saved reports, notes, and the exit code."""
+"""The shared input of the roll-out commands: the policies, the saved reports, notes, and the exit code."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def code(run: Callable[[], int]) -> int:
-    """The exit code of a run. What is wrong with the options is printed on stderr."""
+    """The exit code of a run. Errors in options are printed on stderr."""
     try:
         return run()
     except NotGiven as error:
         return fail_with(error.problems) if error.problems else fail(str(error))
-    except BrokenPipeError:  # of stderr: whoever read it has seen enough
+    except BrokenPipeError:  # the reader of stderr has closed it
         return FAILED
     except KeyboardInterrupt:
         return 130

@@ -1,4 +1,4 @@
-"""How exceptions stand, as a table for people and as JSON."""
+"""The states of exceptions, as a table for people and as JSON."""
 
 from __future__ import annotations
 

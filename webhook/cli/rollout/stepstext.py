@@ -21,7 +21,7 @@ _SHOWN: Final = 10
 
 
 def as_text(found: Sequence[Step], *, by_ring: bool = False) -> Iterator[str]:
-    """One line for each binding, below it what it hits, and a line that counts all. by_ring: one for each ring."""
+    """One line for each binding with its hits below it, and a line that counts all. by_ring: one line for each ring."""
     if found:
         rows = [_row(each, by_ring=by_ring) for each in found]
         lines = aligned([_BY_RING if by_ring else _HEAD, *rows])
@@ -54,8 +54,8 @@ def _hit(hit: Hit) -> str:
 
 
 def as_json(found: Sequence[Step], *, by_ring: bool = False, metrics: Scraped | None = None) -> Iterator[str]:
-    """The same as one object: `bindings`, and in `summary` how many there are, and in each state. metrics: what they
-    have counted of each binding stands there too, and how much of the time they cover.
+    """The same as one object: `bindings`, and in `summary` how many there are, and in each state. With metrics it also
+    has what they counted for each binding, and the time that they cover.
     """
     counts = Counter(each.state for each in found)
     summary = {"bindings": len({(each.binding.policy, each.binding.name) for each in found})}

@@ -1,1 +1,1 @@
-"""The tests of foreign policies -> cases of PolicyTests, run on what the policies became."""
+"""The tests of foreign policies -> cases of PolicyTests, which are run on the converted policies."""

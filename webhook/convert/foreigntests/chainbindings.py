@@ -13,11 +13,12 @@ _NAMED: Final = lazily(r"\(\$(?P<name>[A-Za-z_][A-Za-z0-9_]{0,80})\)")
 
 
 class Unbound(Exception):
-    """An expression whose value is not known."""
+    """An expression that has no known value."""
 
 
 def defined(given: Any, outer: dict[str, Any]) -> dict[str, Any]:
-    """The bindings that a list defines. outer: those that its values may refer to. What has no known value is none."""
+    """The bindings that a list defines. outer: the bindings that its values may refer to. An item without a known value
+    defines none."""
     found: dict[str, Any] = {}
     for each in given if isinstance(given, list) else []:
         if isinstance(each, dict) and isinstance(each.get("name"), str):
@@ -30,7 +31,7 @@ def defined(given: Any, outer: dict[str, Any]) -> dict[str, Any]:
 
 
 def bound(value: Any, bindings: dict[str, Any]) -> Any:
-    """A value with what its bindings stand for. Raises Unbound."""
+    """A value with its bindings replaced by their values. Raises Unbound."""
     if isinstance(value, dict):
         return {key: bound(each, bindings) for key, each in value.items()}
     if isinstance(value, list):

@@ -1,7 +1,7 @@
-"""What the mutating policies of a Kyverno test make of its objects before a policy is asked: they are all applied.
+"""Applies the mutating policies of a Kyverno test to its objects before a policy is evaluated.
 
-The rules of ClusterPolicies come first, in the order of the test's files, then MutatingPolicies. A policy that mutates
-is given what the ones before it made, and one that validates, what all of its generation made.
+The rules of ClusterPolicies come first, in the order of the test's files, then MutatingPolicies. A mutating policy gets
+the object as the policies before it left it; a validating policy gets it after all mutating policies of its generation.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ from webhook.versions import Version
 
 
 def earlier(outcome: Outcome, policies: Sequence[str], all_of: Sequence[Outcome]) -> tuple[list[str], list[str]]:
-    """The mutating policies that are applied before a rule is asked, and those of its own policy after it.
+    """The mutating policies that are applied before a rule is evaluated, and those of its own policy after it.
 
-    policies: what became of the rule. all_of: the outcomes of the test, in the order in which it names them.
+    policies: the converted policies of the rule. all_of: the outcomes of the test, in the order in which the test names
+    them.
     """
     in_cel = outcome.kind in celkinds.CONVERTED
     mutates = any(name in policies for name in mutating(outcome))
@@ -45,12 +46,13 @@ def earlier(outcome: Outcome, policies: Sequence[str], all_of: Sequence[Outcome]
 
 
 def mutating(outcome: Outcome) -> list[str]:
-    """The names of the mutating policies that an outcome became, in order."""
+    """The names of an outcome's mutating policies, in order."""
     return [each["metadata"]["name"] for each in outcome.policies if each["kind"] == MUTATING]
 
 
 def apply(expected: Iterable[Expected], outcomes: Sequence[Outcome], target: Version) -> None:
-    """Give each expectation the object as the policies before it leave it. One that cannot be run says why."""
+    """Give each expectation the object as the earlier policies leave it. An expectation that cannot be run gets the
+    reason."""
     chained = [
         each
         for each in expected
@@ -65,7 +67,7 @@ def apply(expected: Iterable[Expected], outcomes: Sequence[Outcome], target: Ver
             policies = load(str(folder), target)
         except PolicyTreeError as error:
             for each in chained:
-                each.unrun = f"what was made does not load: {error.problems[0].message}"
+                each.unrun = f"the converted policies do not load: {error.problems[0].message}"
             return
         for each in chained:
             _apply(each, policies, folder / "chain.yaml", target)
@@ -76,7 +78,7 @@ def _apply(one: Expected, policies: Any, tests: Path, target: Version) -> None:
     for policy in one.before:
         value = value and _mutated(one, value, policy, policies, tests)
     if value is None:
-        one.unrun = "a policy that the test applies before refuses the object"
+        one.unrun = "a policy that the test applies earlier refuses the object"
         return
     one.object = value
     if one.wanted != "mutated" or (one.partial is None and (one.patched is None or not one.after)):
@@ -91,11 +93,11 @@ def _apply(one: Expected, policies: Any, tests: Path, target: Version) -> None:
     elif one.partial is not None:
         one.patched = own if holds(final, one.partial) else merged(own, one.partial)
     elif one.patched is not None and not differs(final, admitted.read(one.patched, target).object):
-        one.patched = own  # the rules after it make the rest of it
+        one.patched = own  # later rules add the other fields
 
 
 def holds(value: Any, partial: Any) -> bool:
-    """Whether a value has all that a part of it says; lists by position, as Chainsaw compares them."""
+    """Whether a value has every field of a partial value. Lists are compared by position, as in Chainsaw."""
     if isinstance(partial, dict):
         return isinstance(value, dict) and all(
             key in value and holds(value[key], each) for key, each in partial.items()
@@ -106,7 +108,7 @@ def holds(value: Any, partial: Any) -> bool:
 
 
 def merged(value: Any, partial: Any) -> Any:
-    """The value with what a part of it says."""
+    """The value, overwritten by the fields of a partial value."""
     if isinstance(value, dict) and isinstance(partial, dict):
         return value | {key: merged(value.get(key), each) for key, each in partial.items()}
     if isinstance(value, list) and isinstance(partial, list) and len(value) == len(partial):
@@ -115,7 +117,7 @@ def merged(value: Any, partial: Any) -> Any:
 
 
 def _mutated(one: Expected, value: JSONObject, policy: str, policies: Any, tests: Path) -> JSONObject | None:
-    """What one policy makes of an object; None if it is refused."""
+    """The object after one policy; None if the policy refuses it."""
     asked = Expected(one.outcome, [policy], "chain", one.document, one.line, "pass", value)
     asked.operation, asked.user, asked.old = one.operation, one.user, one.old
     asked.namespace_labels, asked.params = one.namespace_labels, one.params

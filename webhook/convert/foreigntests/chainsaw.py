@@ -1,4 +1,5 @@
-"""Chainsaw's tests, as far as they send objects and look at them. Source: the documentation of Chainsaw, "Operations".
+"""Chainsaw tests: the operations that send objects, and those that assert them. Source: the documentation of Chainsaw,
+"Operations".
 
 An object that is sent must be allowed by every policy that the test applied before, or denied by one, if the operation
 expects an error. An `assert` on an object is compared with what mutation makes of it.
@@ -28,18 +29,18 @@ _SENDS: Final = ("apply", "create", "update", "patch")
 _LOOKS: Final = ("assert", "error")
 _KNOWN: Final = (*_SENDS, *_LOOKS, "delete")
 _QUIET: Final = frozenset({"sleep", "wait", "describe", "events", "get", "podLogs"})
-"""Operations that wait, and those that show what a person reads when a test fails."""
+"""Operations that are passed over: they wait, or collect what a person reads when a test fails."""
 _ACTIONS: Final = frozenset(
     {"validationFailureAction", "failureAction", "validationActions", "background", "admission"}
 )
 _NAMESPACE: Final = "chainsaw"
-"""The namespace of objects without one. Chainsaw makes one for each test, with a name of its own."""
+"""The namespace of objects that name none. Chainsaw creates a namespace with a generated name for each test."""
 
 Identity = tuple[str, str, str, str]
 
 
 def expected(test: Document, outcomes: list[Outcome], roots: list[str], notes: list[Note]) -> list[Expected]:
-    """The expectations of a test. What cannot be run of it becomes a note."""
+    """The expectations of a test. Operations that cannot be run become notes."""
     spec = test.value.get("spec") or {}
     if spec.get("skip"):
         notes.append(Note(test.stream, test.position(("spec", "skip")).line, "the chainsaw test skips itself"))
@@ -55,7 +56,7 @@ def expected(test: Document, outcomes: list[Outcome], roots: list[str], notes: l
 
 
 def looked_at(tests: Iterable[Document], roots: list[str]) -> set[PathOfFile]:
-    """The files that tests only compare with what is there: a policy in them is a part of one, and no source."""
+    """The files that tests only compare with objects. A policy in such a file is partial, and not a source."""
     looked: set[PathOfFile] = set()
     sent: set[PathOfFile] = set()
     for test in tests:
@@ -78,7 +79,7 @@ def looked_at(tests: Iterable[Document], roots: list[str]) -> set[PathOfFile]:
 
 
 class _Run(Struct):
-    """The state of a test while its operations are gone through, in order."""
+    """The state of a test while its operations are processed in order."""
 
     test: Document
     outcomes: list[Outcome]
@@ -98,7 +99,7 @@ class _Run(Struct):
         self.notes.append(Note(self.test.stream, self.test.position(path).line, message))
 
     def step(self, step: JSONObject, at: Path) -> None:
-        """Go through a step. Its bindings hold within it."""
+        """Process a step. Its bindings apply within it."""
         outer = self.bindings
         self.bindings = outer | defined(step.get("bindings"), outer)
         if step.get("use"):
@@ -112,7 +113,7 @@ class _Run(Struct):
         self.bindings = outer
 
     def _use(self, use: Any, at: Path) -> None:
-        """Go through the operations of a step template."""
+        """Process the operations of a step template."""
         try:
             given = files.objects(self.test, use["template"], self.roots)
         except (NoFile, KeyError, TypeError) as error:
@@ -129,7 +130,7 @@ class _Run(Struct):
         self.bindings = outer
 
     def _operation(self, operation: JSONObject, at: Path, beside: Document) -> None:
-        """Go through an operation. beside: the document that its files are named by."""
+        """Process an operation. beside: the document that its file names are relative to."""
         kind = next((each for each in _KNOWN if each in operation), "")
         if not kind:
             other = next((str(each) for each in operation if each not in ("description", *_QUIET)), "")
@@ -158,7 +159,7 @@ class _Run(Struct):
                 self._sent(kind, value, action.get("expect"), at, why)
 
     def _bound(self, value: JSONObject, bindings: dict[str, Any]) -> tuple[JSONObject, str]:
-        """An object with the values of bindings, in its namespace, and why it cannot be known."""
+        """An object with its bindings replaced, in its namespace; or the reason why that is impossible."""
         why = ""
         try:
             value = bound(value, bindings)
@@ -200,7 +201,7 @@ class _Run(Struct):
             self.objects[key] = value
 
     def _delete(self, action: JSONObject, at: Path, beside: Document, bindings: dict[str, Any]) -> None:
-        """Objects that are deleted: by a reference, or by a file."""
+        """Delete objects, which a reference or a file names."""
         try:
             named = (
                 [each.value for each in files.matching(beside, action["file"], self.roots)] if "file" in action else []
@@ -234,7 +235,7 @@ class _Run(Struct):
     def _expect(
         self, value: JSONObject | None, old: JSONObject | None, operation: str, fails: bool | None, at: Path, why: str
     ) -> list[Expected]:
-        """What the policies that were applied must make of a request."""
+        """Add the expectation that a request puts on the policies applied so far."""
         about = value or old or {}
         name = (about.get("metadata") or {}).get("name")
         what = {"UPDATE": "the update of ", "DELETE": "the deletion of "}.get(operation, "")
@@ -263,7 +264,7 @@ class _Run(Struct):
         return made
 
     def _surroundings(self, one: Expected, about: JSONObject) -> None:
-        """What the test applied before and a request is judged with: the Namespace, a ConfigMap."""
+        """The objects that the test applied earlier and that policies may look up: the Namespace, a ConfigMap."""
         space = str((about.get("metadata") or {}).get("namespace") or "")
         given = self.objects.get(("v1", "Namespace", "", space))
         if space and given:
@@ -276,7 +277,7 @@ class _Run(Struct):
                     one.params = {"data": value.get("data") or {}}
 
     def _asserted(self, partial: JSONObject, at: Path, why: str) -> None:
-        """An assert about an object: that it is there, and what the mutating policies make of it."""
+        """An assert: an object exists, and the mutating policies changed it as the assert says."""
         if _foreign(partial):
             return  # that a policy is ready
         key = _identity(partial)
@@ -306,7 +307,7 @@ class _Run(Struct):
             self.found.append(one)
 
     def _not_asserted(self, partial: JSONObject, at: Path) -> None:
-        """An error: that no object is as it says. That one which was refused is not there is met."""
+        """An error assertion: no object matches it. It is met if the object was refused."""
         if _foreign(partial):
             return
         key = _identity(partial)
@@ -366,7 +367,7 @@ def _patched(value: Any, patch: Any) -> Any:
 
 
 def _texts(value: Any) -> Iterator[tuple[str, bool]]:
-    """The keys and texts in a value, each with whether it is a key."""
+    """The keys and texts in a value, each with a flag: whether it is a key."""
     if isinstance(value, dict):
         for key, each in value.items():
             yield str(key), True

@@ -15,7 +15,7 @@ _MOST: Final = 20  # objects
 
 
 def expanded(value: JSONObject, templates: Iterable[JSONObject]) -> list[tuple[str, JSONObject]]:
-    """The objects that templates make of one, and of these again, each with the name of its template."""
+    """The objects that templates make of an object, and in turn of these, each with the name of its template."""
     given = list(templates)
     found: list[tuple[str, JSONObject]] = []
     pending = [value]

@@ -1,4 +1,4 @@
-"""One expectation of a foreign test: an object, and what a policy that was converted must make of it."""
+"""One expectation of a foreign test: an object, and the verdict that the converted policy must give."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from webhook.convert.model import JSONObject, Outcome
 from webhook.documents.reader import Document
 
 Wanted = Literal["pass", "fail", "skip", "pass-or-skip", "admitted", "error", "mutated", "counted"]
-"""What an expectation wants of the verdicts. admitted: nothing that denies; `counted`: only as many messages."""
+"""The verdict that an expectation demands. `admitted`: no policy denies. `counted`: only a number of messages."""
 
 FAILURES: Final = ("deny", "warn", "audit", "error")
 """The verdicts of a case in which the policy finds something."""
 
 
 class Count(Struct, frozen=True):
-    """How many of the messages that a regular expression matches there must be. `most`: None for any number."""
+    """How many messages must match a regular expression. `most`: None for any number."""
 
     least: int
     most: int | None
@@ -27,12 +27,12 @@ class Count(Struct, frozen=True):
 
     @property
     def written(self) -> JSONObject:
-        """As a case has it: {} for any number of any."""
+        """The count as a PolicyTest writes it: {} for one or more messages of any text."""
         matches = {"matches": self.pattern} if self.pattern else {}
         return matches | ({"count": self.most} if self.most is not None else {})
 
     def missed(self, texts: Sequence[str]) -> str:
-        """Why the messages are not as expected; "" if they are."""
+        """The reason why the messages differ from the expected ones; "" if they do not."""
         pattern = re2.compiled(self.pattern)
         found = sum(pattern.search(each) is not None for each in texts)
         if found >= self.least and (self.most is None or found <= self.most):

@@ -1,4 +1,4 @@
-"""Reads the files that a foreign test names, relative to the test and never outside of the sources."""
+"""Reads the files that a foreign test names. Names are relative to the test, and never lead out of the sources."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ class NoFile(Exception):
 
 
 def objects(test: Document, name: object, roots: list[str]) -> list[Document]:
-    """The objects in a file, or a folder, that a test names. Raises NoFile.
-
-    roots: the sources; a test may name files in them, and beside itself.
+    """The objects in a file or folder that a test names. Raises NoFile. roots: the sources; a test may name files in
+    them and beside itself.
     """
     file = _inside(test, name, roots)
     read = sources.read([str(file)])
@@ -52,9 +51,9 @@ def matching(test: Document, name: object, roots: list[str]) -> list[Document]:
 
 
 def _inside(test: Document, name: object, roots: list[str]) -> Path:
-    """The place of what a test names, if it is in the sources or beside the test. Raises NoFile."""
+    """The path of a file that a test names, if it lies in the sources or beside the test. Raises NoFile."""
     if not isinstance(name, str) or not name:
-        raise NoFile("the test names a file that is no text")
+        raise NoFile("the test names a file by a value that is not a string")
     if "://" in name:
         raise NoFile(f"{name[:120]}: files are not fetched")
     folder = Path(test.stream).parent

@@ -1,4 +1,4 @@
-"""suite.yaml of gator: cases of a constraint. Source: the documentation of Gatekeeper, "The gator CLI"."""
+"""suite.yaml of gator: the cases of a constraint. Source: the documentation of Gatekeeper, "The gator CLI"."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from webhook.documents.reader import Document
 
 
 def expected(test: Document, outcomes: list[Outcome], roots: list[str], notes: list[Note]) -> list[Expected]:
-    """The expectations of a suite. What cannot be read of it becomes a note."""
+    """The expectations of a suite. Parts that cannot be read become notes."""
     found: list[Expected] = []
     for index, each in enumerate(test.value.get("tests") or []):
         at = ("tests", index)
@@ -42,7 +42,7 @@ def expected(test: Document, outcomes: list[Outcome], roots: list[str], notes: l
 
 
 def _expand(one: Expected, templates: list[JSONObject]) -> None:
-    """Let the objects that templates make of that of a case count with it, if the constraint is about them."""
+    """Add the objects that templates make of a case's object to the case, if the constraint matches them."""
     match = (one.outcome.document.value.get("spec") or {}).get("match") or {}
     if one.object is None or not templates or match.get("source") == "Original":
         return
@@ -68,7 +68,7 @@ def _case(
         one.unrun = "the suite skips it"
     try:
         for each in listing(case.get("inventory"), "inventory"):
-            # CEL looks nothing up: of an inventory it is about the Namespaces, by their labels.
+            # CEL has no lookups: of an inventory only the labels of Namespaces matter.
             found = (document.value for document in files.objects(test, each, roots))
             one.cluster += [value for value in found if (value["apiVersion"], value["kind"]) == ("v1", "Namespace")]
         given = files.objects(test, case.get("object"), roots)
@@ -93,12 +93,12 @@ def _case(
 
 
 def _count(assertion: object) -> Count:
-    """How many violations an assertion wants. Raises ValueError if that cannot be known."""
+    """The number of violations that an assertion demands. Raises ValueError if it is malformed."""
     if not isinstance(assertion, dict):
-        raise ValueError(f"an assertion is no object: {assertion!r}")  # noqa: TRY004
+        raise ValueError(f"an assertion is not an object: {assertion!r}")  # noqa: TRY004
     wanted, message = assertion.get("violations", "yes"), assertion.get("message") or ""
     if not isinstance(message, str):
-        raise ValueError(f"the message of an assertion is no text: {message!r}")  # noqa: TRY004
+        raise ValueError(f"the message of an assertion is not a string: {message!r}")  # noqa: TRY004
     try:
         re2.compiled(message)
     except EvaluationError as error:

@@ -36,7 +36,7 @@ _CRONJOBS: Final = "autogen-cronjob-"
 
 
 def expected(test: Document, outcomes: list[Outcome], roots: list[str], notes: list[Note]) -> list[Expected]:
-    """The expectations of a test. What cannot be read of it becomes a note."""
+    """The expectations of a test. Parts that cannot be read become notes."""
     value = test.value
     said: set[str] = set()
 
@@ -118,7 +118,7 @@ def _applied(test: Document, outcomes: list[Outcome]) -> list[Outcome]:
 
 
 class _Reading(Struct):
-    """What the results of a test are read with. exceptions: those that the test alone has."""
+    """The state that the results of a test are read with. exceptions: the exceptions of this test alone."""
 
     test: Document
     outcomes: list[Outcome]
@@ -163,7 +163,7 @@ class _Reading(Struct):
                     one.unrun = f"the rule {result.get('rule')} is not about the kind {each.value['kind']}"
                 else:
                     one.object, one.rule = each.value, rule
-                    # Kyverno's command takes what a policy does not match for passed.
+                    # Kyverno's command counts an object that a policy does not match as passed.
                     one.unmatched = wanted == "pass" or not name
                     one.exceptions = [
                         given for given in self.exceptions if _names(given.value, outcome.name, outcome.kind)
@@ -199,7 +199,7 @@ class _Reading(Struct):
         return found
 
     def _mutates(self, one: Expected, result: JSONObject) -> None:
-        """What a result that passes says of mutation."""
+        """The expectation of a passed result of a mutating rule."""
         if one.wanted != "pass":
             return
         patched = result.get("patchedResources") or result.get("patchedResource")
@@ -215,7 +215,7 @@ class _Reading(Struct):
 
 
 def _rule(named: str, outcome: Outcome) -> tuple[str, str]:
-    """The rule that a result is about, and the prefix of the rule that Kyverno derives of it for controllers."""
+    """The rule that a result names, and the prefix of the rule that Kyverno derives from it for controllers."""
     if named not in outcome.rules:
         for prefix in (_CRONJOBS, _CONTROLLERS):
             if named.startswith(prefix):
@@ -224,7 +224,7 @@ def _rule(named: str, outcome: Outcome) -> tuple[str, str]:
 
 
 def _derived(value: JSONObject, prefix: str) -> bool:
-    """Whether a rule that was derived for controllers is about an object."""
+    """Whether a rule that was derived for controllers applies to an object."""
     return bool(value["kind"] != "Pod" and (value["kind"] == "CronJob") == (prefix == _CRONJOBS))
 
 
@@ -257,7 +257,7 @@ def _of_kind(value: JSONObject, kind: object) -> bool:
 
 
 def _specified(value: JSONObject, spec: JSONObject) -> bool:
-    """Whether an object is meant by an item of resourceSpecs."""
+    """Whether an item of resourceSpecs names an object."""
     group, _, version = value["apiVersion"].rpartition("/")
     metadata = value.get("metadata") or {}
     own = {
@@ -271,7 +271,7 @@ def _specified(value: JSONObject, spec: JSONObject) -> bool:
 
 
 def _named(value: JSONObject, name: str, kind: Any, namespace: Any) -> bool:
-    """Whether an object is meant by NAME or NAMESPACE/NAME, with wildcards."""
+    """Whether NAME or NAMESPACE/NAME, with wildcards, names an object."""
     metadata = value.get("metadata") or {}
     space, _, own = name.rpartition("/")
     space = space or (namespace if isinstance(namespace, str) else "")

@@ -1,4 +1,4 @@
-"""The values of a Kyverno test: what it sets of requests, by resource, rule and policy, and for all of them.
+"""The values of a Kyverno test: fields of requests that it sets by resource, rule and policy, or for all requests.
 
 Keys are paths with dots (`request.operation`), or maps in each other. Source: the documentation of Kyverno's command.
 """
@@ -19,7 +19,7 @@ Key = tuple[str, ...]
 _WITH_OLD: Final = ("UPDATE", "DELETE")
 _USER: Final = ("username", "groups", "uid")
 _IGNORED: Final = {("request", "mode"), ("request", "name"), ("request", "uid"), ("request", "dryRun")}
-"""What a request has anyway, or no policy can tell."""
+"""Values that every request has anyway, or that no policy can read."""
 
 
 class Values(Struct):
@@ -56,14 +56,14 @@ class Values(Struct):
         self.own.setdefault((policy, rule, resource), {}).update(_flat(_map(values)))
 
     def of(self, policy: str, rule: str, resource: str) -> dict[Key, Any]:
-        """What is set for a rule and a resource: the more is named, the later it counts."""
+        """The values for a rule and a resource. More specific values override less specific ones."""
         found: dict[Key, Any] = {}
         for key in (("", "", ""), (policy, rule, ""), (policy, "", resource), (policy, rule, resource)):
             found |= self.own.get(key, {})
         return found
 
     def set(self, one: Expected, policy: str, rule: str, resource: str) -> None:
-        """Set the request of an expectation. What has no place in a request is why it cannot be run."""
+        """Set the request of an expectation. A value that has no place in a request is a reason not to run it."""
         given = self.of(policy, rule, resource)
         for key in _IGNORED:
             given.pop(key, None)
@@ -94,7 +94,7 @@ class Values(Struct):
 
 
 def _changed(value: JSONObject | None, given: dict[Key, Any], name: str) -> JSONObject | None:
-    """The object with what the values set of it, which are taken out of them."""
+    """The object with the fields that the values set. These are removed from the values."""
     keys = [key for key in given if key[:2] == ("request", name) and len(key) > 2]
     if value is None or not keys:
         return value

@@ -1,7 +1,8 @@
 """Runs the expectations of foreign tests on the converted policies, and makes cases of PolicyTests of them.
 
-A foreign test tells `skip` from `pass`. Here a policy that does not apply is `no-match`, if its rules or conditions say
-so, or `allow`, if its expression does: both are a skip. What the binding does with a failure is the case's verdict.
+A foreign test distinguishes `skip` from `pass`. A converted policy that does not apply gives `no-match` by its rules
+and conditions, or `allow` by its expression: both are a skip. The verdict of a case is what the binding makes of a
+failure.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _MOST: Final = 5000  # expectations
 
 
 class _Ran(Struct):
-    """An expectation with its result, and its cases with the policies that they are of."""
+    """An expectation with its result, and its cases with their policies."""
 
     expected: Expected
     result: TestResult
@@ -43,9 +44,8 @@ def run(
     all_of: Sequence[Outcome] | None = None,
     notes: list[Note] | None = None,
 ) -> None:
-    """Run them all; the outcomes get their cases and results. all_of: all outcomes, of which a test may apply some.
-
-    notes: get what was run and is no case.
+    """Run the expectations; the outcomes get their cases and results. all_of: the outcomes that tests may apply. notes:
+    results that do not become cases are added to it.
     """
     outcomes = {id(each.outcome): each.outcome for each in expected}
     kinds = Kinds.builtin(target)
@@ -73,7 +73,7 @@ def run(
 
 
 def _groups(expected: Iterable[Expected]) -> dict[tuple[object, ...], list[Expected]]:
-    """The expectations that are run on the same policies: those of one policy, with the same exceptions."""
+    """The expectations in groups that run on the same policies: of one policy, with the same exceptions."""
     found: dict[tuple[object, ...], list[Expected]] = {}
     for each in expected:
         key = (id(each.outcome), *((one.stream, one.line) for one in each.exceptions))
@@ -82,7 +82,8 @@ def _groups(expected: Iterable[Expected]) -> dict[tuple[object, ...], list[Expec
 
 
 def _excepted(group: list[Expected], target: Version) -> Outcome | None:
-    """The policy of some expectations, with the exceptions of their test; without it they say why they are not run."""
+    """The policy of some expectations, converted with the exceptions of their test. If one of these is not converted,
+    the expectations get the reason."""
     one = group[0]
     found = converting.convert([one.outcome.document, *one.exceptions], target).outcomes
     refused = next((note for each in found if each.kind == "PolicyException" for note in each.refused), None)
@@ -95,7 +96,7 @@ def _excepted(group: list[Expected], target: Version) -> Outcome | None:
 
 
 def _settled(ran: Iterable[_Ran]) -> list[_Ran]:
-    """The results, and of those of which one must be met only the ones that are met, or the first."""
+    """The results. Of expectations that are alternatives, only those that are met, or the first one."""
     found: list[_Ran] = []
     groups: dict[tuple[int, int], list[_Ran]] = {}
     for each in ran:
@@ -128,7 +129,7 @@ def _run(outcome: Outcome, expected: list[Expected], target: Version) -> list[_R
         if not each.unrun and not each.policies:
             each.unrun = "the policy was not converted" if outcome.status == "not" else "the rule was not converted"
         if not each.unrun and any(f"name={policy!r}" in outcome.python for policy in each.policies):
-            each.unrun = "the policy is to be finished in Python, and denies until then"
+            each.unrun = "the policy in Python is unfinished, and denies until it is finished"
         if not each.unrun:
             planned += [(one, policy) for one in (each, *each.parts) for policy in each.policies]
     verdicts = _verdicts(outcome, planned, target)
@@ -152,12 +153,13 @@ def _run(outcome: Outcome, expected: list[Expected], target: Version) -> list[_R
 
 
 def _case(one: Expected, whole: Expected, result: Result, *, passed: bool) -> JSONObject:
-    """The case of an object: with the verdict that was found, or that was expected where that is not met."""
+    """The case of an object, with the verdict that was found, or with the expected one if the expectation is not
+    met."""
     if not passed:
         return case(one, {"fail": "deny", "error": "error", "skip": "no-match"}.get(one.wanted, "allow"))
     written = case(one, result.verdict)
     if whole.parts:
-        written.pop("findings", None)  # the numbers are of all objects together
+        written.pop("findings", None)  # the counts hold for all objects together
     return written
 
 
@@ -171,7 +173,7 @@ def _verdicts(outcome: Outcome, planned: list[tuple[Expected, str]], target: Ver
         try:
             policies = load(str(folder), target)
         except PolicyTreeError as error:
-            return [f"what was made does not load: {error.problems[0].message}"] * len(planned)
+            return [f"the converted policies do not load: {error.problems[0].message}"] * len(planned)
         found: list[Result | str] = []
         for each, policy in planned:
             tests.write_text(dumped(writing.policy_test(policy, [case(each, "allow")])), encoding="utf-8")
@@ -188,7 +190,7 @@ def _read_back(message: str) -> str:
 
 
 def _judged(expected: Expected, found: list[tuple[Expected, str, Result | str]]) -> tuple[bool, str]:
-    """Whether an expectation is met, and why not. found: its objects and policies with the results of each pair."""
+    """Whether an expectation is met; if not, the reason. found: the result of each pair of object and policy."""
     for _, policy, each in found:
         if isinstance(each, str):
             return False, f"{policy}: {each}"
@@ -220,7 +222,7 @@ def _judged(expected: Expected, found: list[tuple[Expected, str, Result | str]])
 
 
 def _missed(expected: Expected, results: Iterable[tuple[Expected, str, Result]]) -> str:
-    """Why the numbers of messages are not as expected; "" if they are."""
+    """The reason why the counts of messages differ from the expected ones; "" if they do not."""
     # A validation that fails under two actions, such as Warn and Audit, is found twice.
     found = {
         (one.name, each.policy, each.binding, each.index, each.message): one.prefix + each.message

@@ -18,7 +18,7 @@ from webhook.schema.kinds import Kinds
 
 _ACTIONS: Final = {"deny": ["Deny"], "warn": ["Warn", "Audit"], "dryrun": ["Audit"]}
 _POINTS: Final = ("validation.gatekeeper.sh", "vap.k8s.io", "*")
-"""The enforcement points that are about admission. Others: audit.gatekeeper.sh and gator.gatekeeper.sh."""
+"""The enforcement points of admission. The others are audit.gatekeeper.sh and gator.gatekeeper.sh."""
 _SPEC: Final = frozenset({"match", "parameters", "enforcementAction", "scopedEnforcementActions"})
 _SOURCE: Final = frozenset({"validations", "variables", "matchCondition", "failurePolicy", "generateVAP"})
 _VALIDATION: Final = ("expression", "message", "messageExpression")
@@ -28,7 +28,7 @@ _ELSEWHERE: Final = {
     "namespaceObject": "namespaceObject is null in Gatekeeper, and here the Namespace of the request",
     "authorizer": "authorizer is not in Gatekeeper's CEL, where its validation refuses everything",
 }
-"""Variables of Kubernetes that have another meaning in Gatekeeper, or none -> which."""
+"""Variables of Kubernetes that mean something else in Gatekeeper, or nothing -> the difference."""
 ANY_OBJECT: Final = "has(request.operation) && request.operation == 'DELETE' && object == null ? oldObject : object"
 
 
@@ -52,7 +52,7 @@ def convert(outcome: Outcome, templates: dict[str, Template], kinds: Kinds) -> N
 
 def _convert(outcome: Outcome, spec: JSONObject, template: Template, kinds: Kinds, actions: list[str]) -> None:
     source = template.source or {}
-    _name_what_is_not_read(source, template)
+    _note_ignored_fields(source, template)
     failure_policy = source.get("failurePolicy") or "Fail"
     if failure_policy not in ("Fail", "Ignore"):
         raise Unsupported(f"the template's failurePolicy {str(failure_policy)[:40]!r}: Gatekeeper refuses it")
@@ -77,7 +77,7 @@ def _convert(outcome: Outcome, spec: JSONObject, template: Template, kinds: Kind
         for each in (mapping(one, "a validation") for one in listing(source.get("validations"), "validations"))
     ]
     if not rule.validations:
-        raise Unsupported("a template without validations: half a policy")
+        raise Unsupported("a template without validations, so it is incomplete")
     made = standard.policy(rule)
     outcome.policies.append(made)
     outcome.rules[""] = [rule.name]
@@ -92,8 +92,8 @@ def _variable(given: Any) -> tuple[str, str]:
     return name, str(variable.get("expression"))
 
 
-def _name_what_is_not_read(source: JSONObject, template: Template) -> None:
-    """Fields of a source that Gatekeeper passes over: they have no effect there, and are left out here."""
+def _note_ignored_fields(source: JSONObject, template: Template) -> None:
+    """Notes the fields of a source that Gatekeeper does not read. They are left out here."""
     for field in sorted(map(str, source.keys() - _SOURCE)):
         instead = ": its field is matchCondition" if field == "matchConditions" else ""
         template.outcome.differs((*template.at, field), f"Gatekeeper does not read source.{field[:60]}{instead}")
@@ -113,12 +113,12 @@ def _expressions(source: JSONObject) -> Iterator[str]:
 
 
 def _params(given: Any) -> str:
-    """The parameters of the constraint, as they are at evaluation: null without any."""
+    """The parameters of the constraint as an expression; null if it has none."""
     return f"dyn({celtext.literal(given)})" if given is not None else "dyn(null)"
 
 
 def _actions(spec: JSONObject) -> list[str]:
-    """The actions of the binding. Raises Unsupported where the constraint is not about admission."""
+    """The actions of the binding. Raises Unsupported if the constraint does not apply to admission."""
     stated = str(spec.get("enforcementAction") or "deny").lower()
     if stated != "scoped":
         if stated not in _ACTIONS:
@@ -138,6 +138,6 @@ def _actions(spec: JSONObject) -> list[str]:
         if not points or any(point in _POINTS for point in points):
             found += [each for each in _ACTIONS[action] if each not in found]
     if not found:
-        raise Unsupported("a constraint for audit or gator alone, not for admission", at)
+        raise Unsupported("a constraint that applies to audit or gator only, not to admission", at)
     # A denial is a warning already: the API server refuses both together.
     return [each for each in found if not (each == "Warn" and "Deny" in found)]

@@ -1,8 +1,8 @@
 """Templates of Gatekeeper's public library, in CEL of our own: the kind of the constraint -> its policy.
 
-The public templates are in Rego, and known by their names and parameters. What stands here is written from the
-documentation of these parameters, and has the form of a template's source in CEL: it uses `variables.params` and
-`variables.anyObject`, and is converted as such a template is.
+The public templates are in Rego; their names and parameters identify them. These policies are written from the
+documentation of the parameters. Each has the form of a template's source in CEL: it uses `variables.params` and
+`variables.anyObject`, and is converted like such a template.
 """
 
 from __future__ import annotations
@@ -38,14 +38,15 @@ def _source(*validations: tuple[str, str], variables: tuple[tuple[str, str], ...
 
 
 def _of(kind: str, source: JSONObject) -> JSONObject:
-    """The source for objects of one kind: the public template looks at the kind, whatever the constraint matches."""
+    """The source for objects of one kind: the public template tests the kind, whatever the constraint matches."""
     guard = f"variables.anyObject.kind != '{kind}' || "
     validations = [each | {"expression": f"{guard}({each['expression']})"} for each in source["validations"]]
     return source | {"validations": validations}
 
 
 def _each(bad: str, message: str, containers: tuple[str, str] = _CONTAINERS) -> JSONObject:
-    """No container meets the condition on `c`. message: a text; the names of those that do follow it."""
+    """The source that demands that no container meets a condition on `c`. message: the names of containers that do
+    follow it."""
     return _source(
         ("size(variables.bad) == 0", f"'{message}: ' + variables.bad.map(c, c.name).join(', ')"),
         variables=(containers, ("bad", f"variables.containers.filter(c, {bad})")),
@@ -53,7 +54,7 @@ def _each(bad: str, message: str, containers: tuple[str, str] = _CONTAINERS) -> 
 
 
 def _named(field: str, what: str) -> JSONObject:
-    """Labels or annotations that must be there, each with an expression for its value."""
+    """The source that demands labels or annotations, each with a regular expression for its value."""
     own = f"variables.anyObject.metadata.?{field}.orValue({{}})"
     return _source(
         (
@@ -72,7 +73,7 @@ def _named(field: str, what: str) -> JSONObject:
 
 
 def _resources(kind: str) -> JSONObject:
-    """cpu and memory of each container are there, and at most what is stated."""
+    """The source that demands cpu and memory of each container, up to the stated maximum."""
     terms = []
     for name in ("cpu", "memory"):
         value = f"c.?resources.?{kind}.?{name}.orValue(null)"
@@ -284,4 +285,4 @@ PARAMETERS: Final[dict[str, frozenset[str]]] = {
     "K8sPSPForbiddenSysctls": frozenset({"forbiddenSysctls"}),
     "K8sPSPHostFilesystem": frozenset({"allowedHostPaths"}),
 }
-"""The parameters that these read. A constraint with another one is not converted."""
+"""The parameters that these policies read. A constraint with any other parameter is not converted."""

@@ -1,4 +1,5 @@
-"""Constraints whose template is in Rego, or not among the sources: by the name of the public library's template."""
+"""Constraints whose template is in Rego, or not among the sources: a template in CEL by the kind's name in the public
+library."""
 
 from __future__ import annotations
 
@@ -15,16 +16,16 @@ NEAREST: Final = {
     "K8sPSPAppArmor": "pod-security-baseline",
     "K8sPSPSELinuxV2": "pod-security-baseline",
 }
-"""Templates that are not converted -> the policy of our library that is nearest."""
+"""Templates that are not converted -> the nearest policy of our library."""
 
 
 def template(outcome: Outcome, spec: JSONObject, given: Template | None) -> Template:
-    """A template in CEL for a constraint of a known name. Raises Unsupported for another."""
+    """A template in CEL for a constraint of a known kind. Raises Unsupported for any other."""
     kind = outcome.kind
     if kind not in KNOWN:
         why = f"its template is in {given.engines}" if given else f"no template of the kind {kind} is among the sources"
         near = f"; the library's policy {NEAREST[kind]} is the nearest" if kind in NEAREST else ""
-        raise Unsupported(f"{why}, and its name is none that is known{near}", ("spec",))
+        raise Unsupported(f"{why}, and no CEL policy is known for this kind{near}", ("spec",))
     parameters = spec.get("parameters") or {}
     if not isinstance(parameters, dict):
         raise Unsupported("parameters must be a mapping", ("spec", "parameters"))
@@ -33,13 +34,9 @@ def template(outcome: Outcome, spec: JSONObject, given: Template | None) -> Temp
     for field in ("labels", "annotations"):
         items = parameters.get(field)
         if items is not None and not (isinstance(items, list) and all(_is_keyed(each) for each in items)):
-            text = (
-                f"the parameter {field} of {kind}: expected a list of mappings with a key, as the public template has"
-            )
+            text = f"the parameter {field} of {kind}: expected a list of mappings with a key, as in the public template"
             raise Unsupported(text, ("spec", "parameters", field))
-    outcome.differs(
-        ("spec",), f"{kind} is in Rego: what is converted is a policy of the same name and parameters in CEL"
-    )
+    outcome.differs(("spec",), f"{kind} is in Rego: a policy in CEL with the same name and parameters takes its place")
     made = given or Template(kind, outcome)
     return Template(kind, made.outcome, KNOWN[kind], operations=made.operations, custom=made.custom)
 

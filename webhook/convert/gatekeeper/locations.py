@@ -19,7 +19,7 @@ _MOST: Final = 24  # steps
 
 
 class Step(Struct, frozen=True):
-    """A field; if it is a list, the key by which its elements are known, and the value, or `*`."""
+    """A field. If it is a list: the key that identifies its elements, and the value of that key, or `*`."""
 
     key: str
     list_key: str = ""

@@ -20,19 +20,20 @@ _KNOWN: Final = frozenset(
     {"kinds", "scope", "namespaces", "excludedNamespaces", "labelSelector", "namespaceSelector", "name", "source"}
 )
 _GLOB: Final = lazily(r"\*?[-:a-z0-9]{0,253}\*?")
-"""What Gatekeeper takes for a name of `match`: `*` stands at its beginning or its end, or nowhere."""
+"""A name in `match` as Gatekeeper accepts it: `*` stands first, last, or not at all."""
 NAMESPACE: Final = "request.?namespace.orValue('')"
 
 
 def _with_status(rule: Rule) -> None:
-    """Services come with their status too, as Gatekeeper's webhook asks for them."""
+    """Adds the status of Services, which Gatekeeper's webhook registers for too."""
     for each in rule.resource_rules:
         if {"services", "*"} & set(each["resources"]) and each["apiGroups"][0] in ("", "*"):
             each["resources"].append("services/status")
 
 
 def match(given: Any, rule: Rule, outcome: Outcome, kinds: Kinds, operations: Sequence[str], at: Path) -> None:
-    """Fill the rule with what `match` lets through. Without kinds it is every resource, as for Gatekeeper."""
+    """Fill the rule with the resources and conditions of `match`. Without kinds it matches every resource, as
+    Gatekeeper does."""
     named = mapping(given, "match", at)
     if unknown := sorted(named.keys() - _KNOWN):
         raise Unsupported(f"match.{unknown[0]}", (*at, unknown[0]))
@@ -54,10 +55,10 @@ def match(given: Any, rule: Rule, outcome: Outcome, kinds: Kinds, operations: Se
             each["scope"] = scope
     elif scope != "*":
         outcome.differs(
-            (*at, "scope"), f"the scope {str(scope)[:40]!r} is none, and leaves nothing out, as in Gatekeeper"
+            (*at, "scope"), f"the scope {str(scope)[:40]!r} is unknown; as in Gatekeeper, it excludes nothing"
         )
-    # A Namespace is in its own namespace here; for Gatekeeper it is of the name that it has, too.
-    # Objects that are in none are neither left out nor asked for by the names of namespaces.
+    # The namespace of a request about a Namespace is the Namespace's own name, here and in Gatekeeper.
+    # `namespaces` and `excludedNamespaces` do not apply to objects without a namespace.
     if spaces := _globs(named.get("namespaces"), "namespaces", at):
         of_cluster = f"{NAMESPACE} == ''"
         rule.conditions.append(("namespaces", celtext.disjunction([of_cluster, celtext.like_any(NAMESPACE, spaces)])))
@@ -67,7 +68,7 @@ def match(given: Any, rule: Rule, outcome: Outcome, kinds: Kinds, operations: Se
         rule.conditions.append(("excluded-namespaces", condition))
     if name := named.get("name"):
         if not isinstance(name, str):
-            raise Unsupported("match.name that is no text", (*at, "name"))
+            raise Unsupported("match.name that is not a string", (*at, "name"))
         _globs([name], "name", at)
         subject = "(request.name != '' ? request.name : object.?metadata.?generateName.orValue(''))"
         rule.conditions.append(("name", celtext.like(subject, name)))
@@ -77,7 +78,7 @@ def match(given: Any, rule: Rule, outcome: Outcome, kinds: Kinds, operations: Se
         if source == "Generated":
             raise Unsupported("match.source Generated: objects that an expansion generates", (*at, "source"))
         if source == "Original":
-            text = "`gatewright check` judges the Pods of workloads, which match.source Original leaves out"
+            text = "`gatewright check` judges the Pods of workloads, which match.source Original excludes"
             outcome.differs((*at, "source"), text)
     rule.object_selector = named.get("labelSelector") or None
     rule.namespace_selector = named.get("namespaceSelector") or None
@@ -87,16 +88,19 @@ def match(given: Any, rule: Rule, outcome: Outcome, kinds: Kinds, operations: Se
 
 
 def _exact(names: Any, what: str, at: Path) -> list[str]:
-    """The names of groups or kinds; `*` for none. `*` is not a part of a name: Gatekeeper compares it as it is."""
+    """The names of groups or kinds; `*` if there are none. `*` within a name is unsupported: Gatekeeper compares it
+    literally."""
     found = texts(names or ["*"], what, at)
     for each in found:
         if each != "*" and celtext.is_wild(each):
-            raise Unsupported(f"{what} with {each[:60]!r}, which Gatekeeper takes for a name that nothing has", at)
+            raise Unsupported(
+                f"{what} with {each[:60]!r}, which Gatekeeper compares literally, so it matches nothing", at
+            )
     return found
 
 
 def _globs(names: Any, what: str, at: Path) -> list[str]:
-    """The names, with `*` where Gatekeeper takes one."""
+    """The names, each with at most a leading and a trailing `*`. Raises Unsupported."""
     found = texts(names, what, (*at, what))
     for each in found:
         if not _GLOB.fullmatch(each):

@@ -26,7 +26,7 @@ _PARTS: Final = {
     "assignPath": lazily(r"[a-z0-9][a-z0-9._-]{0,126}(?:/[a-z0-9][a-z0-9._-]{0,126}){0,16}"),
     "assignTag": lazily(r":[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|@[A-Za-z][A-Za-z0-9+._-]{0,31}:[0-9a-fA-F]{32,128}"),
 }
-"""The parts of an image that are assigned -> what Gatekeeper takes for one."""
+"""The parts of an image that are assigned -> the syntax that Gatekeeper accepts."""
 
 
 def convert(outcome: Outcome, kinds: Kinds) -> None:
@@ -40,12 +40,10 @@ def convert(outcome: Outcome, kinds: Kinds) -> None:
         match(spec.get("match"), rule, outcome, kinds, _OPERATIONS, ("spec", "match"))
         location = spec.get("location")
         if not isinstance(location, str):
-            raise Unsupported("a mutator without a location: half a policy", ("spec",))
+            raise Unsupported("a mutator without a location, so it is incomplete", ("spec",))
         steps = parse(location, ("spec", "location"))
         if any((each.list_value or "").isdigit() for each in steps):
-            raise Unsupported(
-                "an element that is known by a number, which Gatekeeper never finds", ("spec", "location")
-            )
+            raise Unsupported("an element selected by a number, which Gatekeeper never finds", ("spec", "location"))
         parameters = mapping(spec.get("parameters"), "parameters", ("spec", "parameters"))
         write = {"AssignMetadata": _metadata, "Assign": _assign, "ModifySet": _modify_set, "AssignImage": _assign_image}
         write[outcome.kind](steps, parameters, rule, outcome)
@@ -72,9 +70,11 @@ def _applies_to(spec: JSONObject, rule: Rule, outcome: Outcome, kinds: Kinds) ->
         for kind in texts(entry.get("kinds"), "kinds", ("spec", "applyTo", index))
     ]
     if not wanted:
-        raise Unsupported("a mutator that applies to no kinds: half a policy", ("spec",))
+        raise Unsupported("a mutator that applies to no kinds, so it is incomplete", ("spec",))
     if any(celtext.is_wild(each.group + each.version + each.kind) for each in wanted):
-        raise Unsupported("applyTo with *, which Gatekeeper takes for a name that nothing has", ("spec", "applyTo"))
+        raise Unsupported(
+            "applyTo with *, which Gatekeeper compares literally, so it matches nothing", ("spec", "applyTo")
+        )
     rule.resource_rules, guessed = rules.resource_rules(wanted, kinds, _OPERATIONS)
     for text in guessed:
         outcome.differs(("spec", "applyTo"), text)
@@ -97,7 +97,7 @@ def _applies_to(spec: JSONObject, rule: Rule, outcome: Outcome, kinds: Kinds) ->
 
 
 def _value(parameters: JSONObject, at: Path) -> tuple[Any, str]:
-    """The value that is assigned, and its expression: a constant, or the name or namespace of the object."""
+    """The assigned value and its expression: a constant, or the name or namespace of the object."""
     assign = mapping(parameters.get("assign"), "assign", at)
     if "externalData" in assign:
         raise Unsupported("assign.externalData: a provider over HTTP", (*at, "externalData"))
@@ -107,12 +107,12 @@ def _value(parameters: JSONObject, at: Path) -> tuple[Any, str]:
             raise Unsupported(f"fromMetadata of {str(field)[:40]!r}", (*at, "fromMetadata"))
         return "", "request.?namespace.orValue('')" if field == "namespace" else "object.metadata.?name.orValue('')"
     if assign.get("value") is None:
-        raise Unsupported("a mutator without a value: half a policy", at)
+        raise Unsupported("a mutator without a value, so it is incomplete", at)
     return assign["value"], celtext.literal(assign["value"])
 
 
 def _metadata(steps: list[Step], parameters: JSONObject, rule: Rule, outcome: Outcome) -> None:
-    """A label or annotation, only if it is not there."""
+    """Adds a label or annotation if the object lacks it."""
     names = [each.key for each in steps]
     if len(names) != 3 or names[0] != "metadata" or names[1] not in _MAPS or any(each.list_key for each in steps):
         raise Unsupported(
@@ -123,7 +123,7 @@ def _metadata(steps: list[Step], parameters: JSONObject, rule: Rule, outcome: Ou
         outcome.differs(at, f"AssignMetadata has no {field[:60]}: Gatekeeper does not read it")
     constant, value = _value(parameters, ("spec", "parameters", "assign"))
     if not isinstance(constant, str):
-        raise Unsupported("AssignMetadata of a value that is no text", ("spec", "parameters", "assign", "value"))
+        raise Unsupported("AssignMetadata with a value that is not a string", ("spec", "parameters", "assign", "value"))
     _patch(rule, Patch(steps, Value(lambda _: value, value), [Test(3, there=False)]))
 
 
@@ -139,14 +139,14 @@ def _assign(steps: list[Step], parameters: JSONObject, rule: Rule, outcome: Outc
         if last.list_value == "*":
             raise Unsupported("an assignment of all elements of a list, which Gatekeeper refuses", ("spec", "location"))
         if not isinstance(constant, dict) or constant.get(last.list_key) != last.list_value:
-            text = f"an element whose {last.list_key} is not that of the location, which Gatekeeper refuses"
+            text = f"a value whose {last.list_key} differs from that in the location, which Gatekeeper refuses"
             raise Unsupported(text, ("spec", "parameters", "assign"))
     _patch(rule, Patch(steps, Value(lambda _: value, value), _path_tests(steps, parameters)))
 
 
 def _not_metadata(steps: list[Step]) -> None:
     if steps[0].key == "metadata":
-        raise Unsupported("a location in metadata, which only AssignMetadata may have", ("spec", "location"))
+        raise Unsupported("a location in metadata, which only AssignMetadata may change", ("spec", "location"))
 
 
 def _path_tests(steps: list[Step], parameters: JSONObject) -> list[Test]:
@@ -158,7 +158,7 @@ def _path_tests(steps: list[Step], parameters: JSONObject) -> list[Test]:
         test = mapping(each, "a test of a path", at)
         path = parse(str(test.get("subPath")), at)
         if [one.text for one in path] != [one.text for one in steps[: len(path)]]:
-            raise Unsupported("a subPath that is no beginning of the location", at)
+            raise Unsupported("a subPath that is not a prefix of the location", at)
         condition = test.get("condition")
         if condition not in ("MustExist", "MustNotExist"):
             raise Unsupported(f"the condition {str(condition)[:40]!r}", at)
@@ -167,19 +167,19 @@ def _path_tests(steps: list[Step], parameters: JSONObject) -> list[Test]:
 
 
 def _modify_set(steps: list[Step], parameters: JSONObject, rule: Rule, outcome: Outcome) -> None:
-    """Items are added to a list, or taken away, as in a set."""
+    """Adds items to a list, or removes them, as in a set."""
     _not_metadata(steps)
     if steps[-1].list_key:
-        raise Unsupported("ModifySet of the elements of a list: expected the list", ("spec", "location"))
+        raise Unsupported("ModifySet of list elements: expected the list itself", ("spec", "location"))
     values = mapping(parameters.get("values"), "values", ("spec", "parameters", "values")).get("fromList")
     if not isinstance(values, list) or not values:
-        raise Unsupported("ModifySet without values: half a policy", ("spec", "parameters", "values"))
+        raise Unsupported("ModifySet without values, so it is incomplete", ("spec", "parameters", "values"))
     operation = parameters.get("operation") or "merge"
     if operation not in ("merge", "prune"):
         raise Unsupported(f"the operation {str(operation)[:40]!r}", ("spec", "parameters", "operation"))
     listed = celtext.literal(values)
     if any(isinstance(each, dict | list) for each in values):
-        rule.reinvocation = "Never"  # with its defaults an item is another one, which would be added again
+        rule.reinvocation = "Never"  # defaulting changes an item, so that a second run would add it again
 
     def now(there: str) -> str:
         return f"{there}.orValue([])"
@@ -196,29 +196,29 @@ def _modify_set(steps: list[Step], parameters: JSONObject, rule: Rule, outcome: 
             needed=lambda there: f"{listed}.exists(v, v in {now(there)})",
         )
         if not all(each.list_key for each in steps[1:-1]):
-            text = "where the list is missing, no mapping on its way is made"
+            text = "where the list is missing, its missing parents are not created"
             outcome.differs(("spec", "parameters", "operation"), text)
     _patch(rule, Patch(steps, value, _path_tests(steps, parameters)))
 
 
 def _assign_image(steps: list[Step], parameters: JSONObject, rule: Rule, outcome: Outcome) -> None:
-    """The domain, the path or the tag of an image, taken apart as Gatekeeper does: the first part is a domain if it has
+    """Assigns the domain, path or tag of an image. As in Gatekeeper, the first part of an image is its domain if it has
     a dot or a colon, or is localhost."""
     _not_metadata(steps)
     parts = {name: parameters.get(name) or None for name in _PARTS}
     if unknown := sorted(parameters.keys() - {*parts, "pathTests"}):
         raise Unsupported(f"parameters.{unknown[0]}", ("spec", "parameters", unknown[0]))
     if not any(parts.values()):
-        raise Unsupported("AssignImage that assigns nothing: half a policy", ("spec", "parameters"))
+        raise Unsupported("AssignImage that assigns nothing, so it is incomplete", ("spec", "parameters"))
     for name, part in parts.items():
         if part is not None and not (isinstance(part, str) and _PARTS[name].fullmatch(part)):
-            text = f"{name} {str(part)[:60]!r}, which is no {name.removeprefix('assign').lower()} of an image"
+            text = f"{name} {str(part)[:60]!r}, which is not a valid {name.removeprefix('assign').lower()} of an image"
             raise Unsupported(text, ("spec", "parameters", name))
     if steps[-1].list_key:
-        raise Unsupported("AssignImage of an element of a list: expected its image", ("spec", "location"))
+        raise Unsupported("AssignImage of a list element: expected the field with its image", ("spec", "location"))
     first, slash, _ = (parts["assignPath"] or "").partition("/")
     if slash and not parts["assignDomain"] and (set(".:") & set(first) or first == "localhost"):
-        text = "assignPath begins with what may be a domain, and Gatekeeper then wants assignDomain too"
+        text = "assignPath begins with a part that may be a domain; Gatekeeper then requires assignDomain too"
         raise Unsupported(text, ("spec", "parameters", "assignPath"))
     domain = "(m.matches('^(localhost|[^/]*[.:][^/]*)/') ? m.split('/')[0] : '')"
     tag = "(m.matches('[:@][^/]*$') ? m.substring(m.size() - m.find('[:@][^/]*$').size()) : '')"

@@ -1,6 +1,6 @@
-"""The parameters of a constraint, as the API server holds them: what the template's schema takes, with its defaults.
+"""The parameters of a constraint as the API server stores them: validated by the template's schema, with its defaults.
 
-Gatekeeper makes a CustomResourceDefinition of a template, so the API server judges its constraints as it judges custom
+Gatekeeper makes a CustomResourceDefinition of each template, so the API server validates constraints as custom
 resources. Source: the documentation of Gatekeeper, "Constraint Templates", with `legacySchema`.
 """
 
@@ -22,10 +22,10 @@ _AT: Final = ("spec", "crd", "spec", "validation", "openAPIV3Schema")
 
 
 def kind_of(kind: str, schema: Any, *, legacy: bool) -> Kind:
-    """The custom kind that a template with the schema defines. schema: of the parameters; {} if it has none.
+    """The custom kind that a template defines. schema: the schema of the parameters; {} if it has none.
 
-    legacy: what the schema does not know stays, and types may be missing. Raises Unsupported for a schema that the API
-    server refuses.
+    legacy: unknown fields are kept, and types may be missing. Raises Unsupported for a schema that the API server
+    refuses.
     """
     if legacy:
         schema = _filled(schema or {}, 0)
@@ -49,8 +49,8 @@ def kind_of(kind: str, schema: Any, *, legacy: bool) -> Kind:
 
 
 def taken(kind: Kind, spec: JSONObject) -> Any:
-    """The parameters of a constraint with the defaults of the schema; None without any. Raises Unsupported for those
-    that the schema does not take."""
+    """The parameters of a constraint with the schema's defaults; None if there are none. Raises Unsupported for
+    parameters that the schema refuses."""
     own = {"parameters": spec["parameters"]} if "parameters" in spec else {}
     value = {"apiVersion": kind.api_version, "kind": kind.kind, "metadata": {"name": "constraint"}, "spec": own}
     decoded = judging.decoded(kind, value)
@@ -62,7 +62,7 @@ def taken(kind: Kind, spec: JSONObject) -> Any:
 
 
 def _known(path: Path, spec: JSONObject) -> Path:
-    """The longest beginning of a path that is there in the constraint."""
+    """The longest prefix of a path that exists in the constraint."""
     value: Any = {"spec": spec}
     for length, step in enumerate(path):
         inner = value.get(step) if isinstance(value, dict) else None
@@ -75,7 +75,7 @@ def _known(path: Path, spec: JSONObject) -> Path:
 
 
 def _filled(schema: Any, depth: int) -> JSONObject:
-    """A schema whose unknown fields stay, with the types that it leaves out."""
+    """A schema that keeps unknown fields, with the missing types filled in."""
     if depth > _DEEPEST:
         raise Unsupported(f"a template's schema of more than {_DEEPEST} levels", _AT)
     if not isinstance(schema, dict):

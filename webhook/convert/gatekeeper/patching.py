@@ -1,8 +1,7 @@
-"""Values at the locations of mutators, as JSON patches: what is missing on the way is made, as Gatekeeper makes it.
+"""Writes values at the locations of mutators as JSON patches, and creates missing parents as Gatekeeper does.
 
-ApplyConfiguration would merge a value with what is there, and refuses to change lists and mappings that are atomic.
-Gatekeeper replaces: `spec.nodeSelector.zone` is set, and what else nodeSelector has stays; `spec.nodeSelector` replaces
-all of it.
+An ApplyConfiguration would merge a value with the present one, and cannot change atomic lists and mappings. Gatekeeper
+replaces the value at the location: `spec.nodeSelector.zone` sets one key, and `spec.nodeSelector` replaces all of it.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ NONE: Final = "[]"
 
 
 class Value(Struct, frozen=True):
-    """What is written. write: the expression of the value, of the optional expression of what is there. new: of a value
-    where there is nothing; "" if nothing is made then. needed: a condition on what is there; "true" for any."""
+    """The value to write. write: makes its expression from the optional expression of the present value. new: the
+    expression where there is no value; "" if none is created. needed: makes a condition on the present value."""
 
     write: Callable[[str], str]
     new: str = ""
@@ -28,14 +27,15 @@ class Value(Struct, frozen=True):
 
 
 class Test(Struct, frozen=True):
-    """A test of a path. steps: how many of the location it has. there: whether it must exist, or must not."""
+    """A test of a path. steps: the number of the location's steps in the path. there: whether the path must exist or
+    must not."""
 
     steps: int
     there: bool
 
 
 class Patch(Struct, frozen=True):
-    """A location, what is written there, and under which tests."""
+    """A location, the value to write there, and the tests that must hold."""
 
     steps: Sequence[Step]
     value: Value
@@ -43,11 +43,12 @@ class Patch(Struct, frozen=True):
 
     @property
     def expression(self) -> str:
-        """The operations: a list of JSONPatch."""
+        """The expression of the operations, a list of JSONPatch."""
         return self._operations(0, "object", "")
 
     def _operations(self, start: int, root: str, base: str) -> str:
-        """The operations from a step on. root: the mapping that holds it. base: the expression of its pointer."""
+        """The operations from a step on. root: the mapping that holds the step's field. base: the expression of the
+        pointer to it."""
         end = next((place for place in range(start, len(self.steps)) if self.steps[place].list_key), len(self.steps))
         early = [self._tested(test, start, root) for test in self.tests if start < test.steps <= end]
         if end == len(self.steps):
@@ -66,7 +67,7 @@ class Patch(Struct, frozen=True):
         return there if test.there else celtext.negation(there)
 
     def _in_list(self, start: int, place: int, root: str, base: str) -> list[str]:
-        """The operations on the elements of the list of a step, and on the list where it lacks the element."""
+        """The operations on the elements of a step's list, and on the list itself if the element is missing."""
         keys, step = [each.key for each in self.steps[start : place + 1]], self.steps[place]
         index, element = f"i{place}", f"c{place}"
         there = celtext.optional(root, *keys)
@@ -95,8 +96,8 @@ class Patch(Struct, frozen=True):
         return terms
 
     def _element(self, place: int) -> str:
-        """A new element for the list of a step, with what the location says of it; "" if that is about all elements of
-        a list within it, which is not there."""
+        """A new element for a step's list, with the fields that the location names; "" if the location goes on to all
+        elements of an inner list, which a new element does not have."""
         step = self.steps[place]
         if place + 1 == len(self.steps):
             return self.value.new
@@ -106,7 +107,7 @@ class Patch(Struct, frozen=True):
         )
 
     def _made(self, place: int) -> str:
-        """The entry of a mapping for a step, with all below it."""
+        """The entry of a mapping for a step, with the steps below it."""
         step = self.steps[place]
         if step.list_key:
             element = self._element(place) if step.list_value != "*" else ""
@@ -126,7 +127,7 @@ def _path(base: str, keys: Sequence[str], end: str = "") -> str:
 
 
 def _parents(root: str, base: str, keys: Sequence[str]) -> list[str]:
-    """Operations that make the mappings on the way that are missing."""
+    """The operations that create missing parents."""
     terms = []
     for length in range(1, len(keys) + 1):
         missing = f"!{celtext.optional(root, *keys[:length])}.hasValue()"
@@ -135,7 +136,7 @@ def _parents(root: str, base: str, keys: Sequence[str]) -> list[str]:
 
 
 def _guarded(conditions: Sequence[str], terms: Sequence[str]) -> str:
-    """The lists of operations one after another, if the conditions are met."""
+    """The lists of operations, concatenated, under the conditions."""
     joined = " +\n".join(terms) or NONE
     met = celtext.conjunction(conditions)
     if met == "true" or joined == NONE:

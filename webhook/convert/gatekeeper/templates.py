@@ -1,4 +1,4 @@
-"""ConstraintTemplates: the kind of their constraints, and the policy in CEL that they hold, or that they are in Rego.
+"""ConstraintTemplates: the kind of their constraints, and their policy in CEL, if they have one.
 
 Source: the documentation of Gatekeeper, "Integration with Kubernetes Validating Admission Policy".
 """
@@ -19,10 +19,9 @@ ENGINE: Final = "K8sNativeValidation"
 
 
 class Template(Struct):
-    """A template. source: the policy in CEL; None if there is none, then `engines` says of what there is code.
-
-    at: where the source stands. custom: the kind that it defines, which takes parameters or not; None if it is not
-    known. used: by a constraint that was converted.
+    """A template. source: the policy in CEL; None if there is none. engines: the engines that the template has code
+    for. at: the path of the source. custom: the kind that the template defines, with the schema of its parameters; None
+    if it is unknown. used: whether a converted constraint uses it.
     """
 
     kind: str
@@ -36,7 +35,7 @@ class Template(Struct):
 
 
 def read(outcomes: list[Outcome]) -> dict[str, Template]:
-    """The templates by the kind of their constraints. Notes in their outcomes what is wrong with them."""
+    """The templates by the kind of their constraints. Notes their errors in their outcomes."""
     found: dict[str, Template] = {}
     for outcome in outcomes:
         try:
@@ -60,7 +59,7 @@ def _read(outcome: Outcome) -> Template:
     crd = mapping(mapping(spec.get("crd"), "crd", ("spec", "crd")).get("spec"), "crd.spec", ("spec", "crd"))
     kind = mapping(crd.get("names"), "names", ("spec", "crd")).get("kind")
     if not isinstance(kind, str) or not kind:
-        raise Unsupported("a template that names no kind: half a policy", ("spec",))
+        raise Unsupported("a template that names no kind, so it is incomplete", ("spec",))
     if outcome.name != kind.lower():
         text = f"a template whose name is not {kind.lower()[:80]!r}, as that of its kind, which Gatekeeper refuses"
         raise Unsupported(text, ("metadata", "name"))
@@ -90,7 +89,7 @@ def _read(outcome: Outcome) -> Template:
 
 
 def finish(templates: dict[str, Template], outcomes: list[Outcome]) -> None:
-    """Say of each template what became of it: it is a part of the policies of its constraints."""
+    """Note the result for each template, which becomes a part of its constraints' policies."""
     kinds = {each.kind for each in outcomes if each.document.value["apiVersion"].startswith("constraints.")}
     for template in templates.values():
         if template.used:

@@ -55,7 +55,7 @@ def _convert(outcome: Outcome, value: JSONObject, exceptions: list[Exempted]) ->
         raise Unsupported(f"matchConstraints.{unknown[0]}", ("spec", "matchConstraints", unknown[0]))
     rule.resource_rules = listing(constraints.get("resourceRules"), "resourceRules", ("spec", "matchConstraints"))
     if not rule.resource_rules:
-        raise Unsupported("a policy that matches nothing: half a policy", ("spec",))
+        raise Unsupported("a policy that matches nothing, so it is incomplete", ("spec",))
     rule.excluded = listing(
         constraints.get("excludeResourceRules"), "excludeResourceRules", ("spec", "matchConstraints")
     )
@@ -74,7 +74,9 @@ def _convert(outcome: Outcome, value: JSONObject, exceptions: list[Exempted]) ->
         rule.validations = listing(spec.get("validations"), "validations", ("spec", "validations"))
         rule.audit_annotations = listing(spec.get("auditAnnotations"), "auditAnnotations", ("spec", "auditAnnotations"))
     if not (rule.mutations or rule.validations):
-        raise Unsupported(f"a policy without {'mutations' if mutating else 'validations'}: half a policy", ("spec",))
+        raise Unsupported(
+            f"a policy without {'mutations' if mutating else 'validations'}, so it is incomplete", ("spec",)
+        )
     _autogen(outcome, spec, rule)
     actions = _actions(spec)
     made = standard.policy(rule)

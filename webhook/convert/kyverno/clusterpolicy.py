@@ -62,7 +62,7 @@ class _Policy:
             spec = mapping(self._value.get("spec"), "spec", ("spec",))
             given = listing(spec.get("rules"), "rules", ("spec", "rules"))
             if not given:
-                raise Unsupported("a policy without rules: half a policy", ("spec",))
+                raise Unsupported("a policy without rules, so it is incomplete", ("spec",))
             if len(given) > _MOST:
                 raise Unsupported(f"more than {_MOST} rules", ("spec", "rules"))
             if unknown := sorted(spec.keys() - _SPEC):

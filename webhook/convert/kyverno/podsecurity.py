@@ -213,7 +213,7 @@ class _Written:
         return read
 
     def _add(self, name: str, of: Standard, expression: str) -> str:
-        """The variable with an expression: the one that is there already, or a new one. Names may be taken."""
+        """The variable with an expression: the one that already exists, or a new one. Names may be taken."""
         expression = expression.strip()
         if expression not in self._names:
             taken = {each for each, _ in self._rule.variables}

@@ -52,6 +52,6 @@ def check(subject: Subject) -> Iterator[Alarm]:
 
 
 def _content(value: Any) -> bytes:
-    """What a binding says, without its name."""
+    """The content of a binding, without its name."""
     annotations = lookup(value, ("metadata", "annotations"))
     return orjson.dumps([value.get("spec"), annotations], option=orjson.OPT_SORT_KEYS)

@@ -48,12 +48,12 @@ def _whole(
         subject.outcomes(policy, Known(operation)).of(program, path) for operation in operations_of(policy)
     ] or [subject.outcomes(policy, Known()).of(program, path)]
     if all(outcome.always for outcome in outcomes):
-        consequence = "it denies nothing" if what == "validation" else "it leaves nothing out"
-        message = f"this {what} is true for every request that it can be evaluated for: {consequence}"
+        consequence = "it denies nothing" if what == "validation" else "it excludes nothing"
+        message = f"this {what} is true for every request for which it can be evaluated: {consequence}"
         yield subject.in_expression(ALWAYS, document, path, program, program.tree, message)
     elif all(outcome.never for outcome in outcomes) and any(outcome.false for outcome in outcomes):
         if isinstance(program.tree, Const) and what == "validation":
-            return  # `false` denies on purpose all that the rules and conditions match
+            return  # a validation `false` is meant to deny everything that the rules and conditions match
         consequence = "it denies everything" if what == "validation" else "the policy never runs"
         message = f"this {what} is true for no request: {consequence}"
         yield subject.in_expression(NEVER, document, path, program, program.tree, message)
@@ -62,7 +62,7 @@ def _whole(
 def _parts(
     subject: Subject, policy: AnyPolicy, document: Document, programs: dict[Path, Program], whole: set[Path]
 ) -> Iterator[Alarm]:
-    """The alarms about parts of expressions, whatever the operation."""
+    """The alarms about parts of expressions that have one value on all operations."""
     outcomes = subject.outcomes(policy, Known())
     for path, program in programs.items():
         name: str | Path = path

@@ -33,7 +33,7 @@ _OF_ALL: Final = frozenset(
         "args",
     }
 )
-"""The fields that mean the same in all three lists. Others (resources, ports, probes) differ in purpose."""
+"""The fields with the same meaning in all three lists. Others (resources, ports, probes) differ in purpose."""
 
 
 def check(subject: Subject) -> Iterator[Alarm]:
@@ -71,7 +71,7 @@ def _is_containers(node: ast.AST) -> bool:
 
 
 def _forgotten(lists: Mapping[str, set[str]], ephemeral: bool) -> str | None:
-    """The message, from field -> the lists of containers in which it is read."""
+    """The message of the alarm; None for none. lists: field -> the lists of containers that it is read in."""
     missing = {
         each
         for found in lists.values()
@@ -84,13 +84,13 @@ def _forgotten(lists: Mapping[str, set[str]], ephemeral: bool) -> str | None:
     fields = sorted(field for field, found in lists.items() if "containers" in found and not missing <= found)
     names = " and ".join(sorted(missing, reverse=True))
     return (
-        f"{', '.join(fields)} of containers {'is' if len(fields) == 1 else 'are'} checked, and nowhere of {names}: "
-        "what is forbidden in one list is then allowed in the other"
+        f"{', '.join(fields)} of containers {'is' if len(fields) == 1 else 'are'} checked, but not of {names}: what is "
+        "forbidden in one list is allowed in the other"
     )
 
 
 def _of_pods(policy: AnyPolicy) -> bool:
-    """Whether the policy may match Pods or what makes Pods, and may have an effect."""
+    """Whether the policy may match Pods or workloads that create Pods."""
     return any(
         resource == "*" or resource in _WORKLOADS for rule in policy.match.rules for resource, _ in rule.resources
     )
@@ -102,7 +102,7 @@ _WORKLOADS: Final = frozenset(
 
 
 def _ephemeral(policy: AnyPolicy) -> bool:
-    """Whether the policy is about Pods themselves: only they have ephemeral containers, templates have none."""
+    """Whether the policy may match Pods themselves, which alone have ephemeral containers."""
     return any(
         resource in ("pods", "*")
         and subresource in ("", "ephemeralcontainers", "*")
@@ -113,9 +113,9 @@ def _ephemeral(policy: AnyPolicy) -> bool:
 
 
 class _Reads:
-    """Which fields of containers the expressions of a policy read, and in which lists.
+    """The fields of containers that the expressions of a policy read, and the lists that they are read in.
 
-    lists: field -> names of lists. first: where the first of `containers` is read.
+    lists: field -> names of lists. first: the place of the first read in `containers`.
     """
 
     def __init__(self, variables: Mapping[str, Program]) -> None:
@@ -126,7 +126,7 @@ class _Reads:
         self.first: tuple[Path, Program, Expr] | None = None
 
     def of(self, path: Path, program: Program) -> None:
-        """Look at an expression and at the variables that it uses."""
+        """Record the reads of an expression and of the variables that it uses."""
 
         def work() -> None:
             self._walk(program.tree, {}, path, program)

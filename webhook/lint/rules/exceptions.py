@@ -25,14 +25,14 @@ RULES: Final = (
 )
 
 YEARS: Final = 2
-"""An expiry that is further away is as good as none."""
+"""A later expiry is as good as none."""
 
 _YEAR: Final = 366 * 86400.0
 _EXPIRES: Final[Path] = ("spec", "expires")
 
 
 def check(subject: Subject) -> Iterator[Alarm]:
-    """Of a tree that does not load as well: an exception without a date does not load."""
+    """Also runs on a tree that does not load, as an exception without a date does not load."""
     for document in subject.of_kind(policykinds.EXCEPTION):
         if policykinds.is_own(document.value["apiVersion"]):
             yield from _dates(subject, document)

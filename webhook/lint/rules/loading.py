@@ -1,4 +1,4 @@
-"""What loading the tree reports: GW001 to GW005, GW201, GW209, GW210 and GW211."""
+"""The problems and warnings of loading: GW001 to GW005, GW201, GW209, GW210 and GW211."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def check(subject: Subject) -> Iterator[Alarm]:
 
 
 def _quoted(alarm: Alarm, problem: Problem, content: bytes) -> Alarm:
-    """The alarm with the edit that puts the text in quotes, if the line shows where it begins and ends."""
+    """The alarm with an edit that quotes the text, if the line shows its beginning and end."""
     try:
         lines = content.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError:
@@ -79,14 +79,14 @@ def _quoted(alarm: Alarm, problem: Problem, content: bytes) -> Alarm:
 
 
 def _holds(value: object, text: str) -> bool:
-    """Whether a text is the only value in a nested list or mapping."""
+    """Whether a nested list or mapping has a text as its only value."""
     while isinstance(value, list | dict) and len(value) == 1:
         (value,) = value if isinstance(value, list) else value.values()
     return value == text
 
 
 def _continues(lines: list[str], number: int, key: str) -> bool:
-    """Whether the text goes on below the line: what follows is indented deeper than the key."""
+    """Whether the text continues below the line: the next line is indented deeper than the key."""
     column = len(key) - len(key.lstrip(" -"))
     for line in lines[number:]:
         if line.strip():
@@ -95,7 +95,8 @@ def _continues(lines: list[str], number: int, key: str) -> bool:
 
 
 def _control_characters(subject: Subject) -> Iterator[Alarm]:
-    r"""Escapes that YAML reads in double quotes, where the expression was to have them: "\b" is a backspace."""
+    r"""The alarms about escapes in double quotes that YAML reads, although they were meant for the expression: "\b" is
+    a backspace."""
     for document in subject.documents:
         for path in _texts(document.value):
             text = lookup(document.value, path)

@@ -1,6 +1,6 @@
 """Rules and selectors that match nothing, or not what they say: GW101 to GW106.
 
-webhook.policy.unmatchable finds the first five, of which `check`, `test` and `manifests` warn too.
+webhook.policy.unmatchable finds the first five; `check`, `test` and `manifests` warn of them too.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _located(subject: Subject, document: Document, found: Finding) -> Alarm:
 
 
 def _mended(subject: Subject, document: Document, found: Finding) -> tuple[tuple[Edit, ...], str]:
-    """The edits where only one thing can have been meant: another spelling within the rule's own groups."""
+    """The edits where only one correction is possible: another spelling of a resource in the rule's own groups."""
     rule = found.path[:-1] if isinstance(found.path[-1], str) else found.path[:-2]
     groups = lookup(document.value, (*rule, "apiGroups"))
     if not isinstance(groups, list):
@@ -105,7 +105,7 @@ def _contradictory(subject: Subject, document: Document, match: Match, at: Path)
 
 
 def _impossible(selector: Selector) -> str | None:
-    """The label of which a selector demands what cannot be."""
+    """The label for which a selector has contradictory requirements."""
     by_key: dict[str, list[Requirement]] = {}
     for each in selector.requirements:
         by_key.setdefault(each.key, []).append(each)

@@ -34,23 +34,23 @@ def check(subject: Subject) -> Iterator[Alarm]:
             program = validation.message_program
             if program is None:
                 if not (isinstance(message, str) and message.strip()):
-                    text = "there is no message: whoever is denied sees the expression; say what to do"
+                    text = "there is no message, so a denied user sees the expression; say what to do instead"
                     yield subject.alarm(WITHOUT, document, (*at, "expression"), text)
                 continue
             outcome = outcomes.of(program, (*at, "messageExpression"))
             constant = outcome.constant
             if isinstance(constant, str) and (not constant.strip() or "\n" in constant):
                 why = "is empty" if not constant.strip() else "has a line break"
-                text = f"this messageExpression never shows: its text {why}, and the API server then shows message"
+                text = f"this messageExpression never shows: its text {why}, so the API server shows message instead"
                 yield subject.in_expression(HIDDEN, document, (*at, "messageExpression"), program, program.tree, text)
             elif message and outcome.filled and not outcome.fails:
-                text = "this message never shows: messageExpression always has a text, and goes before it"
+                text = "this message never shows: messageExpression always has a text, which is shown instead"
                 yield subject.alarm(HIDDEN, document, (*at, "message"), text)
         for annotation in evaluator.annotations:
             outcome = outcomes.of(annotation.program, annotation.place)
             if outcome.filled and outcome.present:
                 text = (
-                    f"{annotation.key} is written for every request, also for those that are allowed: its text is "
+                    f"{annotation.key} is written for every request, allowed ones included: its text is "
                     "never empty. Write CONDITION ? TEXT : ''"
                 )
                 yield subject.in_expression(

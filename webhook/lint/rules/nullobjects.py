@@ -41,7 +41,7 @@ def _of(
     }
     conditions = {path: outcome for path, outcome in outcomes.items() if path[1] == "matchConditions"}
     if any(not outcome.true and not outcome.fails for outcome in conditions.values()):
-        return  # the policy does not run then
+        return  # the policy does not run on this operation
     reported: set[Null] = set()
     programs = dict(policy.evaluator.programs())
     places = _places(policy, programs)
@@ -70,7 +70,7 @@ def _of(
 
 
 def _evaluated(path: Path, outcomes: dict[Path, Outcome]) -> bool:
-    """Whether an expression is evaluated at all: a messageExpression only if its validation may be false."""
+    """Whether an expression is ever evaluated: a messageExpression only if its validation may be false."""
     if path[-1] != "messageExpression":
         return True
     of = outcomes.get((*path[:-1], "expression"))
@@ -78,7 +78,7 @@ def _evaluated(path: Path, outcomes: dict[Path, Outcome]) -> bool:
 
 
 def _places(policy: AnyPolicy, programs: dict[Path, Program]) -> dict[str | Path, tuple[Path, Program]]:
-    """Where each expression stands, by its path and by the name of its variable."""
+    """The path and program of each expression, by its path and by the name of its variable."""
     found: dict[str | Path, tuple[Path, Program]] = {path: (path, program) for path, program in programs.items()}
     for name, program in variables_of(policy).items():
         for path, each in programs.items():

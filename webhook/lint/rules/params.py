@@ -72,7 +72,8 @@ def check(subject: Subject) -> Iterator[Alarm]:
 
 
 def _missing(subject: Subject, kind: ParamKind, ref: ParamRef, *, namespaced: bool) -> str | None:
-    """What a paramRef refers to and the tree does not have; None if it has it, or if each request says where it is."""
+    """The params that a paramRef names and the tree lacks; None if it has them, or if they are in the namespace of each
+    request."""
     if namespaced and not ref.namespace:
         return None
     where = ref.namespace if namespaced else ""

@@ -1,4 +1,4 @@
-"""GW501 to GW505: policies in Python that do not depend on the request alone."""
+"""GW501 to GW505: policies in Python that depend on more than the request."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _MUTABLE: Final = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.
 
 
 def check(subject: Subject) -> Iterator[Alarm]:
-    """Of trees that do not load as well: loading refuses much of this in other words."""
+    """Also runs on trees that do not load: loading refuses much of this with other messages."""
     for module in subject.modules:
         names = {**dict.fromkeys(_defined(module.tree), ""), **_imported(module.tree)}
         for node in ast.walk(module.tree):
@@ -68,7 +68,7 @@ def check(subject: Subject) -> Iterator[Alarm]:
 
 
 def _imported(tree: ast.Module) -> dict[str, str]:
-    """Name in the file -> what it is: `datetime.datetime`, `time`."""
+    """Name in the file -> the qualified name that it was imported from: `datetime.datetime`, `time`."""
     found: dict[str, str] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -82,7 +82,7 @@ def _imported(tree: ast.Module) -> dict[str, str]:
 
 
 def _defined(tree: ast.Module) -> set[str]:
-    """The names of built-in functions that a file gives a meaning of its own."""
+    """The names of built-in functions that a file redefines."""
     found = {each.name for each in ast.walk(tree) if isinstance(each, ast.FunctionDef | ast.ClassDef)}
     found |= {each.id for each in ast.walk(tree) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
     found |= {each.arg for each in ast.walk(tree) if isinstance(each, ast.arg)}
@@ -90,7 +90,7 @@ def _defined(tree: ast.Module) -> set[str]:
 
 
 def _dotted(node: ast.AST, names: Mapping[str, str]) -> str:
-    """What an expression names, with the imports resolved; "" if it is none of what is imported."""
+    """The qualified name of an expression, with the imports resolved; "" if it is not imported."""
     parts: list[str] = []
     while isinstance(node, ast.Attribute):
         parts.append(node.attr)
@@ -114,7 +114,7 @@ def _found(node: ast.AST, names: Mapping[str, str]) -> Iterator[tuple[str, str]]
         case ast.Name(id=name, ctx=ast.Load()) if name in _IO_BUILTINS and name not in names:
             yield (
                 IO,
-                f"{name} reads files or waits for input: a policy decides by the request and what it declares to read",
+                f"{name} reads files or waits for input; a policy may use only the request and what `reads` declares",
             )
         case ast.Call(func=function, args=arguments) if called := _dotted(function, names):
             if called in _WITH_A_TIME and not arguments:
@@ -123,13 +123,13 @@ def _found(node: ast.AST, names: Mapping[str, str]) -> Iterator[tuple[str, str]]
                 return  # with a seed it gives the same numbers each time
         case ast.Attribute() | ast.Name(ctx=ast.Load()) if named := _dotted(node, names):
             if named in _SLEEPS:
-                yield SLEEP, f"{named} makes the API server wait: a review has seconds, and others wait behind it"
+                yield SLEEP, f"{named} delays the API server: a review has only seconds, and other reviews wait for it"
             elif named in _CLOCKS and named not in _WITH_A_TIME:
                 yield CLOCK, _clock(named)
             elif named in _CHANCE or (
                 _of_modules(named, _CHANCE_MODULES) and named.count(".") == 1 and named != _SEEDED
             ):
-                yield RANDOM, f"{named} gives other values each time: the same request then gets other verdicts"
+                yield RANDOM, f"{named} gives another value each time, so the same request gets different verdicts"
 
 
 _SEEDED: Final = "random.Random"
@@ -137,16 +137,17 @@ _SEEDED: Final = "random.Random"
 
 def _io(module: str) -> str:
     return (
-        f"{module} reaches files, processes or the network; look things up by request.cluster, which `reads` declares"
+        f"{module} accesses files, processes or the network; look objects up with request.cluster, and declare them in "
+        "`reads`"
     )
 
 
 def _clock(name: str) -> str:
-    return f"{name} reads a clock: the verdict in a pull request is then not the one in the cluster"
+    return f"{name} reads a clock, so the verdict in a pull request may differ from the one in the cluster"
 
 
 def _of_modules(name: str, modules: frozenset[str]) -> str | None:
-    """The module of a list that a dotted name is, or is in."""
+    """The module among those given that a dotted name names, or lies in; None for none."""
     parts = name.split(".")
     return next((each for n in range(1, len(parts) + 1) if (each := ".".join(parts[:n])) in modules), None)
 
@@ -162,7 +163,7 @@ def _state(subject: Subject, module: Module, names: Mapping[str, str]) -> Iterat
         for decorator in function.decorator_list:
             target = decorator.func if isinstance(decorator, ast.Call) else decorator
             if _dotted(target, names) in _CACHES:
-                message = f"{_dotted(target, names)} keeps what it was called with, for as long as the server runs"
+                message = f"{_dotted(target, names)} keeps the arguments of every call as long as the server runs"
                 yield subject.in_module(STATE, module, decorator, message)
         defaults = _default_names(function)
         own = _bound(function)
@@ -172,11 +173,13 @@ def _state(subject: Subject, module: Module, names: Mapping[str, str]) -> Iterat
             if isinstance(node, ast.Global):
                 if at not in reported:
                     reported.add(at)
-                    message = f"{', '.join(node.names)} stays for later requests, and each process has its own"
+                    message = (
+                        f"{', '.join(node.names)} keeps its value for later requests, and each process has its own"
+                    )
                     yield subject.in_module(STATE, module, node, message)
             elif name is not None and at not in reported and ((name in kept and name not in own) or name in defaults):
                 reported.add(at)
-                message = f"{name} is changed, and stays so for later requests; each process has its own"
+                message = f"{name} is changed for all later requests, and each process has its own"
                 yield subject.in_module(STATE, module, node, message)
 
 
@@ -201,7 +204,7 @@ def _is_mutable(value: ast.AST | None, names: Mapping[str, str]) -> bool:
 
 
 def _default_names(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
-    """The parameters whose default is a list, dict or set: all calls share it."""
+    """The parameters with a list, dict or set as default, which all calls share."""
     taken = [*function.args.posonlyargs, *function.args.args]
     pairs = [*zip(reversed(taken), reversed(function.args.defaults), strict=False)]
     pairs += [
@@ -221,7 +224,7 @@ def _bound(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
 
 
 def _changed(node: ast.AST) -> str | None:
-    """The name of what a statement or call changes in place."""
+    """The name of the value that a statement or call changes in place."""
     match node:
         case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method)) if method in _CHANGES:
             return name

@@ -1,4 +1,4 @@
-"""GW107: fail-closed on what a cluster writes to start, and GW301: on what it removes."""
+"""GW107: failurePolicy Fail on objects that a cluster writes when it starts; GW301: on objects that it removes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def check(subject: Subject) -> Iterator[Alarm]:
 
 
 def _sweeps(policy: AnyPolicy) -> bool:
-    """Whether `*` in the rules is about the objects themselves, or their status: none of these has a `scale`."""
+    """Whether `*` in the rules covers the objects themselves or their status. None of these resources has a `scale`."""
     return any(
         resource == "*" and subresource in ("", "*", "status")
         for rule in policy.match.rules
@@ -56,7 +56,7 @@ def _sweeps(policy: AnyPolicy) -> bool:
 
 
 def _place(policy: AnyPolicy, names: list[str], named: tuple[str, ...]) -> tuple[str | int, ...]:
-    """The place of the first rule that has one of these in it."""
+    """The path of the first rule that names one of these."""
     plurals = {startup.RESOURCES[name].plural if name in startup.RESOURCES else name for name in names}
     for index, rule in enumerate(policy.match.rules):
         for number, (resource, _) in enumerate(rule.resources):
@@ -75,7 +75,7 @@ def _named(policy: AnyPolicy) -> Iterator[str]:
 
 
 def _spares_system(policy: AnyPolicy) -> bool:
-    """Whether an expression of the policy, or of its bindings, speaks of names that begin with `system:`."""
+    """Whether an expression of the policy or of its bindings mentions `system:`."""
     programs = [program for _, program in policy.evaluator.programs()]
     programs += [
         condition.program

@@ -1,6 +1,6 @@
-"""What a policy lacks beside its rules, and what is said of it.
+"""The parts that a policy lacks besides its rules, and its annotations.
 
-GW401: no tests. GW402: no description. GW404: a registration that does not ask about all that the policies match.
+GW401: no tests. GW402: no description. GW404: a registration that does not cover everything that the policies match.
 GW405: an annotation with a value that reports cannot use.
 """
 
@@ -54,7 +54,7 @@ def check(subject: Subject) -> Iterator[Alarm]:
 
 
 def _outdated(subject: Subject) -> Iterator[Alarm]:
-    """Of the configurations that call Gatewright, in the tree or given beside it."""
+    """The alarms about webhook configurations that call Gatewright, in the tree or given besides."""
     found = [document for document in (*subject.documents, *subject.registrations) if _calls(document)]
     if not found:
         return

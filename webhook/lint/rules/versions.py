@@ -60,7 +60,7 @@ def _in_rule(subject: Subject, document: Document, at: Path, message: str) -> Al
 
 
 def _replaced(subject: Subject, rule: MatchRule) -> Iterator[tuple[Resource, Resource]]:
-    """The resources that a rule names in a beta or alpha version only, each with the stable one."""
+    """The resources that a rule names only in beta or alpha versions, each with its stable version."""
     if "*" in rule.versions:
         return
     for resource, _ in rule.resources:
@@ -72,7 +72,7 @@ def _replaced(subject: Subject, rule: MatchRule) -> Iterator[tuple[Resource, Res
 
 
 def _later(subject: Subject, known: Resource) -> Resource | None:
-    """The stable version of a resource that is written in an alpha or beta one."""
+    """The stable version of a resource that a rule names in an alpha or beta version."""
     if "alpha" not in known.version and "beta" not in known.version:
         return None
     stable = [
