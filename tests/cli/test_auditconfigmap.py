@@ -34,19 +34,26 @@ PLACE = ("--configmap", "gatewright-system/gatewright-audit")
 
 
 class ConfigMap:
-    """The one ConfigMap of the cluster: None until it is written, and what answers in its place."""
+    """The one ConfigMap of the cluster: None until it is written, and what answers in its place. Each field manager has
+    the keys that it has applied last."""
 
     def __init__(self) -> None:
         self.value: dict[str, Any] | None = None
+        self.applied: dict[str, dict[str, Any]] = {}
         self.refused: dict[str, Callable[[Exchange], None]] = {}
 
     def answer(self, exchange: Exchange) -> None:
         if exchange.method in self.refused:
             self.refused[exchange.method](exchange)
         elif exchange.method == "PATCH":
-            assert exchange.query == {"fieldManager": "gatewright-audit", "force": "true"}
-            self.value = exchange.body
-            exchange.json(self.value)
+            assert exchange.query["force"] == "true"
+            assert exchange.body is not None
+            self.applied[exchange.query["fieldManager"]] = exchange.body
+            value = dict(exchange.body)
+            for kept in ("data", "binaryData"):
+                value[kept] = {key: text for each in self.applied.values() for key, text in each.get(kept, {}).items()}
+            self.value = value
+            exchange.json(value)
         elif self.value is None:
             exchange.refuse(404, 'configmaps "gatewright-audit" not found')
         else:
@@ -164,7 +171,7 @@ def test_what_must_not_be_written_fails_the_run(
         (["--configmap", "a.b/c"], "--configmap: expected NAMESPACE/NAME, got 'a.b/c'"),
         ([*PLACE, "--context", "a", "--context", "b"], "--configmap: is of one cluster"),
         ([*PLACE, "a.snapshot"], "--configmap: a snapshot is no cluster to write to"),
-        ([*PLACE, "--shard", "0/2"], "--shard: leave --configmap out"),
+        ([*PLACE, "--shard", "0/17"], "--configmap: of at most 16 shards, got 17"),
         ([*PLACE, "--log", "audit.log"], "--log: expected no --kubeconfig, --configmap"),
     ],
 )
@@ -172,6 +179,62 @@ def test_wrong_options_are_refused(here: tuple[Path, ConfigMap], options: list[s
     done = gatewright("audit", "--kubeconfig", "kubeconfig", *options, cwd=here[0])
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
+
+
+def keys(there: ConfigMap) -> list[str]:
+    assert there.value is not None
+    return sorted(there.value["binaryData"])
+
+
+def mounted(there: ConfigMap, folder: Path) -> Path:
+    """The folder at which a kubelet mounts it."""
+    folder.mkdir()
+    assert there.value is not None
+    for name, text in there.value["binaryData"].items():
+        (folder / name).write_bytes(base64.b64decode(text))
+    for name, text in there.value["data"].items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def audits(there: ConfigMap) -> list[Any]:
+    assert there.value is not None
+    return [json.loads(line) for line in there.value["data"].get("history.jsonl", "").splitlines()]
+
+
+def test_shards_write_parts_that_are_one_report(here: tuple[Path, ConfigMap], tmp_path: Path) -> None:
+    folder, there = here
+    whole = run(folder, "--scores", "-o", "json")
+    assert whole.returncode == 0 and keys(there) == ["audit.json.gz"] and len(audits(there)) == 1
+    _, one = condensed(str(mounted(there, tmp_path / "one")))
+    at = audits(there)[0]["at"]
+    there.applied["gatewright-audit"]["data"]["history.jsonl"] = there.applied["gatewright-audit"]["data"][
+        "history.jsonl"
+    ].replace(at, "2026-01-01T00:00:00Z")  # so that the parts are newer, in whatever second they are written
+    for index in (2, 0, 1):
+        assert run(folder, "--scores", "--shard", f"{index}/3").returncode == 0
+        assert len(audits(there)) == (2 if index == 1 else 1)  # once all are there
+    assert keys(there) == [f"audit-{index}-of-3.json.gz" for index in range(3)]
+    brief, parts = condensed(str(mounted(there, tmp_path / "parts")))
+    assert audits(there)[1]["at"] >= brief["at"]
+    assert {**audits(there)[1], "at": ""} == {**json.loads(whole.stdout)["history"][0], "at": ""}
+    same = ("findings", "scores", "complete", "left", "problems", "found", "score", "rules")
+    assert {key: parts[key] for key in same} == {key: one[key] for key in same}
+    assert len(parts["history"]) == 2
+
+
+def test_another_number_of_shards_leaves_no_part_of_the_earlier_one(here: tuple[Path, ConfigMap]) -> None:
+    folder, there = here
+    for index in range(4):
+        run(folder, "--shard", f"{index}/4")
+    run(folder, "--shard", "1/2")
+    assert keys(there) == ["audit-0-of-4.json.gz", "audit-1-of-2.json.gz"]  # that of another shard is its own
+    run(folder, "--shard", "0/2")
+    assert keys(there) == ["audit-0-of-2.json.gz", "audit-1-of-2.json.gz"]
+    before = audits(there)
+    run(folder)
+    assert keys(there) == ["audit.json.gz"]
+    assert audits(there)[:-1] == before
 
 
 def many(number: int, letters: int = 0) -> Report:
@@ -239,7 +302,7 @@ def test_what_is_too_large_without_any_finding_is_refused(monkeypatch: pytest.Mo
     ids=["cut off", "no gzip", "too large", "other JSON"],  # the bytes have the time in them
 )
 def test_what_the_page_does_not_take(content: bytes, said: str, tmp_path: Path) -> None:
-    from webhook.cli.auditpage import ReportError
+    from webhook.cli.auditsaved import ReportError
 
     with pytest.raises(ReportError, match=said):
         shown(content, tmp_path)

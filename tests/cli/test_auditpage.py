@@ -10,8 +10,9 @@ import pytest
 from msgspec.structs import replace
 
 from tests.cli.report.reports import CHECK, SCORED, finding, report, written
-from webhook.cli import auditpage
-from webhook.cli.auditpage import ReportError, condensed
+from webhook.cli import auditpage, auditsaved
+from webhook.cli.auditpage import condensed
+from webhook.cli.auditsaved import ReportError
 from webhook.cli.report.model import Past, Report, Rule
 from webhook.offline.requests import Identity
 
@@ -140,6 +141,6 @@ def test_a_file_that_is_too_large_or_not_there_is_not_read(tmp_path: Path) -> No
     with pytest.raises(ReportError, match="it cannot be read: No such file or directory"):
         condensed(str(file))
     with file.open("wb") as stream:
-        stream.truncate(auditpage.MOST_READ + 1)
+        stream.truncate(auditsaved.MOST_READ + 1)
     with pytest.raises(ReportError, match="more than 256 MiB"):
         condensed(str(file))

@@ -226,6 +226,48 @@ def test_an_audit_log(tmp_path: Path) -> None:
     assert report["summary"]["events"] == 2
 
 
+def test_an_audit_log_as_reports(here: tuple[Path, Store]) -> None:
+    folder, store = here
+    assert run(folder, "--write-reports", "auto", "--fail-on", "never").returncode == 0
+    of_objects = dict(store.objects)
+    denied = "ValidatingAdmissionPolicy 'short' with binding 'short' denied request: no"
+    scaled = {"resource": "deployments", "apiGroup": "apps", "apiVersion": "v1", "namespace": "bank", "name": "api"}
+    lines = [
+        event({f"{NATIVE}/validation_failure": json.dumps([FAILURE])}),
+        event({}, responseStatus={"code": 422, "message": denied}),
+        event({f"{NATIVE}/validation_failure": json.dumps([FAILURE])}, objectRef={**scaled, "subresource": "scale"}),
+    ]
+    file = folder / "audit.log"
+    file.write_text("".join(json.dumps(each) + "\n" for each in lines))
+    done = run(folder, "--log", "audit.log", "--write-reports", "auto", "--fail-on", "never")
+    assert done.returncode == 0, done.stderr
+    assert "2 reports written, 0 unchanged, 0 deleted" in done.stderr and "2 for the audit log" in done.stdout
+    made = {key: value for key, value in store.objects.items() if key not in of_objects}
+    root = "/apis/openreports.io/v1alpha1/namespaces"
+    assert sorted(made) == [f"{root}/{each}/reports/gatewright-audit-log" for each in ("bank", "shop")]
+    (result,) = made[f"{root}/bank/reports/gatewright-audit-log"]["results"]
+    assert (result["policy"], result["result"], result["message"]) == ("replicas", "warn", "too many")
+    assert result["resources"] == [{"apiVersion": "apps/v1", "kind": "Deployment", "name": "api", "namespace": "bank"}]
+    (only,) = made[f"{root}/shop/reports/gatewright-audit-log"]["results"]  # what was denied is not there
+    assert only["policy"] == "replicas"
+
+    again = run(folder, "--log", "audit.log", "--write-reports", "auto", "--fail-on", "never")
+    assert "0 reports written, 2 unchanged, 0 deleted" in again.stderr
+    file.write_text(json.dumps(lines[0]) + "\n" + '{"kind": "Ev')
+    torn = run(folder, "--log", "audit.log", "--write-reports", "auto", "--fail-on", "never")
+    assert torn.returncode == 2 and "1 report written, 1 unchanged, 0 deleted" in torn.stderr  # it says: incomplete
+    file.write_text(json.dumps(lines[0]) + "\n")
+    later = run(folder, "--log", "audit.log", "--write-reports", "auto", "--fail-on", "never")
+    assert "1 report written, 0 unchanged, 1 deleted" in later.stderr
+    assert {key: store.objects[key] for key in of_objects} == of_objects
+
+
+def test_reports_of_a_log_go_to_one_cluster(here: tuple[Path, Store]) -> None:
+    logs(here[0])
+    done = run(here[0], "--log", "audit.log", "--write-reports", "auto", "--context", "a", "--context", "b")
+    assert done.returncode == 2 and "give the one --context whose logs these are" in done.stderr
+
+
 def test_an_audit_log_as_metrics(tmp_path: Path) -> None:
     file = logs(tmp_path)
     done = gatewright("audit", "--log", "audit.log", "--metrics", "log.prom", cwd=tmp_path)
@@ -258,7 +300,7 @@ def test_a_torn_log_fails_the_run_and_is_read(tmp_path: Path) -> None:
     [
         (["--scores"], "--scores"),
         (["--kubeconfig", "x", "--gate", "y"], "--kubeconfig, --gate"),
-        (["--context", "x", "--write-reports", "auto"], "--context, --write-reports"),
+        (["--context", "x", "--history", "y"], "--context, --history"),
     ],
 )
 def test_what_a_log_cannot_say(tmp_path: Path, options: list[str], named: str) -> None:

@@ -39,14 +39,21 @@ MOUNTING = {
 }
 
 
-def mounted(folder: Path, version: str, content: bytes) -> None:
-    """Write a key of a ConfigMap as a kubelet does: a link to a folder, which is exchanged as a whole."""
+def mounted(folder: Path, version: str, value: Any) -> None:
+    """Write the keys of a ConfigMap as a kubelet does: links to a folder, which is exchanged as a whole."""
     (folder / version).mkdir()
-    (folder / version / "audit.json.gz").write_bytes(content)
+    for name, text in value["binaryData"].items():
+        (folder / version / name).write_bytes(base64.b64decode(text))
+    for name, text in value["data"].items():
+        (folder / version / name).write_text(text)
     (folder / "..data_tmp").symlink_to(version)
     (folder / "..data_tmp").replace(folder / "..data")
-    if not (folder / "audit.json.gz").is_symlink():
-        (folder / "audit.json.gz").symlink_to("..data/audit.json.gz")
+    for each in (folder / "..data").iterdir():
+        if not (folder / each.name).is_symlink():
+            (folder / each.name).symlink_to(f"..data/{each.name}")
+    for link in folder.iterdir():
+        if not link.name.startswith("..") and not link.exists():
+            link.unlink()
 
 
 def test_what_the_cronjob_finds_is_on_the_page(cluster: ControlPlane, tmp_path: Path) -> None:
@@ -59,14 +66,17 @@ def test_what_the_cronjob_finds_is_on_the_page(cluster: ControlPlane, tmp_path: 
     (patch,) = yaml.safe_load((COMPONENTS / "page" / "cronjob.yaml").read_text())
     assert patch["path"] == "/spec/jobTemplate/spec/template/spec/containers/0/args/-"
     args = [*job["template"]["spec"]["containers"][0]["args"], patch["value"]]
-    env = {**os.environ, "JOB_COMPLETION_INDEX": "0", "GATEWRIGHT_POLICIES": str(ROOT / "policies")}
+    env = {**os.environ, "GATEWRIGHT_POLICIES": str(ROOT / "policies")}
 
     def may(verb: str, resource: str, within: str = "gatewright-system") -> bool:
         given = ("auth", "can-i", verb, resource, "--as", USER, "--namespace", within)
         return cluster.kubectl(*given, check=False).stdout.strip() == "yes"
 
-    def audit() -> Any:
-        return gatewright(*args, "--kubeconfig", "kubeconfig", cwd=tmp_path, env=env)
+    def audit(index: int = 0, number: int = 1) -> Any:
+        divided = [f"--shards={number}" if each.startswith("--shards") else each for each in args]
+        assert divided != args or number == 1
+        given = {**env, "JOB_COMPLETION_INDEX": str(index)}
+        return gatewright(*divided, "--kubeconfig", "kubeconfig", cwd=tmp_path, env=given)
 
     assert wait_for(lambda: may("list", "pods") and may("patch", "reports.openreports.io"), seconds=30)
     refused = audit()
@@ -94,11 +104,11 @@ def test_what_the_cronjob_finds_is_on_the_page(cluster: ControlPlane, tmp_path: 
     folder = tmp_path / "mounted"
     folder.mkdir()
     policies = str(ROOT / "policies")
-    page = ("--page", "--page-audit", str(folder / "audit.json.gz"))
+    page = ("--page", "--page-audit", str(folder))
     server = launch("--policies", policies, "--webhook-configuration", "", *page)
     try:
-        assert "cannot be read" in wait_for(lambda: state_of(server)["audit"]["problem"], seconds=30)
-        mounted(folder, "..1", base64.b64decode(there["binaryData"]["audit.json.gz"]))
+        assert "no audit has written" in wait_for(lambda: state_of(server)["audit"]["problem"], seconds=30)
+        mounted(folder, "..1", there)
         assert wait_for(lambda: state_of(server)["audit"]["version"] == 1, seconds=60)
         shown = asked(server, "/page/audit").json
         assert "Deployment shop/mounting" in {each["object"] for each in shown["findings"]}
@@ -108,10 +118,30 @@ def test_what_the_cronjob_finds_is_on_the_page(cluster: ControlPlane, tmp_path: 
         cluster.kubectl("delete", "deployment", "mounting", "--namespace", "shop")
         assert audit().returncode == 0
         again = cluster.client().get(PATH).body
-        mounted(folder, "..2", base64.b64decode(again["binaryData"]["audit.json.gz"]))
+        mounted(folder, "..2", again)
         assert wait_for(lambda: state_of(server)["audit"]["version"] == 2, seconds=60)
         shown = asked(server, "/page/audit").json
         assert "Deployment shop/mounting" not in {each["object"] for each in shown["findings"]}
         assert len(shown["history"]) == 2
+
+        cluster.apply(MOUNTING)
+        assert [audit(index, 3).returncode for index in range(3)] == [0, 0, 0]
+        parts = cluster.client().get(PATH).body
+        assert sorted(parts["binaryData"]) == [f"audit-{index}-of-3.json.gz" for index in range(3)]
+        assert parts["metadata"]["ownerReferences"] == [owner]
+        mounted(folder, "..3", parts)
+        assert wait_for(lambda: state_of(server)["audit"]["version"] == 3, seconds=60)
+        sharded = asked(server, "/page/audit").json
+        assert "Deployment shop/mounting" in {each["object"] for each in sharded["findings"]}
+        assert sharded["problems"] == [] and sharded["complete"]
+        assert len(sharded["history"]) == 3
+        assert audit().returncode == 0
+        whole = cluster.client().get(PATH).body
+        assert list(whole["binaryData"]) == ["audit.json.gz"]
+        mounted(folder, "..4", whole)
+        assert wait_for(lambda: state_of(server)["audit"]["version"] == 4, seconds=60)
+        one = asked(server, "/page/audit").json
+        found = [{(each["object"], each["rule"], each["message"]) for each in of["findings"]} for of in (sharded, one)]
+        assert found[0] == found[1] and len(one["history"]) == 4
     finally:
         end(server)

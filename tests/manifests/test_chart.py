@@ -111,7 +111,7 @@ def test_with_an_audit_it_renders_what_the_component_does(variant: str, tmp_path
     "values",
     [
         {"settings": {"page": True}},
-        {"settings": {"page": True}, "audit": {"enabled": True, "shards": 2}},
+        {"settings": {"page": True}, "audit": {"enabled": True, "shards": 17}},
         {"settings": {"page": True, "page_audit": "/elsewhere.json"}, "audit": {"enabled": True}},
         {"audit": {"enabled": True}},
     ],
@@ -119,6 +119,11 @@ def test_with_an_audit_it_renders_what_the_component_does(variant: str, tmp_path
 def test_the_page_shows_no_audit_where_there_is_none_for_it(values: dict[str, Any]) -> None:
     text = charts.template({**ENFORCE, **values}).stdout
     assert "--configmap" not in text and "/etc/gatewright/audit" not in text and "audit-page" not in text
+
+
+def test_the_page_shows_a_sharded_audit() -> None:
+    text = charts.template({**ENFORCE, "settings": {"page": True}, "audit": {"enabled": True, "shards": 16}}).stdout
+    assert "--configmap=" in text and "--shards=16" in text and "/etc/gatewright/audit" in text
 
 
 def test_an_audit_needs_its_roles() -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from webhook.cli.auditconfigmap import IntoConfigMap, place_of, published
+from webhook.cli.auditconfigmap import IntoConfigMap, place_of, published, refuse_shards
 from webhook.cli.auditmetrics import Metrics, measured
 from webhook.cli.auditresults import (
     GateFile,
@@ -30,7 +30,7 @@ from webhook.cli.auditresults import (
     scored,
 )
 from webhook.cli.auditshards import OneShard, Shards, refuse_shard, said, shard_of
-from webhook.cli.auditsources import Action, Asked, connection_to, judging, sources_of
+from webhook.cli.auditsources import THE_CLUSTER, Action, Asked, connection_to, judging, sources_of
 from webhook.cli.options import (
     FAILED,
     TREES,
@@ -325,29 +325,35 @@ def _audit(asked: Asked, how: Reporting) -> int:
         report = remembered(report, asked.history)
     if asked.configmap is not None:
         context = asked.contexts[0] if asked.contexts else ""
-        report = published(report, asked.configmap, connection_to(asked, context), sources[0].name)
+        report = published(report, asked.configmap, connection_to(asked, context), sources[0].name, asked.shard)
     return finish(report, how, fails)
 
 
 def _logged(asked: Asked, how: Reporting, fails: Callable[[Finding], bool]) -> int:
     """The audit of the API server's logs. Raises NotGiven."""
+    writes = asked.write_reports is not None
     refused = {
         "FILE": bool(asked.snapshots),
-        "--kubeconfig": asked.kubeconfig is not None,
-        "--context": bool(asked.contexts),
+        "--kubeconfig": asked.kubeconfig is not None and not writes,
+        "--context": bool(asked.contexts) and not writes,
         "--snapshot": asked.snapshot is not None,
         "--rbac": asked.rbac,
         "--native": asked.native,
         "--scores": asked.scores,
         "--explain": asked.explain,
         "--gate": asked.gate is not None,
-        "--write-reports": asked.write_reports is not None,
         "--history": asked.history is not None,
         "--configmap": asked.configmap is not None,
         "--shard": asked.shard.number > 1,
     }
     started = time.monotonic()
+    if writes and len(asked.contexts) > 1:
+        raise NotGiven("--write-reports: is of one cluster; give the one --context whose logs these are")
+    context = asked.contexts[0] if asked.contexts else ""
+    connection = connection_to(asked, context) if writes else None
     report = of_logs(asked.logs, refused, asked.version)
+    if asked.write_reports is not None and connection is not None:
+        report = reported(report, asked.write_reports, connection, context or THE_CLUSTER, asked.qps, log=True)
     if asked.metrics is not None:
         report = measured(report, asked.metrics, None, now=time.time(), seconds=time.monotonic() - started)
     return finish(report, how, fails)
@@ -377,10 +383,11 @@ def _of_a_whole(asked: Asked, how: Reporting) -> None:
         ("--snapshot", asked.snapshot is not None),
         ("--gate", asked.gate is not None),
         ("--history", asked.history is not None),
-        ("--configmap", asked.configmap is not None),
         ("--write-baseline", bool(how.write)),
     )
     refuse_shard(asked.shard, given)
+    if asked.configmap is not None:
+        refuse_shards(asked.shard)
 
 
 class _Found:

@@ -112,14 +112,22 @@ def remembered(report: Report, file: Path) -> Report:
 
 
 def reported(
-    report: Report, wanted: Reports, connection: Connection, source: str, qps: float, shard: Shard = WHOLE
+    report: Report,
+    wanted: Reports,
+    connection: Connection,
+    source: str,
+    qps: float,
+    shard: Shard = WHOLE,
+    *,
+    log: bool = False,
 ) -> Report:
     """Write the reports to the cluster. Returns the report with the result as notes and problems. source: the cluster's
     name in the report. qps: the most requests in a second; 0 for any number. shard: the shard that owns the reports;
-    those of other shards are left alone.
+    those of other shards are left alone. log: whether the report is of audit logs: then the reports have a name of
+    their own, and leave out denials, because a denied request changed no object.
     """
     from webhook.cli.clusterreports import writing
-    from webhook.cli.clusterreports.results import contents
+    from webhook.cli.clusterreports.results import DEFAULT, LOG_NAME, NAME, Bounds, contents
     from webhook.cli.report.model import fingerprinted
     from webhook.cluster.connection import APIError, Unreachable
     from webhook.cluster.pacing import Pace
@@ -127,12 +135,15 @@ def reported(
 
     notes, wrong = list(report.notes), list[str]()
     incomplete = bool(report.problems)
+    name, bounds = (LOG_NAME, Bounds(objects=1)) if log else (NAME, DEFAULT)
     found = contents(
-        list(fingerprinted(report.findings)),
+        [each for each in fingerprinted(report.findings) if not (log and each.level == "deny")],
         list(fingerprinted(report.suppressed)),
         report.rules,
         scores=report.scores,
         incomplete=incomplete,
+        bounds=bounds,
+        name=name,
     )
     try:
         for dialect in writing.chosen(connection, wanted.value):
@@ -143,6 +154,7 @@ def reported(
                 now=writing.seconds_now(),
                 delete=not incomplete,
                 mine=shard.has,
+                name=name,
                 pause=Pace(qps).wait,
             )
             notes += [done.said(), *done.notes]

@@ -50,7 +50,7 @@ _METAVARS = {
     "record_redact": "PATHS",
     "record_rotate": "SIZE",
     "record_disk": "SIZE",
-    "page_audit": "FILE",
+    "page_audit": "PATH",
     "shutdown_delay": "SECONDS",
     "shutdown_timeout": "SECONDS",
 }

@@ -303,8 +303,8 @@ class Settings(BaseModel):
     )
     page_audit: Path | None = Field(
         None,
-        description="JSON report of `gatewright audit -o json`, which the page shows; it is read again when it has"
-        " changed. Needs --page.",
+        description="JSON report of `gatewright audit -o json`, or a folder with those of its shards, which the page"
+        " shows; it is read again when it has changed. Needs --page.",
     )
     debug: bool = Field(
         False,

@@ -12,9 +12,10 @@ app.kubernetes.io/name: gatewright
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{/* Whether the page of the server shows the audits of the CronJob: not those of shards, nor a file that settings name. */}}
+{{/* Whether the page of the server shows the audits of the CronJob: not of more shards than the ConfigMap has room for, nor
+     where settings name a file. */}}
 {{- define "gatewright.pageAudit" -}}
-{{- $audit := and .Values.audit.enabled (eq (int .Values.audit.shards) 1) -}}
+{{- $audit := and .Values.audit.enabled (le (int .Values.audit.shards) 16) -}}
 {{- if and $audit .Values.settings.page (not .Values.settings.page_audit) }}true{{ end -}}
 {{- end }}
 

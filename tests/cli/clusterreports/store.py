@@ -62,8 +62,13 @@ class Store:
                 return
             for plural in (each.plural, each.cluster_plural):
                 if exchange.path == f"{root}/{plural}":
-                    assert exchange.query["labelSelector"] == "gatewright.dev/report=gatewright-audit"
-                    found = [self.objects[path] for path in sorted(self.objects) if f"/{plural}/" in path]
+                    label, _, of = exchange.query["labelSelector"].partition("=")
+                    assert label == "gatewright.dev/report"
+                    found = [
+                        self.objects[path]
+                        for path in sorted(self.objects)
+                        if f"/{plural}/" in path and self.objects[path]["metadata"]["labels"][label] == of
+                    ]
                     start = int(exchange.query.get("continue", 0))
                     end = start + 1  # a page of one
                     more = {"continue": str(end)} if end < len(found) else {}

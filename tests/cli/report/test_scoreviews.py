@@ -86,6 +86,7 @@ def test_the_json_has_each_number() -> None:
         "objects": 4,
         "violating": 1,
         "errors": 0,
+        "lost": 40,
         "passed": False,
         "vetoes": [{"name": "host", "findings": 1, "policies": ["no-host-path"]}],
     }

@@ -48,6 +48,32 @@ def test_the_last_one_that_could_be_used_stays(tmp_path: Path, monkeypatch: pyte
     assert looked() == (2, "")
 
 
+def test_a_folder_is_read_again_when_a_file_of_it_changes(tmp_path: Path) -> None:
+    audit = LastAudit("webhook.cli.auditpage", tmp_path)
+
+    def looked() -> tuple[int, str]:
+        asyncio.run(audit.look())
+        return audit.shown()["version"], audit.shown()["problem"]
+
+    version, problem = looked()
+    assert version == 0 and problem.startswith("no audit has written into this folder yet")
+    (tmp_path / "..hidden").mkdir()  # as a kubelet keeps the contents of a ConfigMap
+    for index in range(2):
+        (tmp_path / "..hidden" / f"{index}").write_text(WHOLE)
+        (tmp_path / f"audit-{index}-of-2.json").symlink_to(f"..hidden/{index}")
+    assert looked() == (1, "")
+    assert looked() == (1, "")
+    assert audit.shown()["found"] == 4
+    (tmp_path / "..hidden" / "1").write_text(WHOLE + "\n")  # the folder itself does not change
+    assert looked() == (2, "")
+    (tmp_path / "audit-1-of-2.json").unlink()
+    assert looked() == (3, "")
+    whole = json.loads(audit.whole or b"")
+    assert [each["message"] for each in whole["problems"]] == [
+        "not everything is shown: no part of shard 1 of 2; look at the log of its Pod"
+    ]
+
+
 def test_a_file_that_takes_too_long_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "audit.json"
     file.write_text(WHOLE)

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 SOURCE: Final = "gatewright"
 NAME: Final = "gatewright-audit"
+LOG_NAME: Final = "gatewright-audit-log"
+"""Of the reports of audit logs, which say what was found in requests and not in what there is."""
+
 MOST_RESULTS: Final = 1000
 MOST_BYTES: Final = 768 << 10
 """Of the results of a report. etcd takes 1.5 MiB of an object."""
@@ -141,7 +144,8 @@ def _summary(results: Iterable[Result]) -> dict[str, int]:
 
 def _result(finding: Finding, of: Identity, rule: Rule | None) -> Result:
     result = outcome(finding)
-    subject = {"apiVersion": of.api_version, "kind": of.kind, "name": of.name, "namespace": of.namespace}
+    kind = of.kind.partition("/")[0]  # without the subresource, which logs name
+    subject = {"apiVersion": of.api_version, "kind": kind, "name": of.name, "namespace": of.namespace}
     covered = finding.suppression
     properties = {
         FINGERPRINT: finding.fingerprint,

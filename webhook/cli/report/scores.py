@@ -105,7 +105,8 @@ class Score(Struct, frozen=True):
 
     `tenths`: its value, 0 to 1000. `objects`: how many were judged, `violating` how many of them violate a policy.
     `errors`: findings that say that a policy could not be evaluated. `threshold`: what is demanded. `vetoed`: the
-    vetoes that are hit.
+    vetoes that are hit. `lost`: the points that the objects lack of 100 each, together, so that scores of parts can be
+    added up.
     """
 
     namespace: str
@@ -115,6 +116,7 @@ class Score(Struct, frozen=True):
     errors: int
     threshold: Threshold = NOTHING
     vetoed: tuple[Vetoed, ...] = ()
+    lost: int = 0
 
     @property
     def value(self) -> float:
@@ -181,7 +183,7 @@ class _Sum:
         )
         vetoed = tuple(Vetoed(name, len(rules), tuple(sorted(set(rules)))) for name, rules in sorted(self.hits.items()))
         tenths = 10 * FULL if not judged else 10 * (FULL * judged - lost) // judged
-        return Score(namespace, tenths, judged, len(self.objects), self.errors, limit, vetoed)
+        return Score(namespace, tenths, judged, len(self.objects), self.errors, limit, vetoed, lost)
 
 
 def scores(

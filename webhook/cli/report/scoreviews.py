@@ -90,6 +90,7 @@ def _score(score: Score) -> dict[str, Any]:
         "objects": score.objects,
         "violating": score.violating,
         "errors": score.errors,
+        "lost": score.lost,
         "passed": not score.failed,
         "vetoes": [
             {"name": each.name, "findings": each.count, "policies": list(each.policies)} for each in score.vetoed

@@ -1,4 +1,5 @@
-"""The last audit, as the page shows it: a file of `gatewright audit -o json` that is read again when it has changed.
+"""The last audit, as the page shows it: a file of `gatewright audit -o json`, or a folder with the parts of its shards,
+which is read again when it has changed.
 
 It is condensed in a process of its own, at the lowest priority, so that reviews do not notice a
 report of 100 MB; this process keeps the result, of a bounded size. A file that cannot be used, such as one that is
@@ -30,11 +31,14 @@ PATIENCE: Final = 600.0
 MOST_SHOWN: Final = 16 << 20
 """Bytes that are kept of an audit."""
 
-_Stamp = tuple[int, int, int]
+MOST_FILES: Final = 2000
+"""Files of a folder that are looked at."""
+
+_Stamp = tuple[tuple[str, int, int, int], ...]
 
 
 class LastAudit:
-    """What is shown of the audit in a file. `whole`: the JSON that the page asks for; None before the first one.
+    """What is shown of the audit in a file or folder. `whole`: the JSON that the page asks for; None before the first.
 
     program: the module that condenses the file. It is started with the path and the seconds of processor time, and
     writes a line of JSON, which is shown at once, and `whole`.
@@ -75,8 +79,11 @@ class LastAudit:
         self._problem = await self._condensed()
 
     def _stamp(self) -> _Stamp:
-        found = self._file.stat()
-        return found.st_mtime_ns, found.st_size, found.st_ino
+        files = [self._file]
+        if self._file.is_dir():  # what begins with a dot is the kubelet's, whose links lead there
+            files += sorted(each for each in self._file.iterdir() if not each.name.startswith("."))[:MOST_FILES]
+        found = [(each.name, each.stat()) for each in files]
+        return tuple((name, of.st_mtime_ns, of.st_size, of.st_ino) for name, of in found)
 
     async def _condensed(self) -> str:
         """Take what is in the file. Returns why it cannot be shown, or ""."""
