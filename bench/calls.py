@@ -1,4 +1,4 @@
-"""What a review makes Python do in the server, without the network: calls, and instructions of the interpreter.
+"""The work of a review in the server, without the network: Python calls, and instructions of the interpreter.
 
 The same on every machine with the same Python, at every load, so that two versions of the code can be compared
 anywhere. What C code does in a call is not counted: `instructions` counts that too. `python -m bench.calls --by-name`

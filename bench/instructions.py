@@ -1,4 +1,4 @@
-"""Instructions of a review in the engine, counted by valgrind's callgrind: what a busy machine does not change.
+"""Instructions of a review in the engine, counted by valgrind's callgrind: a busy machine does not change them.
 
 Each run is a process that loads a tree, and has its instructions counted from then on. Without valgrind nothing is
 measured. What these counts leave out is waiting for memory: compare them with times on an idle machine, once.

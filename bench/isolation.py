@@ -1,4 +1,4 @@
-"""What isolation costs a review: processor time of the server with it, minus that without it, on recorded reviews.
+"""The cost of isolation for a review: processor time of the server with it, minus that without it, on recorded reviews.
 
 The reviews are those that a policy of the kind matches. Rounds take turns, so that both sides meet the same noise; the
 figure is the median of the rounds' differences.

@@ -1,4 +1,4 @@
-"""The library whole: loading all of its policies, and `gatewright check` of 1,000 manifests with all of them bound.
+"""The whole library: loading all of its policies, and `gatewright check` of 1,000 manifests with all of them bound.
 
 Each policy of policies/ is bound, by its own binding or else by the first of its variants (`_binding.deny.yaml`,
 `_binding.mutate.yaml`). Where the library has fewer than 70 policies, policies as those of `python -m bench load` fill

@@ -1,4 +1,4 @@
-"""What `gatewright serve` does when more reviews arrive than it can answer: up to five times as many.
+"""`gatewright serve` in an overload: up to five times as many reviews arrive as it can answer.
 
 Reviews of a millisecond or so arrive at a rate, whether others are answered or not, from clients with addresses of
 their own, each in its own process. First the capacity is found, then the times of answers at half of it, then those of

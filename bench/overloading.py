@@ -1,4 +1,4 @@
-"""What `bench.overload` sends: a Pod, and a policy that takes about a millisecond over it."""
+"""The input of `bench.overload`: a Pod, and a policy that takes about a millisecond on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Interactions with the page of findings, with as many as a cluster has: what the browser takes to draw again.
+"""Interactions with the page of findings, with the findings of a whole cluster: the time until the browser has drawn
+again.
 
 The script that shows findings is one for `-o html` and for the page of the server. Interactions are those of people: a
 letter in the search, a filter, another grouping, opening a finding. What is promised is processor time of the page's

@@ -1,4 +1,4 @@
-"""What `--record` costs the server: without a network, and its throughput at full load.
+"""The cost of `--record` for the server: without a network, and in throughput at full load.
 
 Servers that differ in `--record` answer the recorded reviews in turn, at full load; ratios are of two loads of one
 round, and come with the half width of the interval in which their mean is with 95 % certainty. Reviews a second depend

@@ -1,4 +1,4 @@
-"""What watching reviews costs the server: traces of all reviews, and the times of policies.
+"""The cost of observing reviews for the server: traces of all reviews, and times of policies.
 
 First without a network: applications that differ in one thing answer the recorded reviews in turn, and the least
 processor time of many rounds is compared, as what other processes do only adds to it. Then servers that differ in one

@@ -1,4 +1,4 @@
-"""What it costs to start: the CPU of whole processes, user and system, as getrusage counts children.
+"""The cost of a start: the CPU of whole processes, user and system, as getrusage counts children.
 
 Processes run in turns, and the least of each counts: work beside them only adds to it.
 """

@@ -1,5 +1,5 @@
-"""What holds for all tests: how many processes they run in, in which order, and that no property fails because the
-machine is slow."""
+"""Settings of all tests: the number of processes, the order, and no deadline for Hypothesis, so that no property fails
+on a slow machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CustomResourceDefinitions as text, with the schema that a test is about."""
+"""CustomResourceDefinitions as text, with a schema that the test gives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests have run of the code, after `make coverage`: fails if it is less than it has to be.
+"""Checks the code's coverage after `make coverage`: fails below the floors.
 
 `python -m tests.floor` reads the data that pytest-cov left (.coverage), and prints the files with the least.
 """

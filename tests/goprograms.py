@@ -1,4 +1,4 @@
-"""Programs of the API server's own Go packages, built here with Go, that tests ask for what is right.
+"""Programs of the API server's own Go packages, built here with Go: tests compare with their answers.
 
 Each is a folder with a main.go, a go.mod and a go.sum; or, for a published program, with these two alone. Without Go,
 or modules to build them from, the tests that ask are skipped.

@@ -1,4 +1,4 @@
-"""What is made once for all the processes that tests run in, and not once in each."""
+"""Folders that are made once for all processes of the tests, and not once in each."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The environment for programs of which nobody wants to know what they covered: others', such as pip and sphinx, and
-ours where they do nothing that is not covered elsewhere, at length."""
+"""The environment for programs without coverage: those of others, such as pip and sphinx, and long runs of ours that
+other tests cover."""
 
 from __future__ import annotations
 

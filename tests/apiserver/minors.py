@@ -1,4 +1,4 @@
-"""Kubernetes' own scheme in each supported version: the program in `kubernetes/`, built of that version.
+"""Kubernetes' own scheme in each supported version: the program in `kubernetes/`, built from that version.
 
 The modules are those of Kubernetes' own go.mod and go.sum. Staging modules that the program does not need are replaced
 by empty ones. A program takes a minute or two to build, once (see tests.goprograms for where it stays).

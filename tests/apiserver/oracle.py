@@ -1,4 +1,4 @@
-"""What Kubernetes' own scheme makes of an object: see kubernetes/main.go."""
+"""Runs Kubernetes' own scheme on an object: see kubernetes/main.go."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signatures by keys of ours, in place of cosign's."""
+"""Signatures by keys that the tests make, in place of cosign's."""
 
 from __future__ import annotations
 

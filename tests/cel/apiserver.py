@@ -1,4 +1,4 @@
-"""The CEL environment of a kube-apiserver, and what we compare with its answers."""
+"""The CEL environment of a kube-apiserver, and Gatewright's answers in the form of its answers."""
 
 from __future__ import annotations
 

@@ -1,6 +1,5 @@
-"""Expressions of CEL's core alone, made at random: every operator, macro, conversion and standard function.
-
-Over one JSON value `x` without nulls, which the runtime that they are compared with loses count of.
+"""Random expressions of CEL's core: every operator, macro, conversion and standard function. They read one JSON value
+`x` without nulls, since the reference runtime miscounts nulls.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Expressions that cost as much as one wants: loops in one another."""
+"""Expressions of any cost: nested loops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Expressions made at random: of every operator and macro, well-typed as often as not, over one JSON value `x`."""
+"""Random expressions with every operator and macro over one JSON value `x`; half of them are well typed."""
 
 from __future__ import annotations
 

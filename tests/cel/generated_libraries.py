@@ -1,4 +1,4 @@
-"""Calls of the function libraries made at random: on texts that are nearly right as often as right."""
+"""Random calls of the function libraries, half of them on texts that are almost valid."""
 
 from __future__ import annotations
 

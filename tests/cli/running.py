@@ -1,4 +1,4 @@
-"""Runs the command `gatewright` in a process of its own, without the half second that importing it takes."""
+"""Runs the command `gatewright` in a process of its own, without the half second of its imports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests of conversion share: the sources that are written for them, and a conversion of texts."""
+"""Shared by tests of conversion: the sources written for them, and the conversion of texts."""
 
 from __future__ import annotations
 

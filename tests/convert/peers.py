@@ -1,4 +1,4 @@
-"""The commands of the other engines, which say what their policies mean: built of their published modules, and run.
+"""The commands of other engines, which decide what their policies mean: built from their published modules, and run.
 
 python -m tests.convert.peers             builds those whose modules are named here, which takes many minutes
 python -m tests.convert.peers gatekeeper  only this one

@@ -1,4 +1,4 @@
-"""Policy trees whose coverage tests measure, and their sides as lines of text."""
+"""Policy trees for tests of coverage, and their sides as lines of text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the API server makes of a manifest, and how it is kept in recorded.json."""
+"""The API server's answer for a manifest, and its form in recorded.json."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `gatewright check` makes of the corpus: what it refuses, and what its policies see."""
+"""The results of `gatewright check` for the corpus: its refusals, and the objects that its policies see."""
 
 from __future__ import annotations
 

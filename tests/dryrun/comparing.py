@@ -1,4 +1,4 @@
-"""The server's answers and those of check, made comparable: without what differs from run to run, or by cluster."""
+"""Makes the answers of server and check comparable: removes everything that differs by run or by cluster."""
 
 from __future__ import annotations
 

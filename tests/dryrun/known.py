@@ -1,6 +1,5 @@
-"""How check and the server differ over a manifest, without what is out of scope, each kind of it with a reason.
-
-What stands here stands in docs/conformance.md too.
+"""The known differences between check and the server, and the kinds that are out of scope, each with a reason.
+docs/conformance.md lists them too.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the policies in policies/ have seen. They run in this process, and find it here."""
+"""The requests that the policies in policies/ have seen. They run in this process, and write to this module."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The way from the API server to the replicas, as kube-proxy makes it: a new connection goes to one of the endpoints.
+"""The connection from the API server to the replicas, as kube-proxy makes it: a new connection goes to one of the
+endpoints.
 
 A connection stays with its endpoint until one side closes it, also after the endpoint was taken out.
 """

@@ -1,4 +1,4 @@
-"""What RBAC lets the users of the tests do: no controller runs that would aggregate ClusterRoles such as `edit`."""
+"""The RBAC of the tests' users: no controller runs that would aggregate ClusterRoles such as `edit`."""
 
 from __future__ import annotations
 

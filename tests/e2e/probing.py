@@ -1,4 +1,4 @@
-"""A policy that shows that others are in force: the API server takes over together what was there at one time."""
+"""A policy that shows that others are in force: the API server loads all policies of one moment together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A way to the API server that can be cut: bytes are passed on as they are, until they are not."""
+"""A proxy to the API server that can be cut: it passes bytes on unchanged until then."""
 
 from __future__ import annotations
 

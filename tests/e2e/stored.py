@@ -1,4 +1,4 @@
-"""What a real API server stores of an object, as a dry run: to compare what different policies make of it."""
+"""The object that a real API server would store, by a dry run, to compare the effects of different policies."""
 
 from __future__ import annotations
 

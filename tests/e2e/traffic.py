@@ -1,4 +1,4 @@
-"""Users who send Pods to the API server without pause: every second one sends what a policy refuses."""
+"""Users who send Pods to the API server without pause; a policy refuses every second Pod."""
 
 from __future__ import annotations
 

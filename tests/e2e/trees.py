@@ -1,4 +1,4 @@
-"""Policy trees by a few fields, and what `gatewright manifests` writes for them."""
+"""Policy trees by a few fields, and the output of `gatewright manifests` for them."""
 
 from __future__ import annotations
 

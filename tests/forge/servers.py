@@ -1,4 +1,4 @@
-"""The parts of GitHub's and GitLab's API that are used, on loopback: comments are kept, and who asks is looked at."""
+"""The used parts of GitHub's and GitLab's API, on loopback: they store comments, and check the token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Policy trees with their tests, and what becomes of their mutants."""
+"""Policy trees with their tests, and the results for their mutants."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A workload, and the verdicts on manifests: what tests of findings share."""
+"""Shared by tests of findings: a workload, and the verdicts on manifests."""
 
 from tests.policy.trees import loaded_text
 from webhook.cluster.manifestsview import ManifestsView

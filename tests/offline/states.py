@@ -1,4 +1,4 @@
-"""What a cluster has after a commit, and the requests that lead from one state to another: by brute force, and as
+"""The objects of a cluster after a commit, and the requests that lead from one state to another: by brute force, and as
 `check --since` plans them."""
 
 from __future__ import annotations

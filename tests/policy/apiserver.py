@@ -1,4 +1,4 @@
-"""The API server's own evaluator: what it makes of a policy."""
+"""The API server's own evaluator of policies."""
 
 from __future__ import annotations
 

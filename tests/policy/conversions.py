@@ -1,4 +1,4 @@
-"""CEL values that a mutation constructs, and what becomes of each: an object's spec, or an error.
+"""CEL values that a mutation constructs, and the result of each: an object's spec, or an error.
 
 tests/policy/cel/test_constructed.py holds ours to this table, tests/policy/test_mutating_against_kubernetes.py the API
 server's own packages.

@@ -1,4 +1,4 @@
-"""A small cluster that a server under test is told of."""
+"""A small cluster for a server under test."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The API server's own packages asked about generated rules: `python -m tests.apiserver.customresources.asked`.
 
-Compared are what each rule for `spec` is estimated to cost, the errors of those that do not compile, with their
-positions, and all refusals of the definitions, which tell the costs of the other rules. It prints each difference; the
-last line counts.
+It compares the estimated cost of each rule for `spec`, the errors of rules that do not compile, with their positions,
+and all refusals of the definitions, which tell the costs of the other rules. It prints each difference; the last line
+counts.
 """
 
 from __future__ import annotations

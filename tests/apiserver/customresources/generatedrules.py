@@ -1,7 +1,6 @@
-"""Schemas made at random, bounded and unbounded, and rules over them: of every function, operator and macro.
-
-A rule is well typed, from the overloads that Gatewright's libraries declare; one in five is then spoiled, so that most
-of those do not compile.
+"""Random schemas, bounded and unbounded, and rules over them with every function, operator and macro. A rule is well
+typed, by the overloads that Gatewright's libraries declare; one in five is then spoiled, and most of these do not
+compile.
 """
 
 from __future__ import annotations

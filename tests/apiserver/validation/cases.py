@@ -1,4 +1,4 @@
-"""Objects that the API server refuses: what is changed of a sound object, and the texts.
+"""Objects that the API server refuses: the changes of a valid object, and the texts of the errors.
 
 Each file of the folder `refused` has the cases of one module. Its texts are those of Kubernetes' own strategies, which
 test_against_kubernetes asks for them again.

@@ -1,4 +1,4 @@
-"""What the parser and the checker give for an expression, beside the API server's: trees and errors as JSON."""
+"""The results of parser and checker for an expression, beside the API server's: trees and errors as JSON."""
 
 from __future__ import annotations
 

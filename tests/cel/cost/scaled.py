@@ -1,4 +1,4 @@
-"""Expressions over lists, and how long a list has to be for a given cost."""
+"""Expressions over lists, and the length of a list for a given cost."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The CustomResourceDefinitions of the reports, from the Go modules of those who publish them; nothing of it is kept
-here."""
+"""The CustomResourceDefinitions of the reports, from the published Go modules; the repository has no copy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Findings that reports are made of."""
+"""Findings for reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports of every command, with the texts that a hostile policy or manifest could hold."""
+"""Reports of every command, with texts that a hostile policy or manifest could have."""
 
 from __future__ import annotations
 

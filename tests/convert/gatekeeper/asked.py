@@ -1,4 +1,4 @@
-"""Asks Gatekeeper's own command what its policies say, and compares that with what ours say once they are converted.
+"""Compares the verdicts of Gatekeeper's own command with those of the converted policies.
 
 python -m tests.convert.gatekeeper.asked            every file of the corpus, and the suites of our sources
 python -m tests.convert.gatekeeper.asked --record   the files of the corpus, whose answers are written anew

@@ -1,4 +1,5 @@
-"""Policies of Gatekeeper with objects, and what each policy says of each object: as Gatekeeper answers, and as ours do.
+"""Policies of Gatekeeper with objects, and the verdict of each policy on each object: Gatekeeper's, and that of the
+converted policy.
 
 A file of `corpus/` is a stream of documents: templates, constraints, mutators, and the objects on which each of them is
 tried, in which Namespaces are the cluster's too. An AdmissionReview is known by the uid of its request. The file

@@ -1,4 +1,5 @@
-"""Where the converted policies do not answer as Gatekeeper does, and what the conversion says of it."""
+"""The cases in which converted policies differ from Gatekeeper, with the text in which the conversion names the
+difference."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What came of a request, natively and through the webhook, in the terms that both have in common."""
+"""The result of a request, natively and through the webhook, in terms that both share."""
 
 from __future__ import annotations
 
