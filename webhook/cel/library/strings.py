@@ -16,25 +16,14 @@ from webhook.cel.tree.ast import Const, Expr
 from webhook.cel.tree.errors import BudgetExceeded, EvaluationError
 from webhook.cel.value.extent import nests
 from webhook.cel.value.operators import MAX_SIZE
+from webhook.cel.value.quoting import ESCAPES
 from webhook.cel.value.texts import text as written
 
 _UPPER = str.maketrans("abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _LOWER = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz")
 # Unicode's White_Space property, as in Go's strings.TrimSpace. Python's strip() also removes U+001C to U+001F.
 _SPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
-_QUOTED = str.maketrans(
-    {
-        "\a": "\\a",
-        "\b": "\\b",
-        "\f": "\\f",
-        "\n": "\\n",
-        "\r": "\\r",
-        "\t": "\\t",
-        "\v": "\\v",
-        "\\": "\\\\",
-        '"': '\\"',
-    }
-)
+_QUOTED = str.maketrans(ESCAPES)
 
 
 def _in_range(text: str, place: int) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_ESCAPES = {
+ESCAPES = {
     "\a": "\\a",
     "\b": "\\b",
     "\f": "\\f",
@@ -13,6 +13,7 @@ _ESCAPES = {
     "\\": "\\\\",
     '"': '\\"',
 }
+"""The characters with an escape of one letter, in Go and in CEL's strings.quote."""
 
 
 def quoted(text: str | bytes) -> str:
@@ -31,7 +32,7 @@ class _Escapes(dict[int, str]):
 
 
 def _escaped(character: str, code: int) -> str:
-    escape = _ESCAPES.get(character)
+    escape = ESCAPES.get(character)
     if escape is not None:
         return escape
     if character.isprintable():

@@ -43,8 +43,8 @@ MAX_VIOLATIONS = 1000
 """The most violations of one evaluation: an endless generator would exhaust the server's memory."""
 
 
-class PythonValidator(Struct, frozen=True):
-    """A `@validate` function, run on requests."""
+class _Declared(Struct, frozen=True):
+    """The part that validators and mutators share: a function with its declaration."""
 
     declaration: Declaration
 
@@ -60,6 +60,10 @@ class PythonValidator(Struct, frozen=True):
     def prepare(self) -> None:
         """Find whether the function only reads."""
         self.declaration.find_whether_it_only_reads()
+
+
+class PythonValidator(_Declared, frozen=True):
+    """A `@validate` function, run on requests."""
 
     @property
     def sharable(self) -> tuple[tuple[str, bytes], ...]:
@@ -113,28 +117,14 @@ class PythonValidator(Struct, frozen=True):
         return Evaluation(failures, let_pass=let_pass) if failures or let_pass else PASSED
 
 
-class PythonMutator(Struct, frozen=True):
+class PythonMutator(_Declared, frozen=True):
     """A `@mutate` function, run on requests.
 
-    custom: the kinds of which objects get defaults after it. target: the Kubernetes version that objects are of.
+    custom: the custom kinds whose objects get defaults after it. target: the Kubernetes version of objects.
     """
 
-    declaration: Declaration
     custom: CustomKinds = NO_CUSTOM_KINDS
     target: Version = NEWEST
-
-    @property
-    def needs_params(self) -> bool:
-        """Whether it cannot run without a param object: it takes a model, and no None."""
-        model = self.declaration.model
-        return model is not None and not model.optional
-
-    def programs(self) -> Iterator[tuple[Path, Program]]:
-        return iter(())
-
-    def prepare(self) -> None:
-        """Find whether the function only reads."""
-        self.declaration.find_whether_it_only_reads()
 
     @property
     def reinvoked(self) -> bool:
