@@ -38,6 +38,18 @@ def test_bindings_that_are_evaluated_together_are_counted_each() -> None:
     assert _evaluations(counts) == {f"b{each}": expected[f"b{each}"] for each in range(15)}
 
 
+def test_a_review_that_ends_after_its_tree_was_replaced_is_counted() -> None:
+    """It may have waited for the API server, or for a policy that runs apart. Its bindings may be gone by the time that
+    the counts are asked for, and others may be where they were in memory."""
+    counts = EvaluationCounts()
+    counts.bindings((_binding("old"),))
+    for number in range(300):
+        counts.add((_binding("old"),))
+        counts.bindings((_binding(f"new{number % 3}"),))
+        counts.add((_binding("old"), _binding("older")))
+    assert _evaluations(counts) == {"new2": 0, "old": 600, "older": 300}
+
+
 def test_reviews_are_counted_by_verdict_across_collections() -> None:
     counts, numbers = ReviewCounts(Kinds.builtin()), count()
     for verdict, times in (("allow", 5000), ("deny", 3), ("error", 1)):

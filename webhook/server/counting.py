@@ -146,12 +146,13 @@ class EvaluationCounts(Collector):
 
     def __init__(self) -> None:
         self._together: dict[tuple[int, ...], int] = {}
-        self._counts: Counts[int] = Counts()
+        self._held: dict[tuple[int, ...], tuple[Binding, ...]] = {}  # of _together, which keeps their identities in use
+        self._counts: Counts[tuple[str, str, str]] = Counts()
         self._bindings: tuple[Binding, ...] = ()
-        self._before: Counts[tuple[str, str, str]] = Counts()
 
     def add(self, bindings: tuple[Binding, ...]) -> None:
-        """Count one evaluation of each of these bindings."""
+        """Count one evaluation of each of these bindings, in force or not any more: a review may wait for an answer
+        while its tree is replaced."""
         key = tuple(map(id, bindings))
         together = self._together
         count = together.get(key)
@@ -161,40 +162,40 @@ class EvaluationCounts(Collector):
             if len(together) >= _MAX_TOGETHER:
                 self._fold()
             self._together[key] = 1
+            self._held[key] = bindings
 
     def bindings(self, bindings: tuple[Binding, ...]) -> None:
-        """Count these bindings from now on. Holding them keeps their identities from being reused."""
-        self._before.update(self._named())
-        self._bindings, self._counts = bindings, Counts()
+        """Show these bindings from now on, also those that were not evaluated yet."""
+        self._fold()
+        self._bindings = bindings
 
     def _fold(self) -> None:
+        """Count by name what was counted together."""
         together, self._together = self._together, {}
+        held, self._held = self._held, {}
         for key, count in together.items():
-            for each in key:
-                self._counts[each] += count
-
-    def _named(self) -> Counts[tuple[str, str, str]]:
-        self._fold()
-        named: Counts[tuple[str, str, str]] = Counts()
-        for binding in self._bindings:
-            phase = _PHASES[binding.kind.removesuffix("Binding")]
-            named[phase, binding.policy, binding.name] += self._counts[id(binding)]
-        return named
+            for binding in held[key]:
+                self._counts[_names(binding)] += count
 
     def collect(self) -> Iterator[Metric]:
+        self._fold()
         family = CounterMetricFamily(
             "gatewright_policy_evaluations",
             "Requests that a bound policy matched and was evaluated on.",
             labels=("phase", "policy", "binding"),
         )
-        named = self._named()
-        named.update(self._before)
-        for labels, count in named.items():
+        shown = {names: self._counts[names] for names in map(_names, self._bindings)}
+        for labels, count in (shown | self._counts).items():
             family.add_metric(labels, count)
         yield family
 
     def describe(self) -> Iterable[Metric]:
         return []
+
+
+def _names(binding: Binding) -> tuple[str, str, str]:
+    """Phase, policy and binding: the labels of its counts."""
+    return _PHASES[binding.kind.removesuffix("Binding")], binding.policy, binding.name
 
 
 class FindingCounts(Collector):
