@@ -1,4 +1,9 @@
-"""Escapes untrusted text for a terminal, so that it cannot move the cursor, change colours or reorder the output."""
+"""Escapes untrusted text, so that it cannot move a terminal's cursor, change colours, reorder the output, or order a
+runner of CI around.
+
+Runners read what a step prints. GitHub's take a line that begins with `::`, after blanks too, for a command; they,
+Azure's and TeamCity's take `##[`, `##vso[` and `##teamcity[` for one, anywhere in a line.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +20,35 @@ _HIDDEN_IN_JSON = lazily("[\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206
 """Those that may be in JSON; a newline that is there as it is ends a line."""
 
 
+BRACKETED = lazily(r"##(?=[a-z]*\[)")
+"""What begins a command for a runner anywhere in a line."""
+
+_LINE_COMMAND = lazily(r"(?:\s|\x1b\[[0-9;]*m)*::")
+
+
 def visible(text: str) -> str:
-    r"""`text` with all control and invisible characters escaped, as \n or \x1b."""
-    return _HIDDEN.sub(_escape, text) if _HIDDEN.search(text) else text
+    r"""`text` with all control and invisible characters escaped, as \n or \x1b, and `##[` as #\x23[."""
+    if _HIDDEN.search(text):
+        text = _HIDDEN.sub(_escape, text)
+    return BRACKETED.sub(r"#\\x23", text) if "##" in text else text
+
+
+def no_command(line: str) -> str:
+    """A line of text for people, colours and all, that is no command for a runner: with its `::` at the beginning, and
+    each `##[` in it, escaped."""
+    if "::" in line and _LINE_COMMAND.match(line):
+        line = line.replace("::", "\\x3a:", 1)
+    return BRACKETED.sub(r"#\\x23", line) if "##" in line else line
+
+
+def no_commands(text: str) -> str:
+    """The same of each line of a text."""
+    return "\n".join(map(no_command, text.split("\n"))) if "::" in text or "##" in text else text
+
+
+def no_commands_in_json(text: str) -> str:
+    """JSON of the same value without commands for a runner: no line of it begins with `::` as it is."""
+    return BRACKETED.sub(r"#\\u0023", text) if "##" in text else text
 
 
 def visible_json(text: bytes) -> bytes:

@@ -522,7 +522,7 @@ def test_check_shows_the_tree_under_each_finding(tree: Path) -> None:
 
 
 def test_text_of_others_cannot_steer_the_terminal(tree: Path) -> None:
-    hostile = "\x1b[31m\x07\u202e\u2028 \x9b"
+    hostile = "::error::\x1b[31m\x07\u202e\u2028 ##[group]\x9b"
     manifest = {
         "apiVersion": "example.com/v1",  # a custom object may have such keys
         "kind": "Box",
@@ -551,6 +551,7 @@ def test_text_of_others_cannot_steer_the_terminal(tree: Path) -> None:
         assert "u001b" in output or "x1b" in output
         if "json" not in arguments:
             assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\u2028]", output), arguments
+        assert not re.search(r"^\s*::error|##\[", output, re.MULTILINE), arguments  # nor a runner of CI
 
 
 def test_output_and_time_are_bounded(tree: Path) -> None:

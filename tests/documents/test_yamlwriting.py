@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -118,6 +119,8 @@ WORDS: Final = (
         "- a\n- b",
         "a: b\nc: d\n",
         "a\n\tb",
+        *("::error::a", "::1", "::/0", "a\n::error::b", "a\n  ::error::b", "##[group]a", "a ##vso[b]", "##a", "a::b"),
+        *("words ::error::a " * 20, "##[a]: 'words' ::error::b " * 20, "a " * 55 + "b ::error::c\n ::error::d"),
         "\ta\nb",
         "a\n\r\nb",
         "a\n😀",
@@ -253,6 +256,14 @@ def test_kubectl_reads_a_stream(kubectl: Path, tmp_path: Path) -> None:
     (answer,) = answers(kubectl, [{"path": str(file)}])
     assert answer["errors"] == []
     assert [each["object"] for each in answer["objects"]] == VALUES
+
+
+@pytest.mark.parametrize("wrapped", [True, False])
+def test_no_line_is_a_command_for_a_runner(wrapped: bool) -> None:
+    for value in VALUES:
+        text = dumped(value, wrapped=wrapped)
+        assert not re.search(r"^\s*::[A-Za-z]|##[a-z]*\[", text, re.MULTILINE), text
+    assert dumped({"::error::a": ["::1", "::/0"]}, wrapped=wrapped).startswith('"::error::a":')
 
 
 @pytest.mark.parametrize("wrapped", [True, False])

@@ -245,14 +245,14 @@ def _shown(
 ) -> int:
     from webhook.cli.report import benchjson, benchtext
     from webhook.cli.report.style import Style
-    from webhook.cli.streams import put
+    from webhook.cli.streams import put, put_text
 
     if output is Format.JSON:
         written = put(benchjson.report(figures, changes, objects, notes))
     else:
         for note in notes:
             print(f"note: {note}", file=sys.stderr)
-        written = put(benchtext.report(figures, changes, objects, Style(colored(color, sys.stdout))))
+        written = put_text(benchtext.report(figures, changes, objects, Style(colored(color, sys.stdout))))
     if not written:
         return FAILED
     return 1 if any(each.over for each in changes or ()) else 0

@@ -42,7 +42,7 @@ def convert(
 def _convert(names: list[str], out: Path, force: bool, version: str, output: Format) -> int:
     # Imported here so that `gatewright --help` and errors in options do not wait for it.
     from webhook.cli.report import converted as report
-    from webhook.cli.streams import put
+    from webhook.cli.streams import put_text
     from webhook.convert import whole, writing
 
     try:
@@ -56,7 +56,7 @@ def _convert(names: list[str], out: Path, force: bool, version: str, output: For
     except OSError as error:
         return fail(f"{error.filename or out}: cannot be written: {error.strerror}")
     text = report.json_text(found) if output is Format.JSON else report.text(found, shlex.quote(str(out)))
-    if not put(text):
+    if not put_text(text):
         return FAILED
     if not found.any_made:
         return FAILED

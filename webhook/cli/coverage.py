@@ -13,8 +13,9 @@ from msgspec import Struct
 
 from webhook.cli.options import FAILED, NotGiven, colored
 from webhook.cli.reporting import FAILING
-from webhook.cli.streams import put
+from webhook.cli.streams import put_text
 from webhook.excerpts import columns
+from webhook.visible import no_commands
 
 if TYPE_CHECKING:
     from webhook.cli.reporting import Reporting
@@ -135,8 +136,8 @@ class CoverageText(Struct, frozen=True):
     def written(self, code: int) -> int:
         """Write the text, after the report of the cases, of which `code` is the exit code. Returns the exit code."""
         if self.beside:
-            sys.stderr.write(self.text)
-        elif self.text and not put(self.text):
+            sys.stderr.write(no_commands(self.text))
+        elif self.text and not put_text(self.text):
             return FAILED
         return max(code, FAILING) if self.low else code
 

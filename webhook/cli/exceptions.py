@@ -237,7 +237,7 @@ def _list(
     output: Format,
 ) -> int:
     from webhook.cli.rollout import standingtext
-    from webhook.cli.streams import put
+    from webhook.cli.streams import put_text
     from webhook.rollout import standing
 
     if within < 0:
@@ -246,6 +246,6 @@ def _list(
     found = standing.standings(policies, time.time(), within, reports)
     shown = [each for each in found if everything or each.states]
     written = standingtext.as_json if output is Format.JSON else standingtext.as_text
-    if not put(written(shown, found)):
+    if not put_text(written(shown, found)):
         return FAILED
     return FAILING if any(fails & {*each.states} for each in found) else PASSED

@@ -326,7 +326,7 @@ def _reported(
     from webhook.cli.report import explainjson, explaintext
     from webhook.cli.report.explaintree import PIPED_WIDTH, Look
     from webhook.cli.report.problems import note_line
-    from webhook.cli.streams import put
+    from webhook.cli.streams import put, put_text
 
     if show.output is Format.JSON:
         written = put(explainjson.report(reports, notes, problems))
@@ -335,7 +335,7 @@ def _reported(
         fail_with(problems, show.color)
         width = columns(sys.stdout) or PIPED_WIDTH
         look = Look(show.style, width, show.full, ascii=not draws(sys.stdout))
-        written = put(head + "\n".join(explaintext.report(_without_unmatched(each), look) for each in reports))
+        written = put_text(head + "\n".join(explaintext.report(_without_unmatched(each), look) for each in reports))
     if not written or problems:
         return FAILED
     return 1 if any(report.denied for report in reports) else 0

@@ -48,7 +48,7 @@ def new(
 
 def _new(name: str, named: tuple[str, ...], cel: bool, python: bool, mutating: bool, imports: str) -> int:
     # Imported here so that `gatewright --help` and errors in options do not wait for it.
-    from webhook.cli.streams import put
+    from webhook.cli.streams import put_text
     from webhook.scaffold import writing
 
     if cel and python:
@@ -72,7 +72,7 @@ def _new(name: str, named: tuple[str, ...], cel: bool, python: bool, mutating: b
         return fail(f"{error.filename or tree}: cannot be written: {error.strerror}")
     option = "" if named == (DEFAULT_TREE,) else f" --policies {shlex.quote(str(tree))}"
     lines = [*map(str, written), "", f"Run its tests: gatewright test{option} -k {name}"]
-    return 0 if put("\n".join(lines) + "\n") else FAILED
+    return 0 if put_text("\n".join(lines) + "\n") else FAILED
 
 
 def _taken(name: str, tree: Path, imports: str) -> str:

@@ -116,7 +116,7 @@ def listed(
 
     def run() -> int:
         from webhook.cli.report.policylist import as_json, as_text
-        from webhook.cli.streams import put
+        from webhook.cli.streams import put_text
         from webhook.library import placing
 
         tree, entries = Path(trees(policies)[0]), _entries(library)
@@ -126,7 +126,7 @@ def listed(
             for each in _selected(entries, control, severity, category)
             if enabled is None or bool(states[each.name]) == enabled
         ]
-        return 0 if put((as_json if output == Format.JSON else as_text)(chosen, states)) else FAILED
+        return 0 if put_text((as_json if output == Format.JSON else as_text)(chosen, states)) else FAILED
 
     raise typer.Exit(_code(run))
 
@@ -142,11 +142,11 @@ def show(
 
     def run() -> int:
         from webhook.cli.report.policylist import page
-        from webhook.cli.streams import put
+        from webhook.cli.streams import put_text
         from webhook.library import catalog
 
         (entry,) = catalog.named(_entries(library), [name])
-        return 0 if put(page(entry)) else FAILED
+        return 0 if put_text(page(entry)) else FAILED
 
     raise typer.Exit(_code(run))
 
@@ -267,7 +267,7 @@ def _each(names: Mapping[str, object], do: Callable[[str], Placed], after: Calla
     """Apply an action to each policy; print the written files and the command to run next. An error skips one policy.
     after: the names of policies with written files -> that command.
     """
-    from webhook.cli.streams import put
+    from webhook.cli.streams import put_text
     from webhook.documents import files
     from webhook.library.placing import NotPlaced
 
@@ -287,7 +287,7 @@ def _each(names: Mapping[str, object], do: Callable[[str], Placed], after: Calla
     lines = [*written, *said]
     if written:
         lines += ["", f"Next: {after(of)}"]
-    return code if put("".join(f"{line}\n" for line in lines)) else FAILED
+    return code if put_text("".join(f"{line}\n" for line in lines)) else FAILED
 
 
 def _entries(library: Path | None) -> list[Entry]:

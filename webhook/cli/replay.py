@@ -129,6 +129,7 @@ def _written(replayed: Replayed, target: Target, policies: PolicySet, color: Col
     from webhook.cli.report.model import fingerprinted
     from webhook.cli.report.style import Style
     from webhook.cli.streams import put
+    from webhook.visible import no_commands
 
     pieces: Iterable[str]
     if target.format == "json":
@@ -136,7 +137,7 @@ def _written(replayed: Replayed, target: Target, policies: PolicySet, color: Col
     elif target.format == writing.TEXT:
         # Of nothing there is no text but the problems.
         style = Style(not target.file and colored(color, sys.stdout))
-        pieces = [replaytext.report(replayed, style)] if replayed.count else []
+        pieces = [no_commands(replaytext.report(replayed, style))] if replayed.count else []
     else:
         made = reported.report(replayed, rules(policies))
         pieces = writing.pieces(struct_replace(made, findings=list(fingerprinted(made.findings))), target.format)

@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Iterable
 
+from webhook.visible import no_commands
+
 
 def ensure() -> None:
     """Replace stdout and stderr by the null device if the command was started without them (`>&-`)."""
@@ -13,6 +15,11 @@ def ensure() -> None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+
+
+def put_text(text: str | Iterable[str]) -> bool:
+    """Write a text for people as `put` does. What it says of policies and manifests orders no runner of CI around."""
+    return put(no_commands("".join(text)))
 
 
 def put(report: str | Iterable[str]) -> bool:

@@ -1,7 +1,8 @@
 """Values of JSON as YAML: the one writer. Every reader of YAML, 1.1 or 1.2, reads what was written.
 
 kubectl's reader takes more plain words for numbers and booleans than PyYAML knows to quote: 1e3, 0o7, 1_000, y. They
-are quoted here, as keys too. No anchors are written.
+are quoted here, as keys too. No anchors are written. Nothing that is written is a command for a runner of CI
+(webhook.visible), which reads what a step prints.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, Final
 import yaml
 
 from webhook.documents.syntax import scalars
+from webhook.visible import BRACKETED
 
 _WIDTH: Final = 118  # characters of a line that people read in a file
 _UNWRAPPED: Final = 2**31 - 1  # libyaml takes no more
@@ -30,6 +32,9 @@ _NUMBERLIKE: Final = re.compile(
     r"[-+]?(?:\.?[0-9][-+.:_,0-9]*(?:[eE][-+._0-9]*)?|0[xXoObB][0-9a-fA-F_]*)|[yYnN]|[=~]|<<"
 )
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
+# Where a runner of CI would find a command. Such texts are quoted, so that it can be escaped.
+_COMMAND: Final = re.compile(r"(?:^|\s)::(?=[A-Za-z])")
+_LINE_COMMAND: Final = re.compile(r"^( *)::(?=[A-Za-z])", re.MULTILINE)
 # What plain text must not hold: it would be a comment, a key, or a quote of quotes.
 _NOT_PLAIN: Final = re.compile(r": |:$| #|['\"]")
 
@@ -49,7 +54,9 @@ def dumped(value: Any, *, wrapped: bool = True) -> str:
         width=_WIDTH if wrapped else _UNWRAPPED,
         allow_unicode=True,
     )
-    return text
+    if "::" in text:  # it begins a line only where a text in double quotes is wrapped: see _style
+        text = _LINE_COMMAND.sub(r"\1\\x3a:", text)
+    return BRACKETED.sub(r"#\\x23", text) if "##" in text else text
 
 
 def stream(values: Iterable[Any]) -> str:
@@ -111,7 +118,7 @@ def _scalar(dumper: Any, text: str, style: str | None) -> yaml.Node:
 
 def _style(text: str) -> str | None:
     """The style that a text must have to be read as itself; None if it may be plain."""
-    if _ODD.search(text):
+    if _ODD.search(text) or ("::" in text and _COMMAND.search(text)) or ("##" in text and BRACKETED.search(text)):
         return '"'
     if "\n" in text:
         return "|" if text[0] not in _INDENT else '"'

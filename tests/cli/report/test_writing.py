@@ -1,3 +1,4 @@
+import re
 import stat
 import subprocess
 import sys
@@ -6,6 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from tests.cli.report.reports import REPORTS
 from webhook.cli.report.model import Finding, Place, Report, fingerprinted
 from webhook.cli.report.writing import FORMATS, Target, fingerprints, pieces, says_all, targets, write
 
@@ -40,6 +42,16 @@ def test_fingerprints_are_made_for_formats_that_show_them(name: str) -> None:
     wanted = [replace(REPORT, findings=list(fingerprinted(REPORT.findings))), REPORT]
     one, other = ("".join(pieces(each, name)) for each in wanted)
     assert fingerprints([Target("text"), Target(name, "f")]) == (one != other)
+
+
+@pytest.mark.parametrize("name", REPORTS)
+@pytest.mark.parametrize("form", FORMATS)
+def test_no_text_of_a_policy_or_a_manifest_is_a_command_for_a_runner(form: str, name: str) -> None:
+    """Runners read what goes to stdout, whatever its format. Those of GitHub skip blanks before `::`."""
+    text = "".join(pieces(REPORTS[name], form))
+    assert not re.search(r"##[a-z]*\[", text)
+    if form != "github":  # which is made of commands
+        assert not re.search(r"^\s*::[A-Za-z]", text, re.MULTILINE)
 
 
 def test_stderr_stays_empty_where_stdout_says_all() -> None:

@@ -9,7 +9,7 @@ import orjson
 
 from webhook.offline.measured import Change
 from webhook.offline.measuring import BUDGET, Figures, Took
-from webhook.visible import encodable
+from webhook.visible import encodable, no_commands_in_json
 
 
 def report(figures: Sequence[Figures], changes: Sequence[Change] | None, objects: int, notes: Sequence[str]) -> str:
@@ -22,7 +22,7 @@ def report(figures: Sequence[Figures], changes: Sequence[Change] | None, objects
         "notes": list(notes),
     }
     options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-    return orjson.dumps(encodable(value), option=options).decode()
+    return no_commands_in_json(orjson.dumps(encodable(value), option=options).decode())
 
 
 def _policy(each: Figures) -> dict[str, Any]:

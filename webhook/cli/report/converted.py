@@ -12,7 +12,7 @@ import orjson
 from webhook.convert.model import Note, Outcome, Status, TestResult
 from webhook.convert.whole import Converted
 from webhook.counts import counted
-from webhook.visible import encodable, visible
+from webhook.visible import encodable, no_commands_in_json, visible
 
 _SAID: Final[dict[Status, str]] = {
     "whole": "converted whole",
@@ -157,7 +157,7 @@ def json_text(found: Converted) -> str:
         "beside": found.beside,
         "written": [str(each) for each in found.written],
     }
-    return orjson.dumps(encodable(value), option=orjson.OPT_INDENT_2).decode() + "\n"
+    return no_commands_in_json(orjson.dumps(encodable(value), option=orjson.OPT_INDENT_2).decode()) + "\n"
 
 
 def _policy(each: Outcome) -> dict[str, Any]:

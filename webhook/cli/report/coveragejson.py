@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from webhook.coverage.model import Coverage, Covered, Figure, Mark
+from webhook.visible import no_commands_in_json
 
 
 def report(coverage: Coverage) -> str:
@@ -17,7 +18,7 @@ def report(coverage: Coverage) -> str:
         "policies": [_policy(each) for each in coverage.policies],
         "stale": coverage.stale,
     }
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode()
+    return no_commands_in_json(orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE).decode())
 
 
 def _policy(covered: Covered) -> dict[str, Any]:

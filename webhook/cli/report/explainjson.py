@@ -41,7 +41,7 @@ from webhook.offline.policyexplained import RequestExplained
 from webhook.offline.requests import PlannedRequest
 from webhook.offline.verdicts import Located
 from webhook.paths import render
-from webhook.visible import encodable
+from webhook.visible import encodable, no_commands_in_json
 
 MAX_VALUE: Final = 200
 MAX_STEPS: Final = 5_000
@@ -74,11 +74,11 @@ def report(reports: Sequence[Report], notes: Sequence[str], found: Sequence[Prob
 def dumped(value: Any) -> str:
     """JSON text with a newline at its end, whatever half characters are in it."""
     try:
-        return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n"
+        return no_commands_in_json(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()) + "\n"
     except TypeError:  # half characters, in the name of a file or a policy's message; or nested very deeply
         import json
 
-        return json.dumps(encodable(value), indent=2, ensure_ascii=False) + "\n"
+        return no_commands_in_json(json.dumps(encodable(value), indent=2, ensure_ascii=False)) + "\n"
 
 
 def evaluation(evaluated: ExplainedPolicy, planned: PlannedRequest) -> dict[str, Any]:

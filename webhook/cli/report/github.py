@@ -10,7 +10,7 @@ from typing import Final
 
 from webhook.cli.report.model import Report, Severity, merged
 from webhook.cli.report.plain import placed, placed_problems, said
-from webhook.visible import encodable, visible
+from webhook.visible import BRACKETED, encodable, visible
 
 _COMMANDS: Final[dict[Severity, str]] = {"error": "error", "warning": "warning", "note": "notice"}
 
@@ -45,7 +45,7 @@ def _command(name: str, fields: dict[str, str | int | None], message: str) -> st
 
 def _data(message: str) -> str:
     text = encodable(message).replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    return text.replace("##[", "#%23[")  # commands of the older form are looked for anywhere in a line
+    return BRACKETED.sub("#%23", text)  # commands of the older form are looked for anywhere in a line
 
 
 def _property(value: str) -> str:

@@ -25,7 +25,7 @@ from webhook.cli.report.text import scope, summary
 from webhook.excerpts import Excerpt
 from webhook.library.metadata import MOST_SHOWN
 from webhook.pages.assets import asset, content_policy
-from webhook.visible import encodable, visible
+from webhook.visible import encodable, no_commands_in_json, visible
 
 
 def text(report: Report) -> Iterator[str]:
@@ -187,4 +187,4 @@ def _web(url: str) -> str:
 
 
 def _dumped(value: Any) -> str:
-    return orjson.dumps(encodable(value)).decode().replace("<", "\\u003c")
+    return no_commands_in_json(orjson.dumps(encodable(value)).decode()).replace("<", "\\u003c")

@@ -16,7 +16,7 @@ from webhook.impact.summary import Summary
 from webhook.offline.background import LookedFor
 from webhook.offline.leftout import LeftOut
 from webhook.offline.requests import Identity
-from webhook.visible import encodable
+from webhook.visible import encodable, no_commands_in_json
 
 OF_VERDICTS: Final[tuple[Level, ...]] = LEVELS[:3]
 """The levels that `check`, `impact` and `audit` count in the summary; the other commands count the rest."""
@@ -48,11 +48,11 @@ def _indented(written: str, indent: str) -> str:
 def dumped(value: Any) -> str:
     """A value as JSON with two spaces a level, whatever half characters are in it."""
     try:
-        return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+        return no_commands_in_json(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode())
     except TypeError:  # half characters, in the name of a file or a policy's message; or nested very deeply
         import json
 
-        return json.dumps(encodable(value), indent=2, ensure_ascii=False)
+        return no_commands_in_json(json.dumps(encodable(value), indent=2, ensure_ascii=False))
 
 
 def fields(report: Report, sums: Report | None = None) -> Iterator[tuple[str, Any]]:

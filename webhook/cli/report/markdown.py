@@ -17,7 +17,7 @@ from webhook.cli.report.style import Style
 from webhook.cli.report.text import grouped, summary, suppressed_parts
 from webhook.lazypatterns import lazily
 from webhook.library.metadata import is_page
-from webhook.visible import visible
+from webhook.visible import no_command, visible
 
 MOST: Final = 60_000
 """Characters of a report: GitHub takes 65,536 of a comment."""
@@ -175,7 +175,7 @@ def html_code(content: str) -> str:
 
 def fenced(lines: Iterable[str], language: str, indent: str = "") -> str:
     """Lines as a block of code, whatever is in them."""
-    shown = [visible(line) for line in lines]
+    shown = [no_command(visible(line)) for line in lines]
     marks = "`" * max(3, 1 + max((len(each) for line in shown for each in _BACKTICKS.findall(line)), default=0))
     return "".join(f"{indent}{line}\n" for line in (f"{marks}{language}", *shown, marks)) + "\n"
 

@@ -10,7 +10,7 @@ from webhook.cli.report.plain import aligned
 from webhook.counts import counted
 from webhook.library.catalog import README, Entry
 from webhook.policy.written.policykinds import MUTATING
-from webhook.visible import visible
+from webhook.visible import no_commands_in_json, visible
 
 _COLUMNS: Final = ("NAME", "SEVERITY", "CATEGORY", "BOUND", "TITLE")
 
@@ -29,7 +29,8 @@ def as_text(entries: Sequence[Entry], states: Mapping[str, str | None]) -> str:
 
 def as_json(entries: Sequence[Entry], states: Mapping[str, str | None]) -> str:
     """A list of objects. `bound`: the action, "" if it is not bound; null if it is not in the policy tree."""
-    return json.dumps([_object(each, states[each.name]) for each in entries], indent=2, ensure_ascii=False) + "\n"
+    listed = [_object(each, states[each.name]) for each in entries]
+    return no_commands_in_json(json.dumps(listed, indent=2, ensure_ascii=False)) + "\n"
 
 
 def page(entry: Entry) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from webhook.cli.report.style import DIM, ERROR, WARNING, Style
 from webhook.documents.reader import Problem, full_text
-from webhook.visible import visible
+from webhook.visible import no_commands, visible
 
 
 def error_text(problem: Problem, color: bool, width: int | None = None) -> str:
@@ -12,12 +12,12 @@ def error_text(problem: Problem, color: bool, width: int | None = None) -> str:
 
     `width`: the columns of the terminal that it is shown on, None if it is not.
     """
-    return f"{Style(color)(ERROR, 'error:')} {full_text(problem, width)}\n"
+    return f"{Style(color)(ERROR, 'error:')} {no_commands(full_text(problem, width))}\n"
 
 
 def warning_text(problem: Problem, color: bool, width: int | None = None) -> str:
     """A warning, in the form of `error_text`."""
-    return f"{Style(color)(WARNING, 'warning:')} {full_text(problem, width)}\n"
+    return f"{Style(color)(WARNING, 'warning:')} {no_commands(full_text(problem, width))}\n"
 
 
 def error_line(message: str, color: bool) -> str:

@@ -8,7 +8,7 @@ import orjson
 
 from webhook.recordings.reading import Found
 from webhook.recordings.replaying import Different, Replayed, Verdict
-from webhook.visible import encodable
+from webhook.visible import encodable, no_commands_in_json
 
 
 def report(replayed: Replayed) -> str:
@@ -23,7 +23,7 @@ def report(replayed: Replayed) -> str:
         "problems": [{"file": each.file, "line": each.line, "message": each.message} for each in replayed.problems],
     }
     options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-    return orjson.dumps(encodable(value), option=options).decode()
+    return no_commands_in_json(orjson.dumps(encodable(value), option=options).decode())
 
 
 def _different(each: Different) -> dict[str, Any]:

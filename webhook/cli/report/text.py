@@ -17,12 +17,10 @@ from webhook.cli.report.problems import error_text, note_line, warning_text
 from webhook.cli.report.style import BOLD, DIFF, DIM, ERROR, GREEN, LEVEL, PASSED, Style
 from webhook.counts import counted
 from webhook.excerpts import PIPED_WIDTH
-from webhook.lazypatterns import lazily
-from webhook.visible import visible
+from webhook.visible import no_command, visible
 
 MAX_MESSAGE_LINES: Final = 20
 _LAST_LINES: Final = 5
-_COMMAND: Final = lazily(r"(?:\s|\x1b\[[0-9;]*m)*::")
 _INDENT: Final = " " * 6
 _GUTTER: Final = " " * 2
 
@@ -45,14 +43,7 @@ def lines(report: Report, look: Look = PLAIN) -> Iterator[str]:
 
     No line is a workflow command, which runners of GitHub Actions look for in the output of a step.
     """
-    return map(_no_command, _lines(report, look))
-
-
-def _no_command(line: str) -> str:
-    """The line with its `::` at the beginning, and each `##[` in it, escaped."""
-    if "::" in line and _COMMAND.match(line):
-        line = line.replace("::", "\\x3a:", 1)
-    return line.replace("##[", "#\\x23[")
+    return map(no_command, _lines(report, look))
 
 
 def _lines(report: Report, look: Look) -> Iterator[str]:

@@ -105,7 +105,7 @@ def rollout(
         reports = _audits(audit or (), now)
 
         from webhook.cli.rollout import stepstext
-        from webhook.cli.streams import put
+        from webhook.cli.streams import put_text
         from webhook.recordings.reading import NoRecording
         from webhook.rollout import evidence, ringsteps, steps
         from webhook.rollout.recorded import judged
@@ -132,7 +132,7 @@ def rollout(
             written = stepstext.as_json(shown, by_ring=by_ring, metrics=counted)
         else:
             written = stepstext.as_text(shown, by_ring=by_ring)
-        if not put(written):
+        if not put_text(written):
             return FAILED
         return PASSED if patch is None else _written(text, patch)
 
