@@ -1,7 +1,8 @@
 """The connection from the API server to the replicas, as kube-proxy makes it: a new connection goes to one of the
 endpoints.
 
-A connection stays with its endpoint until one side closes it, also after the endpoint was taken out.
+A connection stays with its endpoint until one side closes it, also after the endpoint was taken out. What endpoints
+send, and that they close, can be held back, as if the network were slow.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ class Balancer:
         self.port = 0
         self.connections = 0  # that were led to an endpoint
         self.refused = 0  # that an endpoint did not take
+        self.asked = 0  # pieces of requests that came
         self._endpoints: tuple[int, ...] = ()  # ports
         self._open: set[asyncio.WriteTransport] = set()
         self._random = random.Random(seed)
@@ -26,6 +28,7 @@ class Balancer:
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended: asyncio.Event | None = None
+        self._answering: asyncio.Event | None = None  # not set while answers are held back
 
     def start(self) -> None:
         self._thread.start()
@@ -37,6 +40,17 @@ class Balancer:
         self._loop.call_soon_threadsafe(self._ended.set)
         self._thread.join(30)
 
+    def hold(self) -> None:
+        """Pass nothing on from the endpoints until `release`."""
+        assert self._loop is not None
+        assert self._answering is not None
+        self._loop.call_soon_threadsafe(self._answering.clear)
+
+    def release(self) -> None:
+        assert self._loop is not None
+        assert self._answering is not None
+        self._loop.call_soon_threadsafe(self._answering.set)
+
     def add(self, port: int) -> None:
         self._endpoints = (*self._endpoints, port)
 
@@ -44,11 +58,13 @@ class Balancer:
         self._endpoints = tuple(each for each in self._endpoints if each != port)
 
     async def _serve(self) -> None:
-        self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
+        self._loop, self._ended, self._answering = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+        self._answering.set()
         server = await asyncio.start_server(self._lead, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
         self._ready.set()
         await self._ended.wait()
+        self._answering.set()
         server.close()
         for transport in self._open:
             transport.abort()
@@ -67,17 +83,31 @@ class Balancer:
         self._open |= transports
         assert self._ended is not None
         if not self._ended.is_set():
-            await asyncio.gather(_pass_on(reader, to_writer), _pass_on(to_reader, writer))
+            await asyncio.gather(self._ask(reader, to_writer), self._answer(to_reader, writer))
         for transport in transports:
             transport.abort()
         self._open -= transports
 
+    async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            while piece := await reader.read(1 << 16):
+                self.asked += 1
+                writer.write(piece)
+                await writer.drain()
+        _end(writer)
 
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Pass bytes on until the end of what is read, and then the end too."""
-    with contextlib.suppress(OSError):
-        while piece := await reader.read(1 << 16):
-            writer.write(piece)
-            await writer.drain()
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert self._answering is not None
+        with contextlib.suppress(OSError):
+            while piece := await reader.read(1 << 16):
+                await self._answering.wait()
+                writer.write(piece)
+                await writer.drain()
+        await self._answering.wait()
+        _end(writer)
+
+
+def _end(writer: asyncio.StreamWriter) -> None:
+    """Pass on that nothing more comes."""
     with contextlib.suppress(OSError):
         writer.write_eof()

@@ -33,6 +33,10 @@ class Refusing:
         self.asked: dict[str, list[float]] = {}  # by the object's name, when
         self.queries: set[bytes] = set()
 
+    @property
+    def unsolicited(self) -> Answer | None:
+        return None
+
     def admit(self, certificate: Any) -> str | None:
         return None
 

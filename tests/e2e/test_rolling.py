@@ -10,12 +10,13 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.amounts import amount
+from tests.amounts import ALL, amount
 from tests.e2e.balancing import Balancer
 from tests.e2e.controlplane import ControlPlane, tether
 from tests.e2e.objects import pod
@@ -106,6 +107,44 @@ def test_no_request_fails(cluster: ControlPlane, deployment: Deployment, balance
         f"{RESTARTS} rolling restarts of two replicas in {seconds:.0f} s: {traffic.answered} requests "
         f"({traffic.answered / seconds:.0f} a second), {balancer.connections} connections, 0 failed, 0 wrong"
     )
+
+
+def test_a_review_on_a_connection_that_a_replica_has_closed_is_sent_again(
+    cluster: ControlPlane, deployment: Deployment, balancer: Balancer
+) -> None:
+    """The API server sends it before it hears that the connection is closed. HTTP/1.1 has no way to prevent that."""
+    until_refused(cluster)  # from now on the API server keeps connections to the replicas
+    deployment.scale_up()
+    balancer.hold()
+    deployment.scale_down()
+    deployment.scale_down()
+    asked, connections = balancer.asked, balancer.connections
+    with ThreadPoolExecutor() as pool:
+        reply = pool.submit(cluster.client().post, PODS, pod("probe", host_path=True))
+        wait_for(lambda: balancer.asked > asked, SECONDS)
+        assert balancer.connections == connections
+        balancer.release()
+        found = reply.result(SECONDS)
+    assert (found.status, "hostPath volumes open" in found.message) == (403, True), found.message
+    assert balancer.connections > connections
+
+
+@pytest.mark.skipif(not ALL, reason="it takes 90 s: make soak")
+def test_the_api_server_closes_idle_connections_by_itself(
+    cluster: ControlPlane, gatewright: Gatewright, balancer: Balancer
+) -> None:
+    """So with a `--shutdown-idle` that is longer, none of them has to be closed for it."""
+    replica = launch("--policies", str(POLICIES), *gatewright.served_with, "--shutdown-idle", "300")
+    try:
+        balancer.add(replica.port)
+        gatewright.port = balancer.port
+        cluster.apply(*gatewright.registrations(rendered(cluster, "overlays/enforcing")))
+        until_refused(cluster)
+        replica.process.terminate()
+        assert replica.process.wait(250) == 0
+    finally:
+        cluster.kubectl("delete", ",".join(KINDS), "gatewright")
+        end(replica)
 
 
 def until_refused(cluster: ControlPlane) -> None:

@@ -182,7 +182,8 @@ def test_the_server_takes_its_settings(variant: str) -> None:
     known = resolve({}, charts.environment(VARIANTS[variant]))
     pod = charts.pod(VARIANTS[variant])
     assert (known.port, known.plain_port, known.host) == (10250, 8080, "0.0.0.0")
-    assert pod["terminationGracePeriodSeconds"] >= known.shutdown_delay + known.shutdown_timeout + 5
+    shutdown = known.shutdown_delay + known.shutdown_idle + known.shutdown_timeout
+    assert pod["terminationGracePeriodSeconds"] >= shutdown + 5
     mounts = [Path(mount["mountPath"]) for mount in charts.container(VARIANTS[variant])["volumeMounts"]]
     volumes = {volume["name"] for volume in pod["volumes"]}
     for container in (*pod["containers"], *pod.get("initContainers", ())):
@@ -454,11 +455,11 @@ def test_every_setting_reaches_the_server() -> None:
     names = charts.SCHEMA["properties"]["settings"]["properties"]
     assert len(names) > 10
     given = {name: 7 if index % 2 else f"{index}Mi" for index, name in enumerate(names)}
-    given |= {"shutdown_delay": 3, "shutdown_timeout": 4, "registry_plain_http": True}
+    given |= {"shutdown_delay": 3, "shutdown_idle": 90, "shutdown_timeout": 4, "registry_plain_http": True}
     variables = charts.environment({"settings": given})
     shown = {name: "true" if value is True else str(value) for name, value in given.items()}
     assert variables.items() >= {f"GATEWRIGHT_{name.upper()}": value for name, value in shown.items()}.items()
-    assert charts.pod({"settings": given})["terminationGracePeriodSeconds"] == 3 + 4 + 10
+    assert charts.pod({"settings": given})["terminationGracePeriodSeconds"] == 3 + 90 + 4 + 9
 
 
 def test_every_value_has_a_case() -> None:

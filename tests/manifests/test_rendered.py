@@ -193,7 +193,8 @@ def test_the_probes_ask_the_plain_port(folder: str) -> None:
 @everywhere
 def test_stopping_takes_no_longer_than_the_kubelet_waits(folder: str) -> None:
     known = settings(folder)
-    assert kustomize.pod(folder)["terminationGracePeriodSeconds"] >= known.shutdown_delay + known.shutdown_timeout + 5
+    shutdown = known.shutdown_delay + known.shutdown_idle + known.shutdown_timeout
+    assert kustomize.pod(folder)["terminationGracePeriodSeconds"] >= shutdown + 5
     assert known.shutdown_timeout > WEBHOOK_TIMEOUT
 
 

@@ -29,6 +29,7 @@ RAISED: dict[str, BaseException] = {
 """Paths whose requests raise these in the application, where it must not raise."""
 
 LIMITS = Limits(connections=1000, body=10_000, held=400_000, read_timeout=1.0, idle_timeout=5.0)
+UNSOLICITED = Answer(503, b'"gone"')
 PAIR = tls.development().pair
 TRUST = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 TRUST.check_hostname = False
@@ -42,6 +43,10 @@ class Echo:
         self.asked: list[str] = []  # the paths of the requests
         self.refusals: list[int] = []  # their statuses
         self.release: asyncio.Event | None = None  # `/later…` waits for it; for 5 ms without it
+
+    @property
+    def unsolicited(self) -> Answer | None:
+        return UNSOLICITED
 
     def admit(self, certificate: Any) -> str | None:
         return None
@@ -147,9 +152,12 @@ def request(target: bytes, *headers: bytes, body: bytes = b"", method: bytes = b
 
 def response(stream: BinaryIO, method: str = "POST") -> tuple[int, bytes, Any]:
     """Status, head and JSON body of the next response; (0, b"", None) at the end of the stream."""
-    head = b"".join(iter(stream.readline, b"\r\n"))
-    if not head:
-        return 0, b"", None
+    lines: list[bytes] = []
+    while (line := stream.readline()) != b"\r\n":
+        if not line:
+            return 0, b"", None
+        lines.append(line)
+    head = b"".join(lines)
     length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
     body = b"" if method == "HEAD" else stream.read(length)
     return int(head.split(b" ", 2)[1]), head, json.loads(body) if body else None

@@ -283,17 +283,6 @@ def test_a_defect_is_a_500_that_tells_nothing_of_the_object(tmp_path: Path, monk
     assert 'resource="secrets",verdict="error"} 1.0' in direct.metrics.exposition().decode()
 
 
-def test_a_server_that_stops_sends_its_clients_elsewhere(tmp_path: Path) -> None:
-    direct = Direct(tmp_path)
-    assert not direct.answer(recorded("028")).close
-    direct.state.stopping = True
-    assert direct.answer(recorded("028")).close
-    assert direct.answer(b"{").close
-    refusal = direct.reviews.refuse(DIRECT._replace(path="/"), Client("192.0.2.1"))
-    assert refusal is not None
-    assert refusal.close
-
-
 def test_a_refusal_is_one_line_with_the_client(tmp_path: Path) -> None:
     direct = Direct(tmp_path)
     direct.reviews.refuse(DIRECT._replace(path="/" + "x" * 5000), Client("192.0.2.1"))

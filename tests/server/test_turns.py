@@ -43,6 +43,10 @@ class Slow:
         self.evaluated: list[str] = []
         self.held = threading.Event()
 
+    @property
+    def unsolicited(self) -> Answer | None:
+        return None
+
     def admit(self, certificate: Any) -> str | None:
         return None
 

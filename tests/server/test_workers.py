@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPSConnection
 from pathlib import Path
 
 import pytest
@@ -73,6 +76,23 @@ def test_a_worker_that_dies_is_started_anew_and_its_numbers_stay(two: Running) -
     assert _values(two, "gatewright_worker_restarts_total") == [2]
     assert [line["message"] for line in two.events("process ended", 2)] == ["signal 9; restarting it"] * 2
     assert two.stop() == 0
+
+
+@needs_proc
+def test_a_worker_that_dies_takes_only_its_own_connections_along(two: Running) -> None:
+    kept: list[HTTPSConnection] = []
+    served: Counter[int] = Counter()
+    while len(served) < 2:
+        kept.append(two.connect())
+        assert ask(kept[-1], "POST", "/validate", CREATE_POD, "application/json").status == 200
+        served = Counter(line["worker"] for line in two.events("review", len(kept)))
+    os.kill(_children(two)[1], signal.SIGKILL)  # worker 0
+    two.events("process ended")
+    living = 0
+    for connection in kept:
+        with contextlib.suppress(OSError):
+            living += ask(connection, "POST", "/validate", CREATE_POD, "application/json").status == 200
+    assert living == served[1]
 
 
 @needs_proc

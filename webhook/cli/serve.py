@@ -52,6 +52,7 @@ _METAVARS = {
     "record_disk": "SIZE",
     "page_audit": "PATH",
     "shutdown_delay": "SECONDS",
+    "shutdown_idle": "SECONDS",
     "shutdown_timeout": "SECONDS",
 }
 
@@ -120,6 +121,7 @@ def serve(
     page_audit: Annotated[str | None, _option("page_audit")] = None,
     debug: Annotated[bool | None, _switch("debug")] = None,
     shutdown_delay: Annotated[str | None, _option("shutdown_delay")] = None,
+    shutdown_idle: Annotated[str | None, _option("shutdown_idle")] = None,
     shutdown_timeout: Annotated[str | None, _option("shutdown_timeout")] = None,
     settings: Annotated[
         Path | None,

@@ -27,6 +27,10 @@ class ASGI:
         self._app = app
         self._ration, self._probes = Ration(), Ration()
 
+    @property
+    def unsolicited(self) -> Answer | None:
+        """Nothing: clients send a GET again by themselves, if its connection was closed."""
+
     def admit(self, certificate: Any) -> str | None:
         """Admits every connection."""
 

@@ -81,6 +81,13 @@ class Later:
 class Application(Protocol):
     """Answers the requests of a port."""
 
+    @property
+    def unsolicited(self) -> Answer | None:
+        """What is sent on an idle connection before it is closed; None for nothing.
+
+        A request that the client sends in this moment is not read any more, and this is the response to it.
+        """
+
     def admit(self, certificate: Any) -> str | None:
         """Why no request of a connection is answered (403); None if they are.
 

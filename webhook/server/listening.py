@@ -20,7 +20,6 @@ from webhook.server.settings import Settings, flag
 
 _BACKLOG = 1024
 _RECEIVE_BUFFER = 64 << 10  # bytes; what the kernel, and then TLS, buffers of a connection that is not read yet
-_LINGER = 1.0  # seconds after accepting ends in which idle connections may still send a request; then they are closed
 _CHECK_EVERY = 0.02  # seconds between two checks whether all connections are closed
 
 
@@ -74,6 +73,7 @@ class Server(uvicorn.Server):
         application: Application,
         bound: socket.socket,
         limits: Limits,
+        shutdown_idle: float,
         shutdown_timeout: float,
         context: ssl.SSLContext | None = None,
         handshake_failed: Callable[[str], None] = lambda reason: None,
@@ -96,6 +96,7 @@ class Server(uvicorn.Server):
         )
         self._port = Port(application, limits)
         self._bound = bound
+        self._shutdown_idle = shutdown_idle
         self._shutdown_timeout = shutdown_timeout
         self._context = context
         self._handshake_failed = handshake_failed
@@ -110,11 +111,17 @@ class Server(uvicorn.Server):
         if self._serving.done():
             self._serving.result()
 
+    def retire(self) -> None:
+        """From now on, end each connection with its next answer. Connections are still accepted."""
+        self._port.closing = True
+
     async def end(self) -> None:
         """Shut down gracefully: accept no more connections, answer the requests in flight, close all connections.
 
-        Requests that are not answered after `shutdown_timeout` seconds are cut off.
+        For `shutdown_idle` seconds idle connections are left to their clients: to close them, or to send one more
+        request. Requests that are not answered `shutdown_timeout` seconds later are cut off.
         """
+        self.retire()
         self.should_exit = True
         if self._serving is not None:
             await self._serving
@@ -144,7 +151,7 @@ class Server(uvicorn.Server):
         if self._acceptor is None:
             return
         await self._acceptor.close()
-        await self._closed(_LINGER)
+        await self._closed(self._shutdown_idle)
         self._port.finish()
         if not await self._closed(self._shutdown_timeout):
             self._port.cut()

@@ -33,6 +33,7 @@ class Port(Struct, eq=False):
     waiting: dict[Connected, None] = field(default_factory=dict)  # for data of the client, longest first
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     known: list[Known] = field(default_factory=list)  # heads of recent requests
+    closing: bool = False  # each connection ends with its next answer
     held: int = 0  # bytes that connections hold
     holding: dict[Connected, None] = field(default_factory=dict)  # those that can give way, oldest request first
     # All connections share one buffer: data is copied out of it before another connection reads.

@@ -68,6 +68,7 @@ if TYPE_CHECKING:
 _PLAIN_MAX_BODY = 1 << 16  # bytes; no path of the plain port needs a body
 _HUNG = 20.0  # seconds of processor time that the event loop of a server without workers may be held up
 _PLAIN_HELD = 4 << 20  # bytes that these may hold
+_PLAIN_IDLE = 1.0  # seconds in which clients may close their connections to the plain port
 _CLOSING = 2.0  # seconds at most from the last response to the end of a process
 
 
@@ -394,6 +395,7 @@ class Serving(Struct, frozen=True):
             reviews,
             self.bound,
             self._limits(settings.max_body, settings.max_connections, settings.max_memory // HELD_SHARE),
+            settings.shutdown_idle,
             settings.shutdown_timeout,
             self.certificates.listening,
             self.metrics.handshake_failed,
@@ -405,7 +407,8 @@ class Serving(Struct, frozen=True):
         try:
             async with _beside(self.certificates.watch()), _beside(self._compare()), _beside(_force(stop, server)):
                 await stop.asked.wait()
-                state.stopping = turns.closing = True
+                state.stopping = True
+                server.retire()
                 self.metrics.ready(False)
                 stopping()
                 with contextlib.suppress(TimeoutError):
@@ -425,11 +428,12 @@ class Serving(Struct, frozen=True):
     @property
     def _patience(self) -> float:
         """Seconds that shutting down may take."""
-        return self.settings.shutdown_delay + self.settings.shutdown_timeout + _CLOSING
+        settings = self.settings
+        return settings.shutdown_delay + settings.shutdown_idle + settings.shutdown_timeout + _CLOSING
 
     def _plain_server(self, app: Any) -> Server:
         limits = self._limits(_PLAIN_MAX_BODY, min(PLAIN_CONNECTIONS, self.settings.max_connections), _PLAIN_HELD)
-        return Server(ASGI(app), self.plain_bound, limits, self.settings.shutdown_timeout)
+        return Server(ASGI(app), self.plain_bound, limits, _PLAIN_IDLE, self.settings.shutdown_timeout)
 
     def _limits(self, body: int, connections: int, held: int) -> Limits:
         settings = self.settings

@@ -204,7 +204,7 @@ class Connection(asyncio.BufferedProtocol):
         """Close once the requests in flight are answered, also one that is still arriving."""
         self._ending = True
         if not self._arriving and not self._busy and not self._queue:
-            self._close()
+            self._part()
 
     def cut(self) -> None:
         """Close now, without answering requests in flight."""
@@ -418,7 +418,7 @@ class Connection(asyncio.BufferedProtocol):
         idle = not (self._arriving or self._busy or self._reading_paused)
         left = self._idle_since + timeout - self._loop.time() if idle else timeout
         if left <= 0:
-            self._close()
+            self._part()
         elif not self._transport.is_closing():
             self._idle_timer = self._loop.call_later(left, self._too_idle)
 
@@ -496,7 +496,8 @@ class Connection(asyncio.BufferedProtocol):
         more = b""
         if headers:
             more = b"".join([b"%s: %s\r\n" % header for header in headers])
-        if close or not keep or (self._ending and not self._queue and not self._arriving):
+        port = self._port
+        if close or not keep or ((self._ending or port.closing) and not self._queue and not self._arriving):
             keep = False
             more += b"connection: close\r\n"
         length = len(body)
@@ -512,7 +513,7 @@ class Connection(asyncio.BufferedProtocol):
         self._idle_since = self._loop.time()
         if self._idle_timer is None:
             self._idle_timer = self._loop.call_later(self._limits.idle_timeout, self._too_idle)
-        waiting = self._port.waiting
+        waiting = port.waiting
         waiting.pop(self, None)
         waiting[self] = None  # moves this connection to the end
 
@@ -555,6 +556,19 @@ class Connection(asyncio.BufferedProtocol):
             self._queue.append((head, b"", answer, False))
         else:
             self._write(head, answer, False)
+
+    def _part(self) -> None:
+        """Close an idle connection: with a response to the request that its client may be sending now.
+
+        Such a request is lost, as the client reads the end of the connection in place of a response, and an API server
+        does not send a POST again then (https://pkg.go.dev/net/http#Transport). A 503 with Retry-After it does. To a
+        client that is idle, a response without a request means no more than the end of the connection (RFC 9112, 9.2).
+        """
+        answer = self._application.unsolicited
+        if answer is None or self._transport.is_closing():
+            self._close()
+        else:
+            self._write(_UNREAD, answer, False)
 
     def _close(self) -> None:
         """Close once the client has read its responses, or after `read_timeout`."""

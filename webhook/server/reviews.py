@@ -99,6 +99,11 @@ class Reviews:
         self.awaiting = 0
         """Reviews that wait for the API server, or for a policy that runs apart."""
 
+    @property
+    def unsolicited(self) -> Answer | None:
+        """A refusal that has the API server send its review again, at once, on another connection."""
+        return _GONE
+
     def admit(self, certificate: Any) -> str | None:
         """Why the client may not ask: with `names`, its certificate has none of them; else None."""
         if not self._names:
@@ -270,14 +275,14 @@ class Reviews:
                 watch.failed(path, 500, type(error).__name__, request)
             self._log.put({**_line("error", "review failed", path, request), **failure(error)})
             message = f"internal error ({type(error).__name__}); see the server's log"
-            return Answer(500, orjson.dumps({"error": message}), close=self._state.stopping)
+            return Answer(500, orjson.dumps({"error": message}))
         seconds = perf_counter() - started
         self._record(head.path, request, outcome, policies.revision, seconds)
         if watch is not None:
             watch.decided(head.path, request, outcome, policies.revision, seconds)
         if lookups is not None and self._recorder is not None:
             self._recorder.put(head.path, request, body, outcome, text, policies.revision, lookups)
-        return Answer(200, text, close=self._state.stopping)
+        return Answer(200, text)
 
     def _record(self, path: str, request: Request, outcome: Decision | Mutation, revision: str, seconds: float) -> None:
         verdict = "allow" if outcome.allowed else "deny"
@@ -334,9 +339,10 @@ class Reviews:
 
     def _refusal(self, status: int, message: str, head: Head, client: Client, *headers: tuple[bytes, bytes]) -> Answer:
         self.refused(status, message, head, client)
-        return Answer(status, orjson.dumps({"error": message}), headers=headers, close=self._state.stopping)
+        return Answer(status, orjson.dumps({"error": message}), headers=headers)
 
 
+_GONE = Answer(503, b'{"error":"this connection is closed; try again"}', headers=((b"retry-after", b"0"),))
 _TIMEOUT = re.compile(rb"(?:^|&)timeout=([0-9.hms]{1,20})(?:&|$)")
 
 

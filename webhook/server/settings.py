@@ -314,6 +314,12 @@ class Settings(BaseModel):
     shutdown_delay: float = Field(
         0.0, ge=0, le=300, description="Seconds to keep answering after SIGTERM, while /readyz already fails."
     )
+    shutdown_idle: float = Field(
+        1.0,
+        ge=0,
+        le=300,
+        description="Seconds after that in which clients may close their idle connections. The others are closed then.",
+    )
     shutdown_timeout: float = Field(
         20.0, gt=0, le=300, description="Seconds after that for requests in flight to finish."
     )

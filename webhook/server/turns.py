@@ -100,8 +100,6 @@ class Turns:
         """Reviews that are read before this time, of perf_counter(), are evaluated at once. Others ask `free`."""
         self.at_once = 0
         """How many were."""
-        self.closing = False
-        """Whether connections are to be closed with their next answer."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._shares: dict[str, _Share] = {}
         self._waiting: dict[_Share, None] = {}  # clients with reviews that wait, longest without a turn first
@@ -322,7 +320,7 @@ class Turns:
 
     def _refusal(self, reason: Reason) -> Answer:
         # Not all are to come back at the same time; the API server reads whole seconds.
-        return refusal(reason, 1 + sum(self.refused.values()) % 2, close=self.closing)
+        return refusal(reason, 1 + sum(self.refused.values()) % 2)
 
     def _count_refusal(self, reason: Reason, share: _Share) -> None:
         self.refused[reason] += 1
@@ -351,9 +349,9 @@ class Turns:
         self._saying = self._loop.call_later(_SAY_EVERY, self._say)
 
 
-def refusal(reason: Reason, seconds: int, *, close: bool = False) -> Answer:
+def refusal(reason: Reason, seconds: int) -> Answer:
     """The answer to a review that is refused. The API server sends it again after so many seconds."""
-    return Answer(_STATUS[reason], _TEXTS[reason], headers=((b"retry-after", b"%d" % seconds),), close=close)
+    return Answer(_STATUS[reason], _TEXTS[reason], headers=((b"retry-after", b"%d" % seconds),))
 
 
 def shown(client: Client) -> str:
