@@ -35,7 +35,8 @@ class Confidential(Struct, eq=False):
     __repr__ = object.__repr__  # a struct's own would show the body
 
     def evaluation(self, evaluated: Evaluated, evaluation: Evaluation) -> Evaluation:
-        """What a validating policy found, without values of Secrets: of the request, and those that it has read."""
+        """The result of a validating policy without values of Secrets: those of the request, and those that it has
+        read."""
         redaction = self._of_request()
         if concerns_secret(evaluated.policy, evaluated.param):
             self.params.append(evaluated.param)
@@ -48,8 +49,8 @@ class Confidential(Struct, eq=False):
         return replace(evaluation, failures=failures, annotations=annotations, annotation_errors=errors)
 
     def faults(self, evaluated: Evaluated, faults: Iterable[MutationFault]) -> Sequence[MutationFault]:
-        """Why a mutating policy failed, without values of Secrets, of policies before it too: it sees what they made
-        of the object."""
+        """The faults of a mutating policy without values of Secrets, including those of earlier policies, since it sees
+        the object that they made."""
         if concerns_secret(evaluated.policy, evaluated.param):
             self.params.append(evaluated.param)
         redaction = self._of_everything()

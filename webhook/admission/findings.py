@@ -1,6 +1,4 @@
-"""What a decision says of evaluations: failures as findings, under the actions of the bindings, with warnings and audit
-annotations.
-"""
+"""Makes findings of evaluations: failures under the actions of the bindings, with warnings and audit annotations."""
 
 from __future__ import annotations
 

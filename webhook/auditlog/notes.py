@@ -1,4 +1,4 @@
-"""What policies have noted in an event of the audit log: failures, exceptions, denials, webhooks that failed.
+"""The notes of policies in an event of the audit log: failures, exceptions, denials, webhooks that failed.
 
 | where | what |
 |---|---|
@@ -47,7 +47,8 @@ class Target(Struct, frozen=True):
 
 
 class Note(Struct, frozen=True):
-    """What a policy said of a request. `by`: the webhook; "" for the API server. `exception`: what covers it, or ""."""
+    """A note of a policy on a request. `by`: the webhook; "" for the API server. `exception`: the exception that covers
+    it, or ""."""
 
     policy: str
     binding: str
@@ -58,7 +59,7 @@ class Note(Struct, frozen=True):
 
 
 class Noted(Struct, frozen=True):
-    """What is noted in one event. `failed_open`: the webhooks that did not answer. `time`: when it was received."""
+    """The notes of one event. `failed_open`: the webhooks that did not answer. `time`: when it was received."""
 
     target: Target
     operation: str
@@ -69,7 +70,7 @@ class Noted(Struct, frozen=True):
 
 
 def noted(event: Mapping[str, Any]) -> Noted | None:
-    """What is noted in an event; None if nothing is. Of the stages of a request, the last one counts."""
+    """The notes of an event; None if there are none. Of the stages of a request, the last one counts."""
     if event.get("stage") != _STAGE:
         return None
     given = _mapping(event.get("annotations"))

@@ -25,7 +25,7 @@ MAX_NOTHING: Final = 512 << 20
 unpack to terabytes of them, and a device has no end."""
 
 _BLANK: Final = 512
-"""What a blank line counts for, in bytes: reading it takes as long."""
+"""The bytes that a blank line counts for: reading it takes as long as reading these."""
 
 SHOWN: Final = 5
 """The torn lines of a file that are named one by one."""

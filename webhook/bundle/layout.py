@@ -80,7 +80,7 @@ class Kept(Struct, frozen=True):
 
 
 class _Entry(Struct, frozen=True):
-    """What the cache knows of a reference: the digests of a manifest, and of a file with its signature."""
+    """The cache's entry for a reference: the digests of a manifest, and of a file with its signature."""
 
     reference: str
     manifest: str

@@ -131,7 +131,7 @@ class Connection:
         return self._answered("PATCH", path, query, body, timeout, "application/apply-patch+yaml")
 
     def delete(self, path: str, body: Object, timeout: float) -> Object:
-        """What a DELETE with these options answers. As `post` otherwise."""
+        """The answer to a DELETE with these options. Otherwise like `post`."""
         return self._answered("DELETE", path, [], body, timeout)
 
     def watch(self, path: str, query: Query, silence: float) -> Watch:

@@ -1,4 +1,4 @@
-"""What policies look up in a cluster: the objects to cache, and whether access checks are needed.
+"""The lookups of policies in a cluster: the objects to cache, and whether access checks are needed.
 
 The cache (live.py) and the RBAC that the server needs (permissions.py) both derive from this list, so they agree.
 """

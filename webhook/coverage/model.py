@@ -1,4 +1,4 @@
-"""What coverage found: marks in the sources of policies, each with its sides, and the figures made of them.
+"""The result of coverage: marks in the sources of policies, each with its sides, and the figures made of them.
 
 A figure counts sides: covered / total. A mark of a decision has two, a line of Python one. See
 webhook.coverage.points for CEL and webhook.coverage.python for Python.
@@ -76,7 +76,7 @@ class Mark(Struct, frozen=True):
 
     @property
     def fault(self) -> str:
-        """What tests have not shown, as a sentence without its subject: "is never false". "" if nothing is missing."""
+        """The missing sides, as a sentence without its subject: "is never false". "" if none is missing."""
         if not self.missing:
             return ""
         if self.kind == "line":
@@ -124,7 +124,7 @@ class Covered(Struct, frozen=True):
         return any(mark.ran for mark in self.marks)
 
     def gaps(self) -> Iterator[Gap]:
-        """What is missing, to be read: of an expression or function that never ran one gap, of lines one a block."""
+        """The gaps for readers: one for an expression or function that never ran, one for a block of lines."""
         if self.figure.total and not self.ran:
             tests = "" if self.cases else ", as no case of it ran"
             yield Gap(

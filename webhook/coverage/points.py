@@ -1,6 +1,6 @@
-"""The points of an expression: the nodes that can come out in two ways, and what else has to be evaluated.
+"""The points of an expression: nodes with two possible results, and other nodes that have to be evaluated.
 
-A decision comes out true or false, an optional present or absent; each of the two is a side. The points are:
+A decision is true or false, an optional present or absent; each of the two is a side. The points are:
 
 - an expression of which the result is a bool: a decision. Any other expression, unless a point below stands at its
   root, has the one side that it was evaluated;

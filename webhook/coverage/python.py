@@ -64,7 +64,7 @@ class Functions:
         return [_of(file, names, found[str(FilePath(file).resolve())], cases) for file, names in self._files.items()]
 
     def _report(self) -> dict[str, Any]:
-        """What coverage.py says of each file, by its real path: docs of `coverage json`, format 3."""
+        """The report of coverage.py on each file, by its real path: docs of `coverage json`, format 3."""
         files = [str(FilePath(file).resolve()) for file in self._files]
         with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that no policy ran, if none has tests

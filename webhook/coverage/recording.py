@@ -1,4 +1,4 @@
-"""What the recording form of generated code shows of points while tests run.
+"""Records the sides of points while tests run, by the recording form of the generated code.
 
 `Seen` is given to the engine as its `recording`. The record of each evaluation (webhook.cel.program.Recording) is then
 a dict that looks at the values that the code puts into it: every value of every node, in every round of a loop. The

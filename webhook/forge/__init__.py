@@ -1,4 +1,5 @@
-"""What a pipeline sends to where the repository is: one comment on a pull request, and findings for code scanning.
+"""Sends results of a pipeline to the forge of its repository: one comment on a pull request, and findings for code
+scanning.
 
 Run as `python -m webhook.forge.github` and `python -m webhook.forge.gitlab`, by action.yml and the template for GitLab.
 """

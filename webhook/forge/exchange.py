@@ -97,7 +97,7 @@ class Api:
 
 
 def _text_of(error: urllib.error.HTTPError) -> str:
-    """What an answer says went wrong: `message` of its JSON, else its reason."""
+    """The error in an answer: `message` of its JSON, else its reason."""
     try:
         found = json.loads(error.read(_MOST))
         text = found.get("message") or found.get("error") if isinstance(found, dict) else None

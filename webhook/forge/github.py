@@ -1,4 +1,4 @@
-"""What the action sends to GitHub.
+"""Sends results from the action to GitHub.
 
     python -m webhook.forge.github comment FILE [ID]   post FILE as a comment on the pull request, or update it
     python -m webhook.forge.github sarif FILE          upload findings to code scanning

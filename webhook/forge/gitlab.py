@@ -1,4 +1,4 @@
-"""What the template for GitLab sends: FILE as a note on the merge request, or as an update of it.
+"""Sends results from the template for GitLab: FILE as a note on the merge request, or as an update of the note.
 
     python -m webhook.forge.gitlab FILE
 

@@ -1,4 +1,4 @@
-"""Where the arguments of a command are in a repository."""
+"""The places of a command's arguments in a repository."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from webhook.git.repository import GitError
 
 
 class Place(Struct, frozen=True):
-    """Where the arguments of the command are in the repository. `base`: the folder, relative to its top, that `paths`
-    are relative to, which are as they are shown."""
+    """The places of the command's arguments in the repository. `paths`: as they are shown, relative to `base`, a folder
+    relative to the top."""
 
     base: str
     paths: list[str]
@@ -31,7 +31,7 @@ def folder_of(paths: Sequence[str]) -> Path:
 
 
 def place_of(top: Path, paths: Sequence[str]) -> Place:
-    """Where the paths are in the repository with this top. Raises GitError for one that is not in it."""
+    """The places of paths in the repository with this top. Raises GitError for a path outside it."""
     here = Path(os.path.realpath(Path.cwd()))
     base = here if here == top or top in here.parents else top
     found: list[str] = []

@@ -23,7 +23,7 @@ _SUBMODULE: Final = "160000"
 
 
 class GitError(Exception):
-    """What git cannot do, in its own words or ours, and what to do about it."""
+    """A failure of git, in its own words or ours, with a remedy."""
 
 
 class File(Struct, frozen=True):
@@ -99,7 +99,8 @@ class Repository(Struct, frozen=True):
                 yield content
 
     def left_out(self) -> tuple[frozenset[str], frozenset[str]]:
-        """What of the work tree is not under version control: the paths that git ignores, and the submodules.
+        """The parts of the work tree that are not under version control: the paths that git ignores, and the
+        submodules.
 
         Paths are relative to the top; folders end with `/`. Raises GitError.
         """
@@ -109,7 +110,7 @@ class Repository(Struct, frozen=True):
         return frozenset(listed.split("\0")[:-1]), frozenset(f"{each}/" for each in submodules)
 
     def ask(self, *arguments: str) -> str:
-        """What git prints, run in the uppermost folder. Raises GitError."""
+        """The output of git, run in the top folder. Raises GitError."""
         return _git(self.top, *arguments)
 
     def _advice(self) -> str:
@@ -149,12 +150,12 @@ def _environment() -> dict[str, str]:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    """What git prints. Raises GitError."""
+    """The output of git. Raises GitError."""
     return os.fsdecode(_run(folder, *arguments))
 
 
 def _run(folder: Path, *arguments: str, given: bytes = b"") -> bytes:
-    """What git prints. given: its input. Raises GitError."""
+    """The output of git. given: its input. Raises GitError."""
     command = ["git", *_OPTIONS, *arguments]
     try:
         done = subprocess.run(  # noqa: S603  # a list, and revisions stand behind --end-of-options

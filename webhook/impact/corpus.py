@@ -1,4 +1,4 @@
-"""What is judged under both trees: requests, and the cluster as policies see it."""
+"""The input that both trees judge: requests, and the cluster as policies see it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What differs between two verdicts on one object."""
+"""The differences between two verdicts on one object."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Repatched(Struct, frozen=True):
 
 
 class Difference(Struct, frozen=True):
-    """All that differs on one object.
+    """All differences on one object.
 
     `value`: the object as it is sent, or as it was before it is deleted. `was_denied`, `is_denied`: whether anything
     denies it, on the old and on the new side.

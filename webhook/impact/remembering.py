@@ -37,7 +37,7 @@ class Memory:
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], list[_Known]] = {}
         self.reused = 0
-        """How often a result was not computed again."""
+        """The number of results that were not computed again."""
 
     def forget(self) -> None:
         """Begin with another document."""

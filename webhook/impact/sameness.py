@@ -1,4 +1,4 @@
-"""Which policies of two trees are the same, so that their verdicts on the same object are.
+"""Finds the policies that are the same in two trees, so that their verdicts on an object are the same, too.
 
 A verdict of a policy depends on how the policy is written (of one in Python, on its whole file), on its bindings and
 exceptions, on the objects that it looks up, on the kinds that are defined, and on the object, which mutating policies

@@ -1,4 +1,4 @@
-"""What a comparison came to besides the differences themselves: how much was looked at, and what cannot be said."""
+"""The summary of a comparison: its size, and the policies of which nothing can be said."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Tally(Struct):
     def summary(
         self, old: Side, new: Side, comparison: Comparison, counted: Counted, *, incomplete: bool = False
     ) -> Summary:
-        """What the run came to, once all objects are judged. incomplete: some could not be read."""
+        """The summary of the run, once all objects are judged. incomplete: some could not be read."""
         bound: dict[Key, set[str]] = {}  # with the operations of its rules
         for policy in (*old.policies.policies, *new.policies.policies):
             if policy.bindings:

@@ -87,7 +87,7 @@ def _of_expression(
 
 
 def _around(source: str, edit: Edit) -> str:
-    """What an edit changes, with the words beside it: the same word may stand in many places."""
+    """The text that an edit changes, with the words beside it: the same word may stand in many places."""
     before, after = source[: edit.start].split()[-_WORDS:], source[edit.end :].split()[:_WORDS]
     return " ".join((*before, "[", source[edit.start : edit.end], "]", *after))
 

@@ -51,7 +51,7 @@ _BOTH: Final = frozenset({"_&&_", "_||_"})
 
 
 class Known(NamedTuple):
-    """What is known of the field whose name begins at an offset of the source.
+    """The field whose name begins at an offset of the source.
 
     `sibling`: another field that could stand in its place. `always`: whether objects always have it.
     """
@@ -69,7 +69,8 @@ def edits(source: str, tree: Expr, fields: Known, *, message: bool = False) -> l
 
 
 def name_at(spans: Spans, source: str, offset: int) -> int:
-    """Where the name of a field begins. offset: of the selection: its dot or question mark, or the bracket of has()."""
+    """The offset at which the name of a field begins. offset: of the selection: its dot or question mark, or the
+    bracket of has()."""
     if source[offset : offset + 1] == "(":
         at = spans.closing(offset)
         while at > 0 and source[at - 1].isspace():

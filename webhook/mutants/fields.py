@@ -1,5 +1,4 @@
-"""What is known of the fields that a policy selects: which one could stand in place of another, and which are always
-there."""
+"""The fields that a policy selects: those that could replace another, and those that objects always have."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a mutant reads in its file: the lines that differ.
+"""The text of a mutant in its file: the lines that differ.
 
 The edit of an expression is carried over to the text of the file, in whatever style of YAML the expression is written,
 and read back. If the file does not say then what the mutant says, the lines of the expression itself are shown.

@@ -1,4 +1,4 @@
-"""What a mutant is, and what became of it."""
+"""A mutant, and the outcome of its tests."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Edit(Struct, frozen=True, order=True):
 
 
 class Shown(Struct, frozen=True):
-    """How a mutant reads in its file: the lines before and after, from `line` on. `column`: of the first change."""
+    """The text of a mutant in its file: the lines before and after, from `line` on. `column`: of the first change."""
 
     file: str
     line: int
@@ -60,9 +60,8 @@ Status = Literal["killed", "survived", "known", "explained", "untested"]
 
 
 class Outcome(Struct, frozen=True):
-    """What became of a mutant. `by`: the case that noticed it; "" if none did. `reason`: why it is left alone.
-
-    `known` is one that survives, as a baseline says; `untested` a mutant of a policy without tests.
+    """The outcome of a mutant. `by`: the case that noticed it; "" if none did. `reason`: the explanation why it may
+    survive. `known`: a survivor in the baseline; `untested` a mutant of a policy without tests.
     """
 
     mutant: Mutant
@@ -91,7 +90,7 @@ class Named(Struct):
 
 
 def distinct(edits: Iterable[Edit], source: str) -> Iterator[Edit]:
-    """The edits in the order of the text, each result once, and none that leaves the text as it is."""
+    """The edits in the order of the text, each result once, and none without an effect on the text."""
     known = {source}
     for edit in sorted(edits):
         changed = edit.applied(source)

@@ -56,7 +56,7 @@ def mutants(
 
 
 def _around(text: str, edit: Edit) -> str:
-    """What an edit changes, with the rest of its line: many edits of a file change the same word."""
+    """The text that an edit changes, with the rest of its line: many edits of a file change the same word."""
     first = text.rfind("\n", 0, edit.start) + 1
     last = text.find("\n", edit.end)
     return " ".join((text[first : edit.start], text[edit.start : edit.end], text[edit.end : last])).strip()

@@ -46,7 +46,7 @@ class Place(Struct, frozen=True):
 
 
 class _At(Struct, frozen=True):
-    """What is around a node. `scope`, `line`: see Place."""
+    """The surroundings of a node. `scope`, `line`: see Place."""
 
     scope: str = ""
     line: int = 0

@@ -27,7 +27,7 @@ USUAL: Final = Times()
 
 
 class Mutated(Struct, frozen=True):
-    """What became of the mutants of one policy. `name`: a validating and a mutating policy of one name are one.
+    """The outcomes of the mutants of one policy. `name`: a validating and a mutating policy of one name are one.
 
     `refused`: mutants that do not compile or that the loader refuses, which are not counted. `failing`: its tests fail
     without any change, so that no mutant was run. `stale`: the ids of explained mutants that do not survive, or that
@@ -104,7 +104,7 @@ def _mutants(policies: PolicySet, tree: Tree, imports: Sequence[str]) -> Mapping
 
 
 class _Ran(Struct, frozen=True, array_like=True):
-    """What a process tells of a policy's mutants, which themselves stay in it: they hold functions.
+    """The results that a process reports for a policy's mutants, which stay in it, as they hold functions.
 
     `outcomes`: of each the status, the case that noticed it and the reason; None if it is refused.
     """
@@ -160,7 +160,7 @@ def _index(cases: Sequence[PlannedCase], name: str) -> int:
 def _outcome(
     mutant: Mutant, cases: Sequence[PlannedCase], policies: PolicySet, times: Times, limits: Mapping[int, float]
 ) -> tuple[Status, str, str] | None:
-    """What became of a mutant, the case that noticed it, and why it is left alone; None if it is refused.
+    """The status of a mutant, the case that noticed it, and the explanation; None if it is refused.
 
     One that is explained runs too: it may not survive any more. One that runs forever is killed by the case in which
     it does. limits: seconds that cases may take, by id().

@@ -121,7 +121,7 @@ def _policy(finding: Finding, known: dict[tuple[str, str], Policy[Any]]) -> Poli
 
 
 def _objects(finding: Finding, policy: Policy[Any], kinds: Kinds) -> Iterable[tuple[_Objects, str]]:
-    """What an exception has to name for a finding: the object, its Pods, or both. Raises _Unexceptable."""
+    """The objects that an exception for a finding must name: the object, its Pods, or both. Raises _Unexceptable."""
     of = finding.object
     if of is None:
         raise _Unexceptable("it is about no object")

@@ -42,8 +42,8 @@ class Hit(Struct):
 
 
 class Evidence(Struct):
-    """What was read. `audited`: the policies by which each audit judged; None without a report. `days`: those of which
-    the logs have events.
+    """The evidence that was read. `audited`: the policies by which each audit judged; None without a report. `days`:
+    those of which the logs have events.
 
     `last`: when the last event was received, as the log has it. `hits`: by binding. `beyond`: hits that are not kept.
     `unjudged`: requests that passed because a webhook did not answer. `problems`: what of the logs could not be read;
@@ -75,7 +75,8 @@ def evidence(
     since: datetime,
     recorded: Iterable[Said] = (),
 ) -> Evidence:
-    """What the reports, the files of audit logs and recorded reviews say; of logs, what was received from `since` on.
+    """The evidence in reports, files of audit logs and recorded reviews; from logs, the events received from `since`
+    on.
 
     recorded: see webhook.rollout.recorded. They speak against a step only: nobody knows whether they are all.
     """

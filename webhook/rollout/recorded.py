@@ -20,7 +20,7 @@ from webhook.recordings.view import NotRecorded
 
 
 class Judged(Struct, frozen=True):
-    """What a binding finds in a recorded review. `kind`: see kind_of."""
+    """A finding of a binding in a recorded review. `kind`: see kind_of."""
 
     policy: str
     binding: str
@@ -45,11 +45,11 @@ class SeenNamespace(Struct, frozen=True):
 
 
 Said = Judged | Undecided | SeenNamespace | Problem
-"""What a recording yields."""
+"""The item type of a recording."""
 
 
 def kind_of(group: str, resource: str, subresource: str) -> str:
-    """What a request is about, as kubectl names it: configmaps, deployments.apps, deployments.apps/scale."""
+    """The resource of a request, as kubectl names it: configmaps, deployments.apps, deployments.apps/scale."""
     kind = f"{resource}.{group}" if group else resource
     return f"{kind}/{subresource}" if subresource else kind
 

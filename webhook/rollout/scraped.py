@@ -80,8 +80,8 @@ class Scraped(Struct):
 
 
 def scraped(files: Iterable[str], since: datetime, now: datetime) -> Scraped:
-    """What was counted from `since` to `now`. files: of one scrape or, with timestamps, of several; `-` for stdin. The
-    time of a scrape without timestamps is that of its file. Raises ScrapeError."""
+    """The counts from `since` to `now`. files: of one scrape or, with timestamps, of several; `-` for stdin. The time
+    of a scrape without timestamps is that of its file. Raises ScrapeError."""
     by_process: dict[tuple[Target, float], list[Scrape]] = {}
     for file in files:
         for target, scrape in _read(file, now.timestamp()):

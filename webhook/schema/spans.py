@@ -1,4 +1,4 @@
-"""What shipped tables say of earlier Kubernetes versions: spans of versions, each with what was different in them.
+"""Shipped tables for earlier Kubernetes versions: spans of versions, each with its differences.
 
 A table of the newest version stands beside one of the differences, in which a list of spans belongs to each name. A
 span is [first, last, value]: the minor numbers of the first and the last version (30 for Kubernetes 1.30), and what the

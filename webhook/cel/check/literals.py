@@ -31,10 +31,10 @@ from webhook.cel.value.operators import TYPE_NAMES
 from webhook.cel.value.times import Duration, Timestamp
 
 INSTANTIATION: Final = "program instantiation failed: "
-"""What begins the errors of expressions that the checker takes, but of which no program can be built."""
+"""The prefix of errors in expressions that the checker accepts, but for which no program can be built."""
 
 _NO_MESSAGES: Final = frozenset(("list", "null_type", "timestamp", "duration"))
-"""Types whose literals the checker takes, but for which no program can be built."""
+"""Types whose literals the checker accepts, but for which no program can be built."""
 
 
 def check_literals(source: str, tree: Expr, compiling: Compiling | None = None) -> None:

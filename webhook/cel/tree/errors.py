@@ -27,7 +27,7 @@ class Issue(Struct, frozen=True):
 
 
 class Checked(Struct, frozen=True):
-    """What the checker found of an expression: its type, and the variables that it reads."""
+    """The checker's result for an expression: its type, and the variables that it reads."""
 
     type: Type
     variables: frozenset[str]

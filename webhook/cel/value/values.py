@@ -29,7 +29,7 @@ class Optional:
 NONE = Optional(None)
 
 MISSING: Final = object()
-"""What `find` returns for a key that a map does not have."""
+"""The result of `find` for a key that a map does not have."""
 
 # Go compares keys of these types by their values, and those of other types by their addresses.
 _BY_VALUE: Final = (bool, UInt, float, type(None), Duration, Timestamp, Type)

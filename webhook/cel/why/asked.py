@@ -1,4 +1,4 @@
-"""What a search for witnesses asks of the object and of recorded values, and what it was answered."""
+"""The questions of a search for witnesses about the object and recorded values, and the answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TEXT: Final = 1
 OTHER: Final = 2
 
 UNKNOWN: Final = object()
-"""What `recorded` returns for a node that was not evaluated."""
+"""The result of `recorded` for a node that was not evaluated."""
 
 _MISSING: Final = object()
 
@@ -34,7 +34,7 @@ class Watch(Protocol):
         """Take down what stands at a path of the object."""
 
     def read(self, record: Record, reading: Reading) -> Any:
-        """What a reading gives for a view."""
+        """The result of a reading of a view."""
 
 
 class Asked:
@@ -105,7 +105,7 @@ def in_round(node: Comprehension, at: int, record: Record) -> Record:
 
 
 def kind(value: Any, path: Path) -> int:
-    """What stands at a path of a value: ABSENT, TEXT or OTHER."""
+    """The kind of value at a path: ABSENT, TEXT or OTHER."""
     found = lookup(value, path, _MISSING)
     if found is _MISSING:
         return ABSENT

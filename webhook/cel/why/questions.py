@@ -1,4 +1,4 @@
-"""What a search for witnesses asks, in order, and the answers to the same questions of other evaluations.
+"""The questions of a search for witnesses, in order, and the answers to the same questions in other evaluations.
 
 A search is deterministic: what it asks next depends on the answers so far. So the questions of many searches are a tree
 (`Questions`), and an evaluation that gives the answers of an earlier one has its places. Of most values a search reads
@@ -57,7 +57,7 @@ class Told(Struct, frozen=True):
         return found
 
     def answer(self, key: Any, value: Any) -> Any:
-        """What a search reads of the value of a key. Answers are equal only if it reads the same."""
+        """The answer of a key's value to a search. Equal answers mean that the search reads the same."""
         made = type(value)
         if made is bool:
             return "T" if value else "F"

@@ -1,4 +1,4 @@
-"""Witnesses by shape: a search whose answer is known from an object of the same shape is left out.
+"""Witnesses by shape: an object of a known shape reuses the answer of an earlier search.
 
 In a tree of manifests many objects fail a policy in the same way. What a search for witnesses asks of an evaluation is
 kept with what it was answered (webhook.cel.why.questions), and asked of the next one: evaluations that answer alike

@@ -1,4 +1,4 @@
-"""What the source of a Python policy may import and name; anything else is refused when the policy is loaded.
+"""The modules and names that the source of a Python policy may use; others are refused when the policy is loaded.
 
 A policy decides on what it is given. It needs no files, network, processes or threads, so it may import the standard
 library's modules of pure computation and the libraries that Gatewright's policies are written with; `--policy-imports`

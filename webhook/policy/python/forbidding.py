@@ -46,7 +46,7 @@ _STARTS: Final = tuple(
     for module, before in ((_thread, ""), (threading, "_"))
     for name in ("start_new_thread", "start_new", "start_joinable_thread")
 )
-"""What starts threads, in all versions of Python."""
+"""The functions that start threads, in all versions of Python."""
 
 
 class Forbidding:

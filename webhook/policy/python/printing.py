@@ -1,4 +1,4 @@
-"""What policy code prints: to stderr in commands and while policies are loaded, to the log in the server.
+"""The output of policy code: it goes to stderr in commands and while policies are loaded, to the log in the server.
 
 `print` in a policy's file is `print_of_policy`. stdout belongs to the report of a command and to the log of the server;
 other ways to it (pprint) are led to stderr by `to_stderr`.
@@ -47,7 +47,7 @@ class Said(io.TextIOBase):
         self._open = ""
 
     def taken(self) -> list[str]:
-        """What was written since the last call."""
+        """The text written since the last call."""
         if self._open:
             self._end()
         more = [f"… and {self._more} lines more"] if self._more else []

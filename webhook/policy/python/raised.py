@@ -1,4 +1,4 @@
-"""Where a policy's function raised: the place for its message, and the traceback for commands that show it.
+"""The place where a policy's function raised, for its message, and the traceback for commands that show it.
 
 Such a command collects tracebacks:
 
