@@ -96,6 +96,7 @@ cli/report/coveragehtml: cli/test_coverage
 cli/report/coveragejson: cli/test_coverage
 cli/report/coveragemarkdown: cli/test_coverage
 cli/report/coveragetext: cli/test_coverage
+cli/report/casestext: cli/test_test
 cli/report/checked: cli/test_check
 cli/report/audited: cli/test_audit
 cli/report/changes: cli/test_check

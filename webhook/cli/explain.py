@@ -266,8 +266,8 @@ def _explain(
 def _explain_case(name: str, text: str, named: tuple[str, ...], version: str, policy_imports: str, show: _Show) -> int:
     """Explain one case of a PolicyTest."""
     from webhook.cli.report import explainjson, explaintext
+    from webhook.cli.report.casestext import case_lines
     from webhook.cli.report.tested import case
-    from webhook.cli.report.text import case_lines
     from webhook.cli.streams import put
     from webhook.offline.background import Background
     from webhook.offline.cases import explained, policytest, runs, selection
