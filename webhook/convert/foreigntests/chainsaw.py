@@ -7,7 +7,7 @@ expects an error. An `assert` on an object is compared with what mutation makes 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path as PathOfFile
 from typing import Any, Final
 
@@ -16,7 +16,8 @@ from msgspec import Struct, field
 from webhook.convert.converting import GROUPS
 from webhook.convert.foreigntests import files
 from webhook.convert.foreigntests.chainbindings import Unbound, bound, defined
-from webhook.convert.foreigntests.chains import holds, mutating
+from webhook.convert.foreigntests.chainexpressions import expects_error, has_expressions
+from webhook.convert.foreigntests.chains import mutating
 from webhook.convert.foreigntests.expected import Expected
 from webhook.convert.foreigntests.files import NoFile
 from webhook.convert.model import JSONObject, Note, Outcome
@@ -194,7 +195,7 @@ class _Run(Struct):
             return
         if kind == "patch" and old is not None:
             value = _patched(old, value)
-        fails = _expects_error(expect, value)
+        fails = expects_error(expect, value)
         operation = "" if old is None else "UPDATE"
         self.about[key] = self._expect(value, old, operation, fails, at, why)
         if not fails:
@@ -227,7 +228,7 @@ class _Run(Struct):
                 continue
             for key, value in list(self.objects.items()):
                 if key[:2] == (each.get("apiVersion"), each.get("kind")) and name in (None, key[3]):
-                    fails = _expects_error(action.get("expect"), value)
+                    fails = expects_error(action.get("expect"), value)
                     self._expect(None, value, "DELETE", fails, at, "")
                     if not fails:
                         del self.objects[key]
@@ -279,7 +280,7 @@ class _Run(Struct):
     def _asserted(self, partial: JSONObject, at: Path, why: str) -> None:
         """An assert: an object exists, and the mutating policies changed it as the assert says."""
         if _foreign(partial):
-            return  # that a policy is ready
+            return  # it asserts that a policy is ready
         key = _identity(partial)
         if key[3] and key not in self.objects:
             self.note(at, f"an assert about {partial['kind']} {key[3]}, which the test did not apply")
@@ -303,7 +304,7 @@ class _Run(Struct):
             one.namespace_labels, one.params, one.exceptions = each.namespace_labels, each.params, each.exceptions
             place = names.index(own[0])
             one.before, one.after = names[:place], names[place + 1 :]
-            one.unrun = each.unrun or why or ("an assert with expressions" if _has_expressions(partial) else "")
+            one.unrun = each.unrun or why or ("an assert with expressions" if has_expressions(partial) else "")
             self.found.append(one)
 
     def _not_asserted(self, partial: JSONObject, at: Path) -> None:
@@ -364,47 +365,3 @@ def _patched(value: Any, patch: Any) -> Any:
         return patch
     merged = {key: each for key, each in value.items() if key not in patch or patch[key] is not None}
     return merged | {key: _patched(value.get(key), each) for key, each in patch.items() if each is not None}
-
-
-def _texts(value: Any) -> Iterator[tuple[str, bool]]:
-    """The keys and texts in a value, each with a flag: whether it is a key."""
-    if isinstance(value, dict):
-        for key, each in value.items():
-            yield str(key), True
-            yield from _texts(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _texts(each)
-    elif isinstance(value, str):
-        yield value, False
-
-
-def _has_expressions(partial: Any) -> bool:
-    """Whether an assert has expressions, as keys or as values."""
-    return any(text.startswith("(") and (key or text.endswith(")")) for text, key in _texts(partial))
-
-
-def _expects_error(expect: Any, value: JSONObject) -> bool | None:
-    """Whether an operation expects an error, as `expect: - check: ($error != null): true` says; None if it asks more
-    of the error."""
-    for each in expect if isinstance(expect, list) else []:
-        if not isinstance(each, dict) or (each.get("match") and not holds(value, each["match"])):
-            continue
-        check = each.get("check")
-        for text, wanted in _checks(check):
-            if text == "($error!=null)":
-                return wanted is True
-            if text == "($error==null)":
-                return wanted is False
-            if text == "$error":
-                return bool(wanted)
-            if text.startswith("(contains($error,") and wanted is True:
-                return True
-            if "$error" in text:
-                return None
-    return False
-
-
-def _checks(check: Any) -> Iterable[tuple[str, Any]]:
-    """The checks of an expectation: an expression without its blanks, and its value."""
-    return (("".join(str(key).split()), each) for key, each in check.items()) if isinstance(check, dict) else ()
