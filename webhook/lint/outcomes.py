@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from webhook.cel import Program
-from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, StructLiteral
+from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select
 from webhook.cel.tree.declared import Shape
 from webhook.cel.tree.macros import recognise
 from webhook.lint.abstractvalues import (
@@ -32,6 +32,7 @@ from webhook.lint.abstractvalues import (
     simple,
 )
 from webhook.lint.comparisons import MIRRORED, Comparison, Operator, alike, contradict
+from webhook.lint.numbering import Numbering
 from webhook.paths import Path
 from webhook.policy.request import CONNECT, CREATE, DELETE
 
@@ -53,9 +54,7 @@ class Outcomes:
         self._variables = variables
         self._known = known
         self._done: dict[str, Outcome] = {}
-        self._numbers: dict[tuple[Any, ...], int] = {}
-        self._numbered: dict[int, int] = {}
-        self._kept: list[Expr] = []  # keeps the ids of nodes unique
+        self._numbering = Numbering(variables)
         self._at: str | Path = ()
         self.settled: dict[str | Path, list[tuple[Expr, bool]]] = {}
         """By expression: the outermost conditions in it that have one value for all requests."""
@@ -237,17 +236,17 @@ class Outcomes:
                 left, right = node.args
                 if operator == "in":
                     values = self._constants(right, local)
-                    return None if values is None else Comparison(self._number(left), "in", values)
+                    return None if values is None else Comparison(self._numbering.of(left), "in", values)
                 if (value := self._literal(right, local)) is not UNKNOWN:
                     return self._with(left, operator, value)
                 if (value := self._literal(left, local)) is not UNKNOWN:
                     return self._with(right, MIRRORED[operator], value)
-        return Comparison(self._number(node), "==", True)
+        return Comparison(self._numbering.of(node), "==", True)
 
     def _with(self, subject: Expr, operator: Operator, value: Any) -> Comparison:
         counted = isinstance(subject, Call) and subject.declared.shape is Shape.LENGTH
         whole = counted or subject.type.name in ("int", "uint")
-        return Comparison(self._number(subject), operator, value, whole, 0 if counted else None)
+        return Comparison(self._numbering.of(subject), operator, value, whole, 0 if counted else None)
 
     def _literal(self, node: Expr, local: Mapping[str, Outcome]) -> Any:
         """The value of a constant expression; UNKNOWN for any other."""
@@ -306,7 +305,7 @@ class Outcomes:
         one_is_null = (one.constant is None and two.present) or (two.constant is None and one.present)
         if function in ("_==_", "_!=_") and one_is_null:
             return function == "_!=_"
-        if self._number(left) == self._number(right):
+        if self._numbering.of(left) == self._numbering.of(right):
             return function in ("_==_", "_<=_", "_>=_")
         found = self._comparison(node, local)
         if found is not None and found.least is not None:
@@ -358,42 +357,6 @@ class Outcomes:
         parts = [over, self._outcome(node.init, local)]
         parts += [self._outcome(each, inner) for each in (node.condition, node.step, node.result)]
         return narrowed(node, combined(parts))
-
-    # Equal expressions have equal numbers
-
-    def _number(self, node: Expr) -> int:
-        known = self._numbered.get(id(node))
-        if known is None:
-            known = self._numbers.setdefault(self._key(node), len(self._numbers))
-            self._numbered[id(node)] = known
-            self._kept.append(node)
-        return known
-
-    def _key(self, node: Expr) -> tuple[Any, ...]:
-        number = self._number
-        match node:
-            case Const(value=value):
-                return "const", type(value).__name__, value
-            case Ident(name=name):
-                program = self._variables.get(name)
-                if program is not None and isinstance(program.tree, Ident | Select):
-                    return ("same", number(program.tree))
-                return "ident", name
-            case Select(operand=operand, field=field, test=test):
-                return "select", number(operand), field, test
-            case Call(args=(one,)) if node.declared.shape is Shape.LENGTH:  # called as a method, and as a function
-                return "length", number(one)
-            case Call(function=function, args=args, member=member):
-                return "call", function, member, *map(number, args)
-            case ListLiteral(elements=elements, optional=optional):
-                return "list", optional, *map(number, elements)
-            case MapLiteral(entries=entries):
-                name = node.name if isinstance(node, StructLiteral) else ""
-                return "map", name, *((number(each.key), number(each.value), each.optional) for each in entries)
-            case Comprehension():
-                parts = (node.range, node.init, node.condition, node.step, node.result)
-                return "fold", node.var, node.var2, node.accu, *map(number, parts)
-        raise TypeError(type(node).__name__)
 
 
 _MOST_TERMS: Final = 50
