@@ -9,8 +9,9 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.audit.clusters import NOBODY, Server, audited, loaded, made, policy, reading, told
-from tests.cluster.apiserver import Exchange
+from tests.audit.clusters import NOBODY, Server, audited, kubeconfig, loaded, made, policy, reading, told
+from tests.cli.running import gatewright
+from tests.cluster.apiserver import Exchange, playing
 from webhook.audit import snapshots
 from webhook.audit.auditing import Asked, Audit, Judged
 from webhook.audit.snapshots import Snapshot, SnapshotError, Writing
@@ -158,3 +159,36 @@ def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
         source = Writing(Cluster(reader, "here"), tmp_path / "nowhere" / "it")
         with pytest.raises(SnapshotError, match="cannot be written: No such file"):
             source.__enter__()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ("replay", "it.snapshot"),
+            "it is a snapshot, which holds objects and no reviews: `gatewright audit FILE` judges",
+        ),
+        (
+            ("impact", "--old", "policies", "--new", "policies", "--recordings", "it.snapshot"),
+            "it is a snapshot, which",
+        ),
+        (
+            ("check", "it.snapshot"),
+            "A snapshot of a cluster is judged by `gatewright audit FILE` and `impact --snapshot",
+        ),
+        (("mutate", "it.snapshot"), "A snapshot of a cluster is judged by `gatewright audit FILE`"),
+        (("impact", "--old", "policies", "--new", "policies", "it.snapshot"), "A snapshot of a cluster is judged by"),
+        (("audit", "recorded.ndjson"), "`gatewright replay` and `impact --recordings` judge them"),
+    ],
+)
+def test_other_readers_say_who_reads_it(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "short.yaml").write_text(policy("short", "object.metadata.name.size() < 6", "too long"))
+    with playing(Server([made("ConfigMap", "a")])) as (url, _):
+        kubeconfig(tmp_path, url)
+        taken = gatewright("audit", "--kubeconfig", "kubeconfig", "--snapshot", "it.snapshot", cwd=tmp_path)
+    assert taken.returncode == 0, taken.stderr
+    (tmp_path / "recorded.ndjson").write_bytes(gzip.compress(b'{"recording": 1, "gatewright": "1"}\n'))
+    done = gatewright(*words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr, done.stderr

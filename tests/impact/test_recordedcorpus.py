@@ -12,9 +12,8 @@ import pytest
 from tests.cli.running import gatewright
 from tests.recordings import making
 from tests.recordings.making import record, review, stamping, tree, validating
-from webhook.cli.impact import MAX_LOOKUPS, _unknown
 from webhook.cluster.manifestsview import ManifestsView
-from webhook.impact.deciding import Counted
+from webhook.impact.deciding import MAX_LOOKUPS, Counted
 from webhook.recordings.reading import recorded
 from webhook.recordings.replaying import Replay
 
@@ -122,7 +121,7 @@ def test_lookups_without_an_answer_are_named_up_to_a_number(root: Path) -> None:
     code, found = impact(root)
     assert (code, len(found["errors"])) == (2, 4)
     counted = Counted(unknown={f"lookup {number}": ("r", number + 1, 2) for number in range(MAX_LOOKUPS + 3)})
-    *named, rest = _unknown(counted)
+    *named, rest = counted.not_judged()
     assert len(named) == MAX_LOOKUPS
     assert str(rest) == f"r:{MAX_LOOKUPS + 1}: 6 more reviews are not judged, for 3 lookups"
 

@@ -182,6 +182,10 @@ class Snapshot:
         self._path = path
         lines = self._lines()
         header = next(lines, {})
+        if "recording" in header:
+            raise SnapshotError(
+                f"{path}: recorded reviews, and no snapshot: `gatewright replay` and `impact --recordings` judge them"
+            )
         if header.get("snapshot") != KIND:
             raise SnapshotError(f"{path}: no snapshot that gatewright audit --snapshot has written")
         if header.get("version") != VERSION:

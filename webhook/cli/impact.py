@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Hashable, Sequence
-from enum import StrEnum
-from itertools import count
+from collections.abc import Hashable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from msgspec import Struct
 
+from webhook.cli.impactinputs import Asked, Written, corpora, require, sides
 from webhook.cli.inputs import excluding
 from webhook.cli.options import (
     FAILED,
@@ -38,11 +36,7 @@ from webhook.cli.options import (
     Verbose,
     VerifyKey,
     assumed_note,
-    imported,
-    is_bundle,
-    pulled,
     refuse,
-    trees,
     workloads_of,
 )
 from webhook.cli.reporting import (
@@ -56,40 +50,13 @@ from webhook.cli.reporting import (
     finish,
     reporting,
 )
-from webhook.versions import NEWEST_TEXT, Version, parse_version
+from webhook.impact.failing import FailOn, fails
+from webhook.versions import NEWEST_TEXT, parse_version
 
 if TYPE_CHECKING:
-    from webhook.access import AccessRule
-    from webhook.cli.progress import ProgressBar
     from webhook.cli.report.model import Finding
     from webhook.documents.document import Problem
-    from webhook.documents.ignoring import Ignoring
-    from webhook.impact.corpus import Corpus
-    from webhook.impact.deciding import Counted
-    from webhook.impact.differences import Difference
-    from webhook.impact.sameness import Comparison
-    from webhook.impact.trees import Side, Trees
-    from webhook.offline.requests import Options
-
-
-MAX_LOOKUPS: Final = 20
-"""Lookups without a recorded answer that are named."""
-
-
-class FailOn(StrEnum):
-    """What the exit code 1 stands for."""
-
-    NEWLY_DENIED = "newly-denied"
-    NEWLY_ALLOWED = "newly-allowed"
-    ANY = "any"
-    NEVER = "never"
-
-
-class Written(StrEnum):
-    """The operation of the requests."""
-
-    CREATE = "CREATE"
-    UPDATE = "UPDATE"
+    from webhook.impact.trees import Side
 
 
 def impact(
@@ -176,7 +143,7 @@ def impact(
     # As `check`: collecting garbage finds none here.
     gc.disable()
     try:
-        asked = _Asked(
+        asked = Asked(
             paths=tuple(paths or ()),
             policies=tuple(policies or ()),
             since=since,
@@ -220,40 +187,7 @@ def impact(
     raise typer.Exit(code)
 
 
-class _Asked(Struct, frozen=True, kw_only=True):
-    """The values of the options."""
-
-    paths: tuple[str, ...]
-    policies: tuple[str, ...]
-    since: str
-    until: str
-    old: tuple[str, ...]
-    new: tuple[str, ...]
-    cluster: bool
-    recordings: tuple[Path, ...]
-    snapshots: tuple[Path, ...]
-    kubeconfig: Path | None
-    context: str
-    owner_label: str
-    fail_on: FailOn
-    operation: Written
-    namespace: str
-    user: str
-    groups: tuple[str, ...]
-    render: frozenset[str]
-    values: tuple[str, ...]
-    settings: Path | None
-    exclude: Ignoring | None
-    strict: bool
-    version: str
-    policy_imports: str
-    bundles: Bundles
-    authorizations: Path | None
-    verbose: bool
-    color: Color
-
-
-def _impact(asked: _Asked, how: Reporting) -> int:
+def _impact(asked: Asked, how: Reporting) -> int:
     # Imported here so that `gatewright --help` and errors in options do not wait for it.
     from webhook.cli.progress import ProgressBar
     from webhook.cli.report.checked import rules, streams
@@ -267,7 +201,7 @@ def _impact(asked: _Asked, how: Reporting) -> int:
     from webhook.offline.requests import Options, impersonated
 
     try:
-        _require(asked)
+        require(asked)
         custom = workloads_of(asked.settings)
         try:
             user = impersonated(asked.user, asked.groups)
@@ -280,7 +214,7 @@ def _impact(asked: _Asked, how: Reporting) -> int:
         rules_given, wrong = access.read(str(asked.authorizations)) if asked.authorizations else ((), [])
         if wrong:
             raise NotGiven(problems=wrong)
-        old, new = _sides(asked, target)
+        old, new = sides(asked, target)
     except NotGiven as error:
         if error.policies:
             scope = {"objects": 0, "policies": 0}
@@ -297,10 +231,10 @@ def _impact(asked: _Asked, how: Reporting) -> int:
     mutating = {name for kind, name in comparison.policies if kind.startswith("Mutating")}
     with ProgressBar(sys.stderr) as bar:
         try:
-            corpora = _corpora(asked, options, rules_given, (old, new), comparison, bar, (problems, warnings, notes))
+            judged = corpora(asked, options, rules_given, (old, new), comparison, bar, (problems, warnings, notes))
         except NotGiven as error:
             return refuse(error, asked.color)
-        for corpus in corpora:
+        for corpus in judged:
             made = None
             for difference in impacts(corpus, old, new, comparison, counted):
                 if made is None:
@@ -310,13 +244,13 @@ def _impact(asked: _Asked, how: Reporting) -> int:
                     )
                 tally.add(difference)
                 of_object = list(made.findings(difference))
-                failing.update(_identified(each) for each in of_object if _fails(each, difference, asked.fail_on))
+                failing.update(_identified(each) for each in of_object if fails(difference, each.change, asked.fail_on))
                 found += of_object
                 bar.step("judging", counted.objects)
             problems += corpus.problems
             notes += corpus.notes
             notes += assumed_note(getattr(corpus, "assumed", ()))
-    problems += _unknown(counted)
+    problems += counted.not_judged()
     if not comparison.policies and not comparison.apart:
         notes.append(_same(old, new, asked.since))
     for side in (old, new):
@@ -340,15 +274,6 @@ def _never(_finding: Finding) -> bool:
     return False
 
 
-def _fails(finding: Finding, difference: Difference, on: FailOn) -> bool:
-    """Whether a finding on an object is what a run is to fail on: of an object, not of a policy."""
-    if on is FailOn.NEWLY_DENIED:
-        return difference.is_denied and not difference.was_denied and finding.change in ("newly denied", "error came")
-    if on is FailOn.NEWLY_ALLOWED:
-        return difference.was_denied and not difference.is_denied and finding.change in ("newly allowed", "error went")
-    return on is FailOn.ANY
-
-
 def _identified(finding: Finding) -> Hashable:
     """What tells a finding from those on other objects and of other changes, before and after it has a fingerprint."""
     return finding.object, finding.place, finding.operation, finding.change
@@ -361,162 +286,3 @@ def _same(old: Side, new: Side, since: str) -> str:
 
 def _gone(old: bool) -> str:
     return "all new" if old else "all removed"
-
-
-def _require(asked: _Asked) -> None:
-    """Raise NotGiven for options that do not go together."""
-    if bool(asked.old) != bool(asked.new):
-        raise NotGiven("--old and --new name the two policy trees; give both")
-    if asked.old and (asked.since or asked.until or asked.policies):
-        raise NotGiven("--old and --new name the policy trees; leave --since, --until and --policies out")
-    if not asked.old and not asked.since:
-        raise NotGiven("name what to compare with: --since REV, or --old TREE --new TREE")
-    if not (asked.paths or asked.cluster or asked.recordings or asked.snapshots):
-        what = "files and folders with manifests, --cluster, --snapshot FILE, or --recordings DIR"
-        raise NotGiven(f"name the objects to judge: {what}")
-    if (asked.kubeconfig or asked.context) and not asked.cluster:
-        raise NotGiven("--kubeconfig and --context need --cluster")
-    if asked.values and "helm" not in asked.render:
-        raise NotGiven("--values needs --render helm")
-
-
-def _sides(asked: _Asked, target: Version) -> tuple[Side, Side]:
-    """Both trees, loaded. Raises NotGiven, with the errors of both sides."""
-    from webhook.policy.load.loading import PolicyTreeError
-
-    read = _read(asked)
-    loaded: list[Side] = []
-    problems: list[Problem] = []
-    for each in (read.old, read.new):
-        try:
-            loaded.append(each.loaded(target))
-        except PolicyTreeError as error:
-            problems += error.problems
-    if problems:
-        elsewhere = {**read.old.elsewhere, **read.new.elsewhere}
-        raise NotGiven(problems=problems, policies=True, elsewhere=elsewhere)
-    return loaded[0], loaded[1]
-
-
-def _read(asked: _Asked) -> Trees:
-    from webhook.git.repository import GitError
-    from webhook.impact.trees import between_revisions, of_folders
-
-    imports = imported(asked.policy_imports)
-    if asked.old:
-        bundled = [each for each in (*asked.old, *asked.new) if is_bundle(each)]
-        return of_folders(asked.old, asked.new, imports, pulled(bundled, asked.bundles) if bundled else {})
-    named = trees(asked.policies)
-    if bundled := [each for each in named if is_bundle(each)]:
-        raise NotGiven(
-            f"--since: a bundle has no git revisions: {bundled[0]}; compare two of them with --old and --new"
-        )
-    try:
-        return between_revisions(named, asked.since, asked.until, imports)
-    except GitError as error:
-        raise NotGiven(f"--since: {error}") from None
-
-
-def _corpora(
-    asked: _Asked,
-    options: Options,
-    access: Sequence[AccessRule],
-    sides: tuple[Side, Side],
-    comparison: Comparison,
-    bar: ProgressBar,
-    said: tuple[list[Problem], list[Problem], list[str]],
-) -> list[Corpus]:
-    """What is judged. said: problems, warnings and notes, which are added to. Raises NotGiven."""
-    found: list[Corpus] = []
-    if asked.paths:
-        found.append(_manifests(asked, options, access, sides, bar, said))
-    if asked.cluster:
-        from webhook.audit.reading import Reader
-        from webhook.audit.sources import Cluster
-        from webhook.cluster.connection import ConfigurationError, Connection, configuration
-        from webhook.impact.livecorpus import Live
-
-        try:
-            where = configuration("kubeconfig", asked.kubeconfig, asked.context)
-        except ConfigurationError as error:
-            raise NotGiven(f"--cluster: {error}") from None
-        source = Cluster(Reader(Connection(where, 1)), asked.context or "the cluster")
-        live = Live(source, comparison.evaluated, user=options.user, operation=options.operation, access=access)
-        found.append(live)
-    if asked.snapshots:
-        from webhook.audit.snapshots import Snapshot, SnapshotError
-        from webhook.impact.livecorpus import Live
-
-        for file in asked.snapshots:
-            try:
-                snapshot = Snapshot(file)
-            except SnapshotError as error:
-                raise NotGiven(f"--snapshot: {error}") from None
-            found.append(
-                Live(snapshot, comparison.evaluated, user=options.user, operation=options.operation, access=access)
-            )
-    if asked.recordings:
-        from webhook.impact.recordedcorpus import of_recordings
-        from webhook.recordings.reading import NoRecording
-
-        for folder in asked.recordings:
-            try:
-                found += of_recordings(folder)
-            except NoRecording as error:
-                raise NotGiven(f"--recordings: {error}") from None
-    return found
-
-
-def _unknown(counted: Counted) -> list[Problem]:
-    """What could not be judged, as recordings lack what policies look up."""
-    from webhook.documents.document import Problem
-
-    found = []
-    unknown = list(counted.unknown.items())
-    for lookup, (file, line, number) in unknown[:MAX_LOOKUPS]:
-        more = f", and {number - 1:,} more" if number > 1 else ""
-        text = f"the review is not judged{more}, as the recording has no answer to what a policy looks up: {lookup}"
-        found.append(Problem(file, line, None, text))
-    if rest := unknown[MAX_LOOKUPS:]:
-        file, line, _ = rest[0][1]
-        number = sum(each[2] for _, each in rest)
-        found.append(Problem(file, line, None, f"{number:,} more reviews are not judged, for {len(rest):,} lookups"))
-    return found
-
-
-def _manifests(
-    asked: _Asked,
-    options: Options,
-    access: Sequence[AccessRule],
-    sides: tuple[Side, Side],
-    bar: ProgressBar,
-    said: tuple[list[Problem], list[Problem], list[str]],
-) -> Corpus:
-    from webhook.documents.document import Problem
-    from webhook.impact.corpus import Manifests
-    from webhook.offline import leftout, manifests
-
-    files = count(1)
-    rendered = manifests.NOTHING_IS_RENDERED
-    if asked.render:
-        from webhook.offline.rendering import Rendering, renderers
-
-        rendered = renderers(Rendering(asked.render, asked.values, asked.namespace))
-    read = manifests.read(
-        asked.paths,
-        sys.stdin.buffer if sys.stdin is not None else None,
-        lambda _: bar.step("reading", next(files)),
-        exclude=asked.exclude,
-        strict=asked.strict,
-        crds=[value for side in sides for value in side.policies.objects],
-        renderers=rendered,
-        packed=True,
-    )
-    problems, warnings, notes = said
-    problems += read.problems
-    if not (read.documents or read.problems or read.left_out):
-        where = asked.paths[0] if len(asked.paths) == 1 else f"{asked.paths[0]} and {len(asked.paths) - 1} more"
-        problems.append(Problem("<stdin>" if where == "-" else where, None, None, "no objects in it to judge"))
-    warnings += read.warnings
-    notes += leftout.notes(read.left_out, read.kept, verbose=asked.verbose)
-    return Manifests(read.documents, options, access)

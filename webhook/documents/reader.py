@@ -157,6 +157,11 @@ def _parse_piece(text: str, first_line: int, stream: str, file: str, found: Pars
 
 # Text
 
+_GZIP: Final = b"\x1f\x8b"
+_PACKED: Final = (
+    "compressed with gzip, not YAML or JSON: unpack it first. A snapshot of a cluster is judged by `gatewright audit "
+    "FILE` and `impact --snapshot FILE`, recorded reviews by `replay` and `impact --recordings`"
+)
 _MARK: Final = "\ufeff"
 _MARKED = lazily(rf"^(---[ \t]*(?:#[^\n]*)?\r?\n){_MARK}", re.MULTILINE)
 
@@ -173,6 +178,8 @@ def _decode(content: bytes, file: str) -> str | Problem:
     encoding = "utf-16" if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8"
     if encoding == "utf-8":
         content = content.removeprefix(codecs.BOM_UTF8)
+        if content.startswith(_GZIP):
+            return Problem(file, None, None, _PACKED)
         if (at := content.find(b"\0")) >= 0:
             return Problem(
                 file, content.count(b"\n", 0, at) + 1, None, "binary, not YAML or JSON (it contains a NUL byte)"

@@ -15,6 +15,7 @@ from msgspec import Struct, field
 from webhook.admission.decision import MUTATING
 from webhook.admission.record import Record
 from webhook.admission.redaction import SecretsSeen
+from webhook.documents.document import Problem
 from webhook.impact.differences import Difference, Names, denies, differing
 from webhook.impact.remembering import Memory
 from webhook.offline.verdicts import Completions, Decided, decided, verdict_of
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from webhook.impact.sameness import Comparison, Key
     from webhook.impact.trees import Side
     from webhook.offline.requests import PlannedRequest
+
+MAX_LOOKUPS: Final = 20
+"""Lookups without a recorded answer that are named."""
 
 _A_POD: Final = Request(
     operation=CREATE, resource=GroupVersionResource("", "v1", "pods"), kind=GroupVersionKind("", "v1", "Pod")
@@ -53,6 +57,22 @@ class Counted(Struct):
     left_out: int = 0
     reused: int = 0
     unknown: dict[str, tuple[str, int, int]] = field(default_factory=dict)
+
+    def not_judged(self) -> list[Problem]:
+        """What could not be judged, as recordings lack what policies look up."""
+        found = []
+        unknown = list(self.unknown.items())
+        for lookup, (file, line, number) in unknown[:MAX_LOOKUPS]:
+            more = f", and {number - 1:,} more" if number > 1 else ""
+            text = f"the review is not judged{more}, as the recording has no answer to what a policy looks up: {lookup}"
+            found.append(Problem(file, line, None, text))
+        if rest := unknown[MAX_LOOKUPS:]:
+            file, line, _ = rest[0][1]
+            number = sum(each[2] for _, each in rest)
+            found.append(
+                Problem(file, line, None, f"{number:,} more reviews are not judged, for {len(rest):,} lookups")
+            )
+        return found
 
 
 def impacts(corpus: Corpus, old: Side, new: Side, comparison: Comparison, counted: Counted) -> Iterator[Difference]:

@@ -263,6 +263,11 @@ class _Reader:
             if "recording" in line:
                 self._begin(line)
                 return None
+            if "snapshot" in line and not self.begun:
+                raise _Unexpected(
+                    "it is a snapshot, which holds objects and no reviews: `gatewright audit FILE` judges it, and "
+                    "`impact --snapshot FILE` by an old and a new policy tree"
+                )
             if not self.begun:
                 raise _Unexpected("expected a first line with the fields `recording` and `gatewright`")
             if "object" in line:

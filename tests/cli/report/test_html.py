@@ -332,3 +332,10 @@ def test_an_explanation_is_shown_as_its_lines(browser: Browser, tmp_path: Path) 
         assert "<img src=x onerror=alert(2)>" in second and "\\x1b" in second
         assert page.locator("img").count() == 0
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
+
+
+def test_the_heading_of_impact_says_what_happens_and_the_line_below_of_what() -> None:
+    page = written(REPORTS["impact"], "html")
+    heading, _, below = page.partition("<h1>")[2].partition("</header>")[0].partition("</h1>")
+    assert heading.startswith("5 objects newly denied, 1 object newly allowed, ") and "from" not in heading
+    assert below.startswith("<p>9 objects, 2 of 2 policies differ, from main ")

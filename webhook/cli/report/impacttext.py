@@ -113,8 +113,13 @@ def summary(report: Report, found: Summary, style: Style) -> str:
         parts.append(style(LEVEL["audit"], f"{counted(len(report.suppressed), 'finding')} known"))
     if report.problems:
         parts.append(style(ERROR, counted(len(report.problems), "error")))
+    return f"{', '.join(parts)}{f' ({scope(found)})' if report.scope else ''}"
+
+
+def scope(found: Summary) -> str:
+    """How much was judged, and by what: `10,000 objects, 1 of 30 policies differs, from A to B`."""
     between = f"from {visible(found.old)} to {visible(found.new)}"
-    return f"{', '.join(parts)} ({counted(found.objects, 'object')}, {policies_differ(found)}, {between})"
+    return f"{counted(found.objects, 'object')}, {policies_differ(found)}, {between}"
 
 
 # --------------------------------------------------------------------------------------- shared with other formats

@@ -313,6 +313,10 @@ def _part(level: Level, count: int, style: Style) -> str:
 
 def scope(report: Report) -> str:
     """The size of the run: `3 objects in 1 file, 4 policies`."""
+    if report.impact is not None:
+        from webhook.cli.report import impacttext
+
+        return impacttext.scope(report.impact)
     parts = [f"{number:,} {name if number != 1 else singular(name)}" for name, number in report.scope.items()]
     if list(report.scope)[1:2] == ["files"]:
         parts[:2] = [" in ".join(parts[:2])]
