@@ -87,9 +87,25 @@ def test_a_long_report_is_cut_at_a_line_and_says_so(forge: Forge, report: Path) 
     report.write_text("0123456789" * 10 + "\n" + "é line\n" * 20_000)
     assert github.main(["comment", str(report)]) == 0
     body = forge.comments[0]["body"]
-    assert 64_900 < len(body) <= 65_000
+    assert 64_700 < len(body) <= 65_000
     assert body.endswith("é line\n\n*This is cut off; the whole is in the summary of the job.*\n")
     assert limited("short", 5, "!") == "short"
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("<details><summary>1</summary>\n\n", "line\n\n</details>\nNOTE"),
+        ("<details><summary>1</summary>\n\n```diff\n", "line\n```\n\n</details>\nNOTE"),
+        ("<details><summary>1</summary>\n\n</details>\n\n````\n```\n</details>\n", "line\n````\nNOTE"),
+        ("```\n<details>\n```\n", "line\nNOTE"),
+        ("before\n" + "`" * 500 + "\n", "before\nNOTE"),
+    ],
+)
+def test_the_note_of_a_cut_report_is_not_folded_or_code(start: str, end: str) -> None:
+    cut = limited(start + "line\n" * 1000, 1000, "NOTE")
+    assert len(cut) <= 1000 and cut.startswith(start[:7])
+    assert cut.endswith(end)
 
 
 def test_the_mark_cannot_end_the_sign(forge: Forge, report: Path) -> None:

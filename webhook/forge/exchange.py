@@ -15,6 +15,9 @@ from typing import Any, Final
 _TIMEOUT: Final = 30.0  # seconds of one request
 _PAUSES: Final = (1.0, 3.0)  # seconds before the second and the third try
 _MOST: Final = 16 << 20  # bytes of an answer
+_ROOM: Final = 160  # characters for what closes Markdown that is cut
+_LONGEST_FENCE: Final = 80
+_MOST_FOLDS: Final = 5  # of reports; they have one
 _SHOWN: Final = 300  # characters of an error's text
 _LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 
@@ -107,11 +110,37 @@ def _text_of(error: urllib.error.HTTPError) -> str:
 
 
 def limited(text: str, most: int, note: str) -> str:
-    """The text, cut at the end of a line so that with the note it has at most so many characters."""
+    """The Markdown, cut at the end of a line so that with the note it has at most so many characters.
+
+    What the cut leaves open is closed, a block of code and folded parts, so that the note is not hidden in it.
+    """
     if len(text) <= most:
         return text
-    kept = text[: most - len(note) - 1]
-    return kept[: kept.rfind("\n") + 1] + note
+    kept = text[: most - len(note) - _ROOM]
+    kept = kept[: kept.rfind("\n") + 1]
+    at, fence, folded = _left_open(kept)
+    if fence and len(fence) > _LONGEST_FENCE:
+        kept, fence = kept[:at], ""
+    folds = min(folded, _MOST_FOLDS)
+    return kept + (f"{fence}\n" if fence else "") + "\n</details>\n" * folds + note
+
+
+def _left_open(text: str) -> tuple[int, str, int]:
+    """Where a block of code begins that the text leaves open, and its fence, or ""; and how many folded parts it leaves
+    open."""
+    at, fence, folded, place = 0, "", 0, 0
+    for line in text.splitlines(keepends=True):
+        bare = line.strip()
+        marks = bare[: len(bare) - len(bare.lstrip("`"))]
+        if fence:
+            if bare == marks and len(marks) >= len(fence):
+                fence = ""
+        elif len(marks) >= 3:
+            at, fence = place, marks
+        else:
+            folded += bare.startswith("<details>") - bare.startswith("</details>")
+        place += len(line)
+    return at, fence, max(0, folded)
 
 
 def said(message: str) -> None:
