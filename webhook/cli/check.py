@@ -127,9 +127,7 @@ def check(
     ] = False,
     as_written: Annotated[
         bool,
-        typer.Option(
-            "--as-written", help="Judge the objects as the files have them: not decoded, defaulted and completed."
-        ),
+        typer.Option("--as-written", help="Judge the objects as written: not decoded, defaulted and completed."),
     ] = False,
     jobs: Annotated[
         str,  # typer reads numbers with pydantic, which takes longer to import than a small run takes

@@ -36,7 +36,7 @@ KubernetesVersion = Annotated[
         metavar="VERSION",
         envvar="GATEWRIGHT_KUBERNETES_VERSION",
         help="Kubernetes version of the cluster. Policies that use a later feature are refused; manifests are judged "
-        "as it does.",
+        "as that version judges them.",
     ),
 ]
 
@@ -66,7 +66,7 @@ RegistryCA = Annotated[
         "--registry-ca",
         metavar="FILE",
         envvar="GATEWRIGHT_REGISTRY_CA",
-        help="CA certificates to trust for registries, PEM, in place of the system's.",
+        help="CA certificates to trust for registries, PEM, instead of the system's.",
     ),
 ]
 
@@ -75,7 +75,7 @@ PlainRegistry = Annotated[
     typer.Option(
         "--registry-plain-http",
         envvar="GATEWRIGHT_REGISTRY_PLAIN_HTTP",
-        help="Speak HTTP without TLS with registries. Those on loopback are spoken to so anyway.",
+        help="Use HTTP without TLS for registries. Registries on loopback always use it.",
     ),
 ]
 
@@ -107,7 +107,9 @@ Namespace = Annotated[
     str, typer.Option("--namespace", "-n", metavar="NS", help="The namespace of objects that name none.")
 ]
 
-AsUser = Annotated[str, typer.Option("--as", metavar="USER", help="Who applies them. Nobody in particular.")]
+AsUser = Annotated[
+    str, typer.Option("--as", metavar="USER", help="The user who applies them. [default: an empty user]")
+]
 
 AsGroups = Annotated[
     list[str] | None, typer.Option("--as-group", metavar="GROUP", help="A group of that user; may be repeated.")
@@ -122,14 +124,14 @@ Exclude = Annotated[
     ),
 ]
 
-Strict = Annotated[bool, typer.Option("--strict", help="Whatever a folder holds that cannot be checked is an error.")]
+Strict = Annotated[bool, typer.Option("--strict", help="A file of a folder that cannot be checked is an error.")]
 
 Old = Annotated[
     str,
     typer.Option(
         "--old",
         metavar="PATH",
-        help="The file or folder with the objects as they were before: each is updated, created or deleted.",
+        help="The file or folder with the old objects: each object is updated, created or deleted.",
     ),
 ]
 
@@ -138,7 +140,7 @@ Since = Annotated[
     typer.Option(
         "--since",
         metavar="REV",
-        help="Take what differs from a git revision: each object is created, updated (from the old one) or deleted.",
+        help="Take the objects that differ from a git revision: each is created, updated or deleted.",
     ),
 ]
 
@@ -158,7 +160,7 @@ Render = Annotated[
     list[Tool] | None,
     typer.Option(
         "--render",
-        help="Check what charts or kustomizations make, by the tool that is installed; may be repeated.",
+        help="Check the output of charts or kustomizations, by the installed tool; may be repeated.",
     ),
 ]
 

@@ -138,7 +138,7 @@ class Settings(BaseModel):
     )
     registry_plain_http: bool = Field(
         False,
-        description="Speak HTTP without TLS with registries. Those on loopback are spoken to so anyway.",
+        description="Use HTTP without TLS for registries. Registries on loopback always use it.",
     )
     reload_timeout: float = Field(
         60.0, gt=0, le=3600, description="Seconds that loading a changed policy tree may take."
