@@ -3,6 +3,7 @@
 from tests.policy.trees import loaded_text
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.documents.reader import parse
+from webhook.offline.lookedup import looked_up
 from webhook.offline.requests import Options, plan
 from webhook.offline.verdicts import Verdict, verdicts
 
@@ -29,5 +30,5 @@ def checked(tree: str, manifests: str, options: Options = OPTIONS, *, explain: b
     """The verdicts on manifests by the policies of a tree; its other objects are params."""
     policies = loaded_text(tree)
     planned = plan(parse(manifests, "f.yaml")[0], options, policies.objects)
-    cluster = ManifestsView([*policies.objects, *planned.objects], assume_namespaces=True)
+    cluster = ManifestsView(looked_up(policies.objects, planned.objects), assume_namespaces=True)
     return list(verdicts(planned.requests, policies, cluster, explain=explain))

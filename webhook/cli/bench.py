@@ -127,6 +127,7 @@ def bench(
 
         else:
             from webhook.offline.inputs import Inputs
+            from webhook.offline.lookedup import looked_up
             from webhook.offline.requests import Options
 
             options = Options(namespace, run.user, "CREATE", False, workloads_of(settings), run.policies.target)
@@ -137,7 +138,7 @@ def bench(
 
             def measure() -> Measuring:
                 view = ManifestsView(
-                    [*run.policies.objects, *asked.planned.objects],
+                    looked_up(run.policies.objects, asked.planned.objects),
                     asked.planned.kinds,
                     assume_namespaces=True,
                     access_rules=run.access,

@@ -236,6 +236,7 @@ def _check(
     from webhook.offline.background import Background
     from webhook.offline.inputs import Inputs
     from webhook.offline.letpass import LetPass
+    from webhook.offline.lookedup import looked_up, twice
     from webhook.offline.owners import owners
     from webhook.offline.requests import Options, by_document
     from webhook.offline.verdicts import verdicts
@@ -272,9 +273,9 @@ def _check(
             problems.append(found.nothing(paths, "check"))
         requests, without = sent_to(subresource, found, policies, compared=compared)
         notes += without
-        cluster = ManifestsView(
-            [*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True, access_rules=run.access
-        )
+        notes += twice(policies.objects, requests)
+        objects = looked_up(policies.objects, planned.objects)
+        cluster = ManifestsView(objects, planned.kinds, assume_namespaces=True, access_rules=run.access)
         findings, suppressed, changed, checked, in_files = list[Finding](), list[Finding](), list[Diff](), 0, set[str]()
         let_pass, used = LetPass(), Counter[str]()
         with tracebacks() as raised:

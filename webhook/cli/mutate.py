@@ -129,6 +129,7 @@ def _mutate(
     from webhook.documents.document import Problem
     from webhook.documents.yamlwriting import dumped
     from webhook.offline.inputs import Inputs
+    from webhook.offline.lookedup import looked_up
     from webhook.offline.mutating import mutations
     from webhook.offline.requests import Options
 
@@ -140,7 +141,10 @@ def _mutate(
     if found.empty:
         problems.append(found.nothing(paths, "mutate"))
     cluster = ManifestsView(
-        [*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True, access_rules=run.access
+        looked_up(policies.objects, planned.objects),
+        planned.kinds,
+        assume_namespaces=True,
+        access_rules=run.access,
     )
     refused: list[Problem] = []
     changed, objects, numbers, written = 0, 0, count(), True

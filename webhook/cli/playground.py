@@ -29,6 +29,7 @@ from webhook.cluster.manifestsview import ManifestsView
 from webhook.documents.document import Problem
 from webhook.offline import manifests
 from webhook.offline.background import Background
+from webhook.offline.lookedup import looked_up
 from webhook.offline.measuring import Measuring
 from webhook.offline.policyexplained import explain_requests
 from webhook.offline.requests import Options, Plan, impersonated, plan
@@ -105,7 +106,7 @@ def _answered(asked: Answer) -> Answer:
         notes.append(f"{len(requests) - MOST_OBJECTS} more requests are not evaluated; {MOST_OBJECTS} are")
         del requests[MOST_OBJECTS:]
     policies = planned.defaulting(policies)
-    view = ManifestsView([*policies.objects, *planned.objects], planned.kinds, assume_namespaces=True)
+    view = ManifestsView(looked_up(policies.objects, planned.objects), planned.kinds, assume_namespaces=True)
     reports = [
         explaintext.Report(
             policy, list(explain_requests(policy, requests, policies, view)), lambda _: "", Background(policies)

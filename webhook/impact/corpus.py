@@ -12,6 +12,7 @@ from webhook.apiserver.plugins.lookups import LOOKED_UP
 from webhook.cluster.lookups import NAMESPACES_KIND, Target
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.documents.reader import Document, objects
+from webhook.offline.lookedup import looked_up
 from webhook.offline.requests import Options, Plan, PlannedRequest, Planner, by_document
 from webhook.offline.unknownnamespaces import that_matter
 from webhook.policy.needed import lookups_of
@@ -149,7 +150,7 @@ class _Side:
 
     def view(self, policies: PolicySet, access: Sequence[AccessRule]) -> ManifestsView:
         """The cluster with the objects of these policies too."""
-        found = [*policies.objects, *self.plan.objects]
+        found = looked_up(policies.objects, self.plan.objects)
         return ManifestsView(found, self.planner.kinds, assume_namespaces=True, access_rules=access)
 
 
