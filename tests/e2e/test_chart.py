@@ -19,7 +19,7 @@ from tests.e2e.issuing import definitions
 from tests.e2e.objects import pod
 from tests.e2e.webhooks import KINDS, MANIFESTS, PODS, until_seen
 from tests.manifests import charts
-from tests.manifests.charts import CHART, NAMESPACE, RELEASE, VARIANTS
+from tests.manifests.charts import CHART, EXTREMES, NAMESPACE, RELEASE, VARIANTS
 from tests.server.authorities import Authority
 
 OURS = f"/api/v1/namespaces/{NAMESPACE}/pods"
@@ -39,9 +39,10 @@ def prepared(cluster: ControlPlane) -> ControlPlane:
     return cluster
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", [*VARIANTS, *EXTREMES])
 def test_the_server_takes_all_of_it(prepared: ControlPlane, variant: str) -> None:
-    objects = charts.objects(VARIANTS[variant], tests=True)
+    """Whatever values are given: fields are validated strictly, and nothing is warned of."""
+    objects = charts.objects({**VARIANTS, **EXTREMES}[variant], tests=True)
     applied = prepared.kubectl(
         "apply",
         "--dry-run=server",

@@ -64,6 +64,66 @@ VARIANTS: dict[str, Values] = {
     "issuer": {**ENFORCE, "certificates": {"issuer": {"name": "corporate", "kind": "ClusterIssuer"}}},
 }
 
+EXTREMES: dict[str, Values] = {
+    "all at once": {
+        **ENFORCE,
+        "failurePolicy": "Ignore",
+        "image": {
+            "repository": "registry.example/gatewright",
+            "tag": "1",
+            "digest": f"sha256:{'b' * 64}",
+            "pullPolicy": "Always",
+            "pullSecrets": ["login"],
+        },
+        "policies": {
+            "source": "gitSync",
+            "folder": "a/b",
+            "gitSync": {
+                "image": "registry.example/git-sync:4",
+                "repository": "https://git.example/policies.git",
+                "ref": "v1",
+                "period": "5m",
+                "secret": "key",
+            },
+        },
+        "certificates": {
+            "namespace": "certs",
+            "issuer": {"name": "i", "kind": "ClusterIssuer", "group": "pki.example"},
+        },
+        "clients": {"secret": "clients", "names": ["kube-apiserver", "other"]},
+        "replicas": 3,
+        "resources": {"requests": {"cpu": "1"}, "limits": {"memory": "1Gi"}},
+        "priorityClassName": "high",
+        "spread": {"nodes": "ScheduleAnyway", "zones": "DoNotSchedule"},
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "tolerations": [{"operator": "Exists"}],
+        "podAnnotations": {"a": "b"},
+        "environment": {"OTEL_SERVICE_NAME": "gatewright"},
+        "settings": {"shutdown_idle": 95, "traces": True, "page": True},
+        "recording": {"enabled": True, "size": "2Gi"},
+        "audit": {
+            "enabled": True,
+            "schedule": "0 * * * *",
+            "shards": 4,
+            "qps": 5,
+            "reports": "both",
+            "deadline": 60,
+            "resources": {"requests": {"cpu": "1"}, "limits": {"memory": "2Gi"}},
+        },
+        "autoscaling": {"enabled": True, "minReplicas": 3, "maxReplicas": 9, "cpu": "1", "queueAge": "20m"},
+        "networkPolicy": {"reviewsFrom": ["10.0.0.0/28"], "metricsFrom": "monitoring", "egressPorts": [16443]},
+    },
+    "what can be switched off": {
+        **ENFORCE,
+        "policies": {"rollout": False},
+        "quota": False,
+        "disruptionBudget": False,
+        "networkPolicy": {"enabled": False},
+        "priorityClassName": "",
+    },
+}
+"""Values that nobody gives together. With VARIANTS they give each value of the chart once."""
+
 
 def helm(*arguments: str, home: Path, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run Helm with `home` for what it keeps. With `check`, it must succeed."""

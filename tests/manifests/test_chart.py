@@ -17,7 +17,19 @@ import yaml
 
 from tests.cli import running
 from tests.manifests import chartreference, charts, kustomize
-from tests.manifests.charts import CHART, DEFAULTS, ENFORCE, GIT, NAMESPACE, OCI, PEM, RELEASE, VARIANTS, Values
+from tests.manifests.charts import (
+    CHART,
+    DEFAULTS,
+    ENFORCE,
+    EXTREMES,
+    GIT,
+    NAMESPACE,
+    OCI,
+    PEM,
+    RELEASE,
+    VARIANTS,
+    Values,
+)
 from tests.manifests.kustomize import OVERLAYS, ROOT, Object
 from tests.server.authorities import Authority
 from tests.server.running import end, launch
@@ -466,6 +478,14 @@ def test_every_value_has_a_case() -> None:
     named = {case[0] for case in CASES} | {f"tree.{each}" for each in OF_THE_TREE} | {"global"}
     named |= {f"settings.{name}" for name in charts.SCHEMA["properties"]["settings"]["properties"]}
     assert named == charts.leaves().keys()
+
+
+def test_a_real_server_is_asked_about_every_value() -> None:
+    """tests/e2e/test_chart.py has it take what is rendered of these."""
+    given = [*VARIANTS.values(), *EXTREMES.values()]
+    for path in charts.leaves():
+        if not path.startswith(("tree.", "settings.", "global")):
+            assert any(_at(values, *path.split(".")) is not None for values in given), path
 
 
 def test_every_default_stands_in_the_values() -> None:
