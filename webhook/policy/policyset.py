@@ -210,6 +210,7 @@ class PolicySet:
     def prepare(self) -> None:
         """Generate the code of all policies that have a binding, so that no review waits for it. It is made when it is
         first needed otherwise; the code of a policy without a binding never is."""
+        self._share(policy for policy in self.validating if policy.bindings)  # the code depends on it
         for policy in self.policies:
             if policy.bindings:
                 policy.evaluator.prepare()

@@ -18,6 +18,7 @@ from webhook.policy.request import GroupVersionKind, GroupVersionResource, JSONO
 if TYPE_CHECKING:
     from webhook.access import Access, AccessDecision
     from webhook.cel import Program
+    from webhook.cel.code.fusing import Quick
     from webhook.cluster.view import ClusterView
     from webhook.paths import Path
     from webhook.policy.evaluation import Evaluation, MutationResult
@@ -73,9 +74,9 @@ class Review(Struct, eq=False):
     None to record no traces. answers: the authorizer's answers so far; None before the first check. mutated: None
     before the first mutation in CEL. runs: how the server runs Python policies; None offline. shared: values that
     policies have in common, see webhook.policy.cel.sharing; of one object, so that a review of a mutated one begins
-    without. whole: what an evaluation begins with, and its cost so far, by the variables that have such values. typed:
-    the object that decoding and defaulting by the tables here made last, which may be the one under review; None if
-    there is none.
+    without. whole: what an evaluation begins with, and its cost so far, by the variables that have such values. quick:
+    what the functions of policies are evaluated on, see webhook.cel.code.fusing; of one object too. typed: the object
+    that decoding and defaulting by the tables here made last, which may be the one under review; None if there is none.
     """
 
     request: Request
@@ -88,6 +89,7 @@ class Review(Struct, eq=False):
     mutated: Mutated | None = None
     shared: dict[bytes, Any] = field(default_factory=dict)
     whole: dict[tuple[tuple[str, bytes], ...], tuple[JSONObject, int]] = field(default_factory=dict)
+    quick: Quick | None = None
     for_cel: JSONObject | None = None  # see `cel`
     in_conditions: JSONObject | None = None
     typed: JSONObject | None = None

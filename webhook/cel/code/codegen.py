@@ -61,7 +61,7 @@ def generate(tree: Expr, form: Form) -> tuple[Callable[[Any], Any], int]:
 
     The fixed cost is the same for every evaluation. Only the plain form has one.
     """
-    return Generator(form, trusting=not _doubtful(tree)).function(tree)
+    return Generator(form, trusting=not is_doubtful(tree)).function(tree)
 
 
 def outline(tree: Expr, wanted: Set[Any]) -> Callable[[Any], Any] | None:
@@ -71,7 +71,7 @@ def outline(tree: Expr, wanted: Set[Any]) -> Callable[[Any], Any] | None:
     It may raise where the recording form does not. An evaluation that ends without an exception has the same values
     under these keys, but for how many rounds of very long loops are kept.
     """
-    generator = Generator("outline", trusting=not _doubtful(tree), wanted=wanted)
+    generator = Generator("outline", trusting=not is_doubtful(tree), wanted=wanted)
     run, _ = generator.function(tree)
     return run if generator.recorded >= recordable(tree, wanted) else None
 
@@ -482,6 +482,9 @@ class Generator:
         written: list[Operand] = []
         word = " and " if conjunction else " or "
         for term in terms:
+            if self.bounds and term is terms[0]:  # whatever it needs runs in any case
+                written.append(self.boolean(term))
+                continue
             with self.out.captured() as lines, self.account():
                 operand = self.boolean(term)
             if not lines:
@@ -634,7 +637,7 @@ def _may_be_long(node: Expr) -> bool:
     return not isinstance(node, Const) and node.type.name in ("string", "dyn")
 
 
-def _doubtful(tree: Expr) -> bool:
+def is_doubtful(tree: Expr) -> bool:
     """Whether a value in a tree may not have the type that the checker inferred.
 
     For `[1] + dyn(x)` that is list(int) for any x; a value of a wrapper's type may be null.

@@ -106,6 +106,10 @@ class Writer:
         self._finished.extend(f"{_INDENT}{local} = a[{name}]" for name, local in frame.hoisted.items())
         self._finished.extend(filter(None, map(str, frame.lines)))
 
+    def write_statements(self, statements: bool) -> None:
+        """Write every expression as a statement of its own from here on, or do not."""
+        self._statements = statements
+
     # ---------------------------------------------------------------------------------------------------- statements
 
     def emit(self, statement: str) -> None:

@@ -19,6 +19,7 @@ from webhook.cel import Recording as Recorded
 from webhook.cel.program import Outlining
 from webhook.paths import Path
 from webhook.policy.cel import authorization, sharing
+from webhook.policy.cel.fused import Fused
 from webhook.policy.cel.matchconditions import OUT_OF_BUDGET, Conditions, error_text
 from webhook.policy.cel.paramvalues import ParamValues
 from webhook.policy.evaluation import LET_PASS, PASSED, Evaluation, Failure, FailurePolicy
@@ -98,6 +99,7 @@ class CELValidator(Struct, frozen=True):
     fixed_cost: int = COST
     sharable: tuple[tuple[str, bytes], ...] = ()
     shared: tuple[tuple[str, bytes], ...] = ()
+    fused: Fused = field(default_factory=Fused)
     shapes: list[Shapes] = field(default_factory=list)  # one, once something failed whose trace may be asked for
 
     def programs(self) -> Iterator[tuple[Path, Program]]:
@@ -108,16 +110,20 @@ class CELValidator(Struct, frozen=True):
         """Generate the code of all expressions."""
         for _, program in self.sources:
             program.prepare()
+        self.fused.prepare(self)
 
     def share(self, repeated: Collection[bytes]) -> None:
         """See Validator."""
-        force_setattr(self, "shared", tuple(each for each in self.sharable if each[1] in repeated))
+        shared = tuple(each for each in self.sharable if each[1] in repeated)
+        if shared != self.shared:
+            force_setattr(self, "shared", shared)
+            self.fused.forget()
 
     def evaluate(self, review: Review, params: Any) -> Evaluation:
         """See Validator."""
         if review.recording is not None:
             return self._recorded(review, params, review.recording)
-        return self._evaluated(review, params, PLAIN)
+        return self._plainly(review, params)
 
     def phased(self, review: Review, params: Any, form: Form) -> Evaluation:
         """Evaluate in phases, as the API server does, without the matchConditions: validations, then the messages of
@@ -128,7 +134,7 @@ class CELValidator(Struct, frozen=True):
         """The evaluation with its trace. If only failures are recorded, the plain form runs, and what failed is
         recorded when its trace is asked for."""
         if recording == "failures":
-            result = self._evaluated(review, params, PLAIN)
+            result = self._plainly(review, params)
             if not (result.failures or result.annotation_errors):
                 return result
             return replace(result, trace=self._later(review, params))
@@ -170,6 +176,21 @@ class CELValidator(Struct, frozen=True):
             return outlined[authorizer][1]
 
         return LaterTrace(self.sources, activation, whole, self.shapes[0], outlining)
+
+    def _plainly(self, review: Review, params: Any) -> Evaluation:
+        """The evaluation, by the one function of the policy where that is enough."""
+        judged = self.fused.judged(self, review, params)
+        if judged is True:
+            return PASSED
+        if judged is None:
+            return self._evaluated(review, params, PLAIN)
+        if type(judged) is int:
+            return _unmet(self.conditions.conditions[judged].name)
+        failures = []
+        for index, value in judged:
+            validation = self.validations[index]
+            failures.append(validation.unexplained if value is None else validation.failed(_shown(validation, value)))
+        return Evaluation(failures)
 
     # The order of an evaluation, for all forms of the code: matchConditions, validations, messages, auditAnnotations.
 
@@ -350,6 +371,11 @@ def _message(validation: Validation, activation: Activation, form: Form) -> str:
         value = form.evaluate(program, activation)
     except EvaluationError:
         return validation.message
+    return _shown(validation, value)
+
+
+def _shown(validation: Validation, value: Any) -> str:
+    """The message of a validation by the value of its messageExpression."""
     text = value.strip() if isinstance(value, str) else ""
     if not text or "\n" in text or len(text.encode()) > MAX_MESSAGE:
         return validation.message
