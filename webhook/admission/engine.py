@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     from webhook.admission.confidential import Confidential
     from webhook.admission.record import Observer
     from webhook.cluster.view import ClusterView
+    from webhook.policy.evaluation import ParamKind
     from webhook.policy.request import Request
+    from webhook.schema import Resource
 
 
 def decide(
@@ -324,6 +326,8 @@ def _matches(
     if cluster is None:
         raise ValueError("matching needs a ClusterView; pass an empty one if there is no cluster")
     skips = Skips(review, observer) if observer is not None and observer.skips else None
+    known: ParamKind | None = None  # most policies of a tree have params of the same kind
+    of_known: Resource | None = None
     for policy, residual, bindings in candidates:
         kind = policy.param_kind
         try:
@@ -331,7 +335,10 @@ def _matches(
                 if skips is not None:
                     skips.policy(policy)
                 continue
-            resource = resource_of(kind, cluster) if kind is not None else None
+            resource = of_known
+            if kind is not None and kind != known:
+                resource = of_known = resource_of(kind, cluster)
+                known = kind
         except (NamespaceNotFound, ConfigurationError) as error:
             fault(policy, None, str(error))
             if skips is not None:

@@ -18,11 +18,12 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from webhook.cel.code import runtime
+from webhook.cel.code import pythonoperators, runtime
 from webhook.cel.code.codegen import Generator, is_doubtful
 from webhook.cel.code.writer import Account, Operand, Writer
 from webhook.cel.cost import charging, costs
-from webhook.cel.cost.metering import RESERVE, STEP, Metered
+from webhook.cel.cost.metering import RESERVE, SMALL, STEP, Metered
+from webhook.cel.tree import types
 from webhook.cel.tree.ast import Call, Const, Expr, Ident, Select, nodes
 from webhook.cel.tree.declared import Shape
 from webhook.cel.tree.errors import BudgetExceeded
@@ -386,6 +387,25 @@ class _Fusion(Generator):
             if written is not None:
                 return written
         return super().binary(node)
+
+    def function_call(self, node: Call) -> Operand:
+        written = self._quick_call(node) if self.native else None
+        return written or super().function_call(node)
+
+    def _quick_call(self, node: Call) -> Operand | None:
+        """A call that makes a short text of one, or whose declaration says how it is made quickly."""
+        declared = node.declared
+        if declared.quick is not None:
+            return self.metered(declared.quick, [self.value(arg) for arg in node.args])
+        function = pythonoperators.implementation(node)
+        of_text = declared.cost is costs.text and declared.work is None and len(node.args) == 1
+        if function is None or not of_text or node.type != types.STRING:
+            return None
+        self.out.charge(2 * costs.text("-" * SMALL))
+        text = self.out.repeated(self.value(node.args[0]))
+        charge = f"{self.out.bind(runtime.charged_made)}(a, {self.out.bind(costs.text)}, {self.out.bind(declared.call)}"
+        quick, test = f"{self.out.bind(function)}({text.again})", f"type({text.first}) is str and len({text.again})"
+        return self.out.expression(f"({quick} if {test} <= {SMALL} else {charge}, {text.again}))", text.operand)
 
     def _membership(self, item: Expr, container: Expr) -> Operand | None:
         """item in a list of a variable: of texts that are known, or a short one, without a call."""

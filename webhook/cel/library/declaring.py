@@ -26,7 +26,7 @@ the call (webhook.cel.tree.declared.Declared, which documents each fact).
 - `shape`, and `element`: if the result is a part of an argument, so that findings point at the origin of the part.
 - `deciding`: if some elements of the arguments decide the result, as in sets.intersects.
 - `lazy` and `otherwise`, `present`, `folds`, `mixes`, `pattern` and `of_pattern`, `metered` and `light`, `validated`,
-  `check`: see Declared.
+  `check`, `quick`: see Declared.
 - `since`: the first Kubernetes version with the function, if its library is older.
 - `guarded`: the implementation itself refuses values of other types, so that nothing needs to choose between overloads
   that share it.
@@ -45,7 +45,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from webhook.cel.tree import types
-from webhook.cel.tree.declared import Check, Cost, Deciding, Declared, Element, Estimate, Privacy, Shape
+from webhook.cel.tree.declared import Check, Cost, Deciding, Declared, Element, Estimate, Privacy, Quick, Shape
 from webhook.cel.tree.parsed import Expand
 from webhook.cel.tree.types import Type
 from webhook.cel.value.operators import RECEIVERS
@@ -91,6 +91,7 @@ class Facts(TypedDict, total=False):
     light: Callable[[str], bool]
     validated: int
     check: Check
+    quick: Quick
     since: Version
     missing: Missing
     guarded: bool
@@ -229,6 +230,7 @@ def _overload(
         of_pattern=facts.get("of_pattern"),
         metered=facts.get("metered"),
         light=facts.get("light"),
+        quick=facts.get("quick"),
         validated=facts.get("validated"),
         check=facts.get("check"),
     )

@@ -80,6 +80,13 @@ def _join(parts: list[str], separator: str | None = None) -> str:
     return separator.join(parts)
 
 
+def _join_quickly(a: Any, parts: Any, separator: Any = "") -> str:
+    if type(parts) is not list or type(separator) is not str:
+        raise TypeError
+    a.spend(sum(map(len, parts)) + len(separator) * len(parts))
+    return separator.join(parts)
+
+
 def _replace(text: str, old: str, new: str, limit: int = -1) -> str:
     _fits(len(text) + (text.count(old) if limit < 0 else min(limit, text.count(old))) * len(new))
     return text.replace(old, new, limit)
@@ -262,6 +269,7 @@ LIBRARY = Library(
             estimate=_estimated_join,
             work=_joined_work,
             element=_joined_of,
+            quick=_join_quickly,
         ),
         method(
             "join",
@@ -273,6 +281,7 @@ LIBRARY = Library(
             estimate=_estimated_join,
             work=_joined_work,
             element=_joined_of,
+            quick=_join_quickly,
         ),
         method(
             "lowerAscii",

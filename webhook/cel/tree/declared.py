@@ -33,6 +33,10 @@ Check = Callable[..., Iterable[tuple[Any, str]]]
 """(arguments, as nodes of the tree; constant) -> pairs of an argument and its fault. `constant` returns the value of a
 constant node, else NOT_CONSTANT."""
 
+Quick = Callable[..., Any]
+"""(activation, *arguments) -> the result of a call, charged no less than its cost and its work. It may raise anything
+for any arguments: the call is then made in the usual way."""
+
 NOT_CONSTANT = object()
 
 
@@ -98,7 +102,7 @@ class Declared(Struct, frozen=True):
     the work cannot be bounded before a call: (activation, implementation, whether the pattern is a literal, *arguments)
     -> the result; it also charges the cost. light: whether a literal pattern does not need `metered`. validated: the
     index of the argument that the API server's checker takes for the pattern, where it looks for one. check: further
-    checks of literals that the API server makes when a policy is created.
+    checks of literals that the API server makes when a policy is created. quick: see Quick.
     """
 
     call: Callable[..., Any]
@@ -120,6 +124,7 @@ class Declared(Struct, frozen=True):
     light: Callable[[str], bool] | None = None
     validated: int | None = None
     check: Check | None = None
+    quick: Quick | None = None
 
 
 def written(*_: Any) -> Any:

@@ -123,7 +123,8 @@ class CELValidator(Struct, frozen=True):
         """See Validator."""
         if review.recording is not None:
             return self._recorded(review, params, review.recording)
-        return self._plainly(review, params)
+        judged = self.fused.judged(self, review, params)
+        return PASSED if judged is True else self._told(judged, review, params)
 
     def phased(self, review: Review, params: Any, form: Form) -> Evaluation:
         """Evaluate in phases, as the API server does, without the matchConditions: validations, then the messages of
@@ -134,7 +135,10 @@ class CELValidator(Struct, frozen=True):
         """The evaluation with its trace. If only failures are recorded, the plain form runs, and what failed is
         recorded when its trace is asked for."""
         if recording == "failures":
-            result = self._plainly(review, params)
+            judged = self.fused.judged(self, review, params)
+            if judged is True:
+                return PASSED
+            result = self._told(judged, review, params)
             if not (result.failures or result.annotation_errors):
                 return result
             return replace(result, trace=self._later(review, params))
@@ -177,11 +181,8 @@ class CELValidator(Struct, frozen=True):
 
         return LaterTrace(self.sources, activation, whole, self.shapes[0], outlining)
 
-    def _plainly(self, review: Review, params: Any) -> Evaluation:
-        """The evaluation, by the one function of the policy where that is enough."""
-        judged = self.fused.judged(self, review, params)
-        if judged is True:
-            return PASSED
+    def _told(self, judged: Any, review: Review, params: Any) -> Evaluation:
+        """The evaluation that says what the one function of the policy does, or does what that has left undone."""
         if judged is None:
             return self._evaluated(review, params, PLAIN)
         if type(judged) is int:
