@@ -240,39 +240,30 @@ class PolicySet:
 
     def where(self, keep: Callable[[Policy[Any]], bool]) -> PolicySet:
         """The set with only the policies for which `keep` returns true. Everything else stays the same."""
-        return PolicySet(
-            filter(keep, self._validating),
-            filter(keep, self._mutating),
-            objects=self.objects,
-            revision=self.revision,
-            notes=self.notes,
-            warnings=self.warnings,
-            target=self.target,
-        )
+        return self._with(filter(keep, self._validating), filter(keep, self._mutating))
 
     def without_cluster(self) -> PolicySet:
         """The set for a server without a cluster: without the bindings that need one."""
-        return PolicySet(
-            map(_without_cluster, self._validating),
-            map(_without_cluster, self._mutating),
-            objects=self.objects,
-            revision=self.revision,
-            notes=self.notes,
-            warnings=self.warnings,
-            target=self.target,
-        )
+        return self._with(map(_without_cluster, self._validating), map(_without_cluster, self._mutating))
 
     def with_custom_kinds(self, custom: CustomKinds) -> PolicySet:
         """The set whose mutations leave objects of these kinds with the defaults of their schemas."""
-        return PolicySet(
-            self._validating,
-            [policy.evaluated_by(lambda mutator: mutator.with_custom_kinds(custom)) for policy in self._mutating],
+        mutating = [policy.evaluated_by(lambda mutator: mutator.with_custom_kinds(custom)) for policy in self._mutating]
+        return self._with(self._validating, mutating)
+
+    def _with(self, validating: Iterable[Policy[Validator]], mutating: Iterable[Policy[Mutator]]) -> PolicySet:
+        """The set with these policies, which share with the others of this one, as they have one evaluator in both."""
+        changed = PolicySet(
+            validating,
+            mutating,
             objects=self.objects,
             revision=self.revision,
             notes=self.notes,
             warnings=self.warnings,
             target=self.target,
         )
+        changed._asked = self._asked
+        return changed
 
     def _candidates(self, request: Request) -> _Candidates:
         kind: _Kind = (request.resource, request.subresource, request.operation)
@@ -294,7 +285,7 @@ class PolicySet:
         is evaluated more than once on it, for several bindings or params, has them in common with itself. The others
         are not asked: they may not be compiled yet."""
         known = len(self._asked)
-        self._asked |= {policy.name: policy for policy in candidates}
+        self._asked |= {policy.name: policy for policy in candidates}  # in place: other sets have it too
         if len(self._asked) == known:
             return
         times: Counter[bytes] = Counter()

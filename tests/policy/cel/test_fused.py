@@ -185,6 +185,20 @@ def test_prepare_makes_it_and_what_is_shared_later_makes_it_anew() -> None:
     assert first.fused._run is None
 
 
+def test_the_policies_of_one_failure_policy_keep_what_was_made_for_all() -> None:
+    """The server asks a set for each failurePolicy. Each would have other values in common."""
+    other = declared("b", "variables.size == 4")
+    other[0]["spec"]["failurePolicy"] = "Ignore"
+    policies = loaded(*declared("a", "variables.size == 3"), *other)
+    policies.prepare()
+    validators = [each.evaluator for each in policies.validating]
+    made = [each.fused._run for each in validators if isinstance(each, CELValidator)]
+    for failure_policy in ("Fail", "Ignore"):
+        assert len(policies.only(failure_policy).validators_for(request(pod()))) == 1  # type: ignore[arg-type]
+    assert [each.fused._run for each in validators if isinstance(each, CELValidator)] == made
+    assert None not in made
+
+
 @pytest.mark.parametrize(
     "spec",
     [

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from webhook.policy.cel.validating import CELValidator
     from webhook.policy.reviewing import Review
 
-_AFTER: Final = 50  # evaluations: making the function takes as long as it saves in so many
+_AFTER: Final = 50
+"""The fewest evaluations before the function is made: making it takes as long as it saves in so many."""
+
+_CHARACTERS: Final = 8  # of expressions, for which it takes one evaluation more
 _MOST: Final = 100  # expressions of one policy: together they are surely within its budgets
 _LEVELS: Final = 500  # of all trees together
 _PAUSE: Final = 512  # the most evaluations one by one after one that was given up
@@ -40,12 +43,13 @@ class Fused:
     def __init__(self) -> None:
         self._run: Run | None = None
         self._left: float = _AFTER  # evaluations until the function is made, or used again
-        self._pause = 1
+        self._pause = 0  # the next one after an evaluation that was given up; 0 before the function is made
 
     def forget(self) -> None:
         """The values that the policy shares with others are not the same any more."""
         self._run = None
         self._left = _AFTER
+        self._pause = 0
 
     def judged(self, validator: CELValidator, review: Review, params: Any) -> Any:
         """What the function returns (webhook.cel.code.fusing.Run). None: there is none, or it has given up."""
@@ -54,6 +58,11 @@ class Fused:
             return None
         run = self._run
         if run is None:
+            if not self._pause:
+                self._pause = 1
+                self._left = sum([len(program.source) for _, program in validator.sources]) // _CHARACTERS - _AFTER
+                if self._left > 0:
+                    return None
             run = self.prepare(validator)
             if run is None:
                 return None
@@ -76,6 +85,7 @@ class Fused:
 
     def prepare(self, validator: CELValidator) -> Run | None:
         """Make the function, if there is none. A policy of which none can be made is not asked again."""
+        self._pause = 1
         if self._run is None:
             self._run = _made(validator)
         self._left = inf if self._run is None else 0
