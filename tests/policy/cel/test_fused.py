@@ -194,7 +194,7 @@ def test_the_policies_of_one_failure_policy_keep_what_was_made_for_all() -> None
     validators = [each.evaluator for each in policies.validating]
     made = [each.fused._run for each in validators if isinstance(each, CELValidator)]
     for failure_policy in ("Fail", "Ignore"):
-        assert len(policies.only(failure_policy).validators_for(request(pod()))) == 1  # type: ignore[arg-type]
+        assert len(policies.only(failure_policy).validators_for(request(pod()))) == 1
     assert [each.fused._run for each in validators if isinstance(each, CELValidator)] == made
     assert None not in made
 

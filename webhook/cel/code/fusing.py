@@ -231,8 +231,7 @@ class _Fusion(Generator):
             out.emit(f"if {self._expression(tree).text} is False: return {index}")
         self.asked = _ASKED
         out.forget()
-        results = [self._expression(each.tree) for each in plan.validations]
-        held = [out.spill(each) for each in results]
+        held = [out.spill(self._expression(each.tree)) for each in plan.validations]
         if held:
             out.emit(f"if {' and '.join(f'{each.text} is True' for each in held)}: return True")
         else:
