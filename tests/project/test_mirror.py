@@ -55,6 +55,7 @@ cel/check/grammar: cel/check/test_recovery
 cel/check/nodes: cel/check/test_parsing
 cel/check/prediction: cel/check/test_recovery
 cel/code/loops: cel/value/test_operators
+cel/code/optionals: cel/library/test_optionals
 cel/code/pythonoperators: cel/value/test_operators
 cel/code/recording: cel/why/test_explainer
 cel/code/runtime: cel/value/test_operators

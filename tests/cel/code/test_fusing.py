@@ -235,6 +235,7 @@ def asked(compiled: Compiled, value: Any, **options: Any) -> tuple[Any, Counter[
         (["object.l.all(each, variables.v == each)"], {"l": []}, 0),
         (["object.l.all(each, variables.v == each)"], {"l": ["web"] * 3}, 1),
         (["object.a ? variables.v == 'web' : variables.v == 'x'"], {"a": True}, 1),
+        (["object.a || request.name == 'web'", "request.name == 'web'"], {"a": True}, 1),
         (["object.a || variables.w", "object.b || variables.w || variables.v == ''"], {"a": False, "b": False}, 1),
     ],
 )

@@ -20,12 +20,13 @@ No text of a policy enters the generated source. Constants, field names and func
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, Final, Literal
 
 from webhook.cel.code import pythonoperators, runtime
 from webhook.cel.code.loops import CHECK, Loops
+from webhook.cel.code.optionals import Optionals, indexes_optional
 from webhook.cel.code.recording import error_key, recordable
 from webhook.cel.code.writer import Account, Operand, Writer
 from webhook.cel.cost import charging
@@ -51,7 +52,6 @@ from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.tree.types import Type, Wrapper
 from webhook.cel.value import aggregates, operators, wellknown
 from webhook.cel.value.messages import constructor
-from webhook.cel.value.values import NONE
 
 Form = Literal["plain", "counted", "exact", "recording", "outline"]
 
@@ -112,12 +112,8 @@ class Generator:
             return self.out.outlined(set(self.scope.values()), lambda: self.value(node))
         self.out.charge(self.fixed[id(node)])
         operand = self.node(node)
-        if not self.bounds and _finds(node):
-            operand = self.charged_if_present(operand)
-        elif not self.bounds and _tests_optional(node) and self.fixed[id(node)]:
-            self.out.charge(-1)
-            operand = self.out.spill(operand)
-            self.out.emit(f"if {operand.text}: a.cost += 1")
+        if not self.bounds:
+            operand = Optionals(self).charged(node, operand)
         if self.records(id(node)):
             self.recorded.add(id(node))
             operand = self.out.spill(operand)
@@ -127,13 +123,6 @@ class Generator:
     def records(self, key: Any) -> bool:
         """Whether this form records what has a key."""
         return self.recording or key in self.wanted
-
-    def charged_if_present(self, operand: Operand) -> Operand:
-        """An optional selection. It is charged only if the value is present."""
-        self.out.charge(-1)
-        operand = self.out.spill(operand)
-        self.out.emit(f"if {operand.text} is not {self.out.bind(NONE)}: a.cost += 1")
-        return operand
 
     def node(self, node: Expr) -> Operand:
         match node:
@@ -229,11 +218,11 @@ class Generator:
             case "@not_strictly_false":
                 return self.not_strictly_false(node)
         if node.declared.otherwise:
-            return self.optional_default(node)
+            return Optionals(self).default(node)
         if node.function not in OPERATORS:
             return self.function_call(node)
-        if not self.bounds and _indexes_optional(node):
-            return self.index_of_optional(node)
+        if not self.bounds and indexes_optional(node):
+            return Optionals(self).index(node)
         if len(node.args) == 2:
             return self.binary(node)
         operand = self.value(node.args[0])
@@ -333,7 +322,9 @@ class Generator:
 
     def function_call(self, node: Call) -> Operand:
         written = (
-            self.present(node) or self.searched(node) or self.prefixed(node) if self.native and self.bounds else None
+            Optionals(self).presence(node) or self.searched(node) or self.prefixed(node)
+            if self.native and self.bounds
+            else None
         )
         written = written or self.written(node, pythonoperators.function)
         if written is not None:
@@ -352,16 +343,6 @@ class Generator:
             self.out.charge(known or 0)
             return self.out.call(function, *args)
         return self.charged(cost, function, args, runtime.charged_made if makes else runtime.charged)
-
-    def present(self, node: Call) -> Operand | None:
-        """optional.hasValue() in the plain form."""
-        if node.declared.shape is not Shape.PRESENT or any(self.records(id(each)) for each in _chain(node.args[0])):
-            return None
-        written = pythonoperators.optional_presence(self.out, node.args[0], self.value)
-        if written is not None:
-            self.charge_chain(node.args[0])
-            self.out.charge(charging.known_cost(node) or 0)
-        return written
 
     def searched(self, node: Call) -> Operand | None:
         """A search for a literal, or a match with a literal pattern, in the plain form. Texts up to some length are
@@ -422,53 +403,6 @@ class Generator:
 
     def bound(self, *values: Any) -> list[Operand]:
         return [Operand(self.out.bind(value), atomic=True) for value in values]
-
-    def optional_default(self, node: Call) -> Operand:
-        """a.or(b) and a.orValue(b). b is evaluated only if a is absent."""
-        optional, default = node.args
-        literal = node.declared.otherwise == "value" and pythonoperators.is_literal(default)
-        if self.bounds and literal and not any(self.records(id(each)) for each in (default, *_passed(optional))):
-            return self.literal_default(optional, default)
-        return self.default(node.declared.otherwise, optional, default)
-
-    def literal_default(self, optional: Expr, default: Expr) -> Operand:
-        """optional.orValue(d) with a literal d, in the plain form. Of a conditional, each branch has its default."""
-        if self.out.full():
-            return self.out.outlined(set(self.scope.values()), lambda: self.literal_default(optional, default))
-        if isinstance(optional, Call) and optional.function == "_?_:_":
-            self.out.charge(self.fixed[id(optional)])
-            return self.conditional(optional, lambda branch: self.literal_default(branch, default))
-        written = pythonoperators.optional_value(self.out, optional, default, self.value)
-        if written is not None:
-            self.charge_chain(optional)
-            return written
-        return self.default("value", optional, default)
-
-    def default(self, otherwise: str, optional_node: Expr, default_node: Expr) -> Operand:
-        optional = self.out.spill(self.value(optional_node))
-        target = self.out.fresh()
-        with self.out.block(f"if {self.out.bind(runtime.is_absent)}({optional.text}):"), self.account():
-            default = self.value(default_node)
-            self.out.emit(f"{target} = {default.text}")
-        with self.out.block("else:"):
-            self.out.emit(f"{target} = {optional.text}{'.value' if otherwise == 'value' else ''}")
-        return Operand(target, atomic=True)
-
-    def index_of_optional(self, node: Call) -> Operand:
-        """An index of an optional. The key is evaluated only if the optional is present."""
-        operand, target = self.out.spill(self.value(node.args[0])), self.out.fresh()
-        self.forget(node.args[1:])
-        with self.out.block(f"if {operand.text} is {self.out.bind(NONE)}:"):
-            self.out.emit(f"{target} = {operand.text}")
-        with self.out.block("else:"), self.account():
-            found = self.out.call(node.declared.call, operand, self.value(node.args[1]))
-            self.out.emit(f"{target} = {found.text}")
-        return Operand(target, atomic=True)
-
-    def charge_chain(self, node: Expr) -> None:
-        """Charge for a chain of optional selections that was generated as one expression."""
-        for each in _chain(node):
-            self.out.charge(self.fixed[id(each)])
 
     # ------------------------------------------------------------------------------------- conditions and absorption
 
@@ -577,43 +511,6 @@ _MADE: Final = frozenset({"string", "bytes", "list", "dyn"})
 _SEARCHED: Final = 500  # code points
 _PREFIX: Final = 100
 _ACTIVATION: Final = Operand("a", atomic=True)
-
-
-def _finds(node: Expr) -> bool:
-    """Whether a node selects from an optional, or is an optional selection."""
-    if isinstance(node, Select):
-        return not node.test and node.operand.type.name == "optional_type"
-    if isinstance(node, Call) and node.function == "_[_]":
-        return node.args[0].type.name == "optional_type"
-    return isinstance(node, Call) and node.function in ("_?._", "_[?_]")
-
-
-def _passed(node: Expr) -> Iterator[Expr]:
-    """The optionals of which the plain form makes none where they have a literal default."""
-    if isinstance(node, Call) and node.function == "_?_:_":
-        yield node
-        for branch in node.args[1:]:
-            yield from _passed(branch)
-    else:
-        yield from _chain(node)
-
-
-def _chain(node: Expr) -> Iterator[Expr]:
-    """A chain of optional selections, without what they select from."""
-    below: Sequence[Expr] = (node,)
-    while below and below[0].type.name == "optional_type":
-        yield below[0]
-        below = children(below[0])
-
-
-def _indexes_optional(node: Call) -> bool:
-    """Whether a call is an index, with a key that has to be evaluated, of an optional."""
-    is_index = node.function in ("_[_]", "_[?_]")
-    return is_index and node.args[0].type.name == "optional_type" and not isinstance(node.args[1], Const)
-
-
-def _tests_optional(node: Expr) -> bool:
-    return isinstance(node, Select) and node.test and node.operand.type.name == "optional_type"
 
 
 def _literal_pattern(node: Call) -> str | None:
