@@ -1,4 +1,4 @@
-"""Reading files that are none: pipes, with and without somebody who writes."""
+"""Reading files that are none: pipes, with and without somebody who writes, and files of which no size is known."""
 
 from __future__ import annotations
 
@@ -56,3 +56,23 @@ def test_what_a_pipe_has_too_much_of_is_an_error(pipe: Path) -> None:
     with pytest.raises(OSError, match="larger than"):
         content_of(pipe, None, 1000)
     os.close(reading)
+
+
+def test_a_file_without_an_end_is_read_up_to_the_limit() -> None:
+    """It has no size, as one that grows while it is read has another one."""
+    endless = Path("/proc/self/pagemap")
+    if not os.access(endless, os.R_OK):
+        pytest.skip(f"{endless} is not here")
+    assert endless.stat().st_size == 0
+    with pytest.raises(OSError, match="larger than 1 MiB"):
+        content_of(endless, None, 1 << 20)
+
+
+@pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (3 << 20) + 5])
+@pytest.mark.parametrize("said", [0, 1, 1 << 20, (3 << 20) + 5, 9 << 20])
+def test_what_a_file_holds_is_read_whatever_its_size_was(tmp_path: Path, size: int, said: int) -> None:
+    """A file may grow or shrink between the two."""
+    text = bytes(range(251)) * (size // 251 + 1)
+    (tmp_path / "a").write_bytes(text[:size])
+    with (tmp_path / "a").open("rb", buffering=0) as file:
+        assert files.drained(file, 4 << 20, said) == text[:size]

@@ -424,6 +424,33 @@ def test_deep_but_bounded_nesting_is_read() -> None:
     assert values("[" * 249 + "]" * 249) != []
 
 
+@pytest.mark.parametrize(
+    "empty", ["---\n", "--- \r\n", "---\n# why: nothing\n\n  # more\n", "---# a: b\n", "--- # Source: a/b.yaml\n\n"]
+)
+def test_no_parser_is_asked_of_documents_without_content(empty: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    read_yaml = syntax.read_yaml
+
+    def counting(text: str, *, with_places: bool = False) -> list[syntax.Root]:
+        asked.append(text)
+        return read_yaml(text, with_places=with_places)
+
+    monkeypatch.setattr(syntax, "read_yaml", counting)
+    found, problems = parse(empty * 1000 + "---\na: 1\n" + empty * 1000 + "--- # b\nb: 1\n", "in.yaml")
+    assert [each.value for each in found] == [{"a": 1}, {"b": 1}]
+    assert found[1].line == (empty.count("\n") * 2000) + 4
+    assert not problems
+    assert len(asked) == 2
+
+
+@given(st.text("#a \t\r\n\x07\x85\u2028.%", max_size=12))
+def test_where_nothing_is_found_a_parser_finds_nothing(text: str) -> None:
+    text = f"---\n{text}\n"
+    found = parsed(text, "in.yaml")
+    if not found.documents and not found.unread:
+        assert [root.value for root in syntax.read_yaml(text) if root.value is not None] == []
+
+
 def test_aliases_that_explode_are_refused() -> None:
     levels = "".join(f"l{i}: &l{i} [{','.join([f'*l{i - 1}'] * 9)}]\n" for i in range(1, 12))
     (problem,) = problems("l0: &l0 [x]\n" + levels)

@@ -140,9 +140,7 @@ def content_of(path: Path | None, stdin: BinaryIO | None, most: int = MAX_BYTES)
         content = stdin.read(most + 1)
     else:
         with _raw(path) as file:
-            status = os.fstat(file.fileno())
-            # A regular file ends; a pipe (`check <(helm template …)`) or a device may not.
-            content = file.readall() if stat.S_ISREG(status.st_mode) and status.st_size <= most else _drain(file, most)
+            content = drained(file, most, os.fstat(file.fileno()).st_size)
     if len(content) > most:
         raise OSError(f"larger than {most >> 20} MiB")
     return content
@@ -208,11 +206,24 @@ class _Pipe(RawIOBase):
         super().close()
 
 
-def _drain(file: FileIO | _Pipe, most: int) -> bytes:
-    chunks = bytearray()
-    while len(chunks) <= most and (chunk := file.read(1 << 20)):
-        chunks += chunk
+def drained(file: FileIO | _Pipe, most: int, size: int) -> bytes:
+    """All of a file that is said to have a size, or a byte more than `most`.
+
+    Nothing but what has been read says how much there is: a pipe or a device may not end, a file may grow while it is
+    read, and some (/proc/self/pagemap) have no size and no end.
+    """
+    first = file.read(max(min(size, most) + 1, _CHUNK)) or b""
+    more = file.read(_CHUNK) if first else b""
+    if not more:
+        return first
+    chunks = bytearray(first)
+    while more and len(chunks) <= most:
+        chunks += more
+        more = file.read(_CHUNK)
     return bytes(chunks)
+
+
+_CHUNK: Final = 1 << 16
 
 
 def reason(error: OSError | ValueError) -> str:

@@ -119,6 +119,8 @@ def parsed(content: str | bytes, file: str) -> Parsed:
 
 def _parse_piece(text: str, first_line: int, stream: str, file: str, found: Parsed) -> None:
     while text:
+        if _EMPTY.fullmatch(text):
+            return
         if glued := _GLUED.match(text):
             found.unread.append(Unread(_glued(glued, first_line, file, stream), text, grammar=False))
             return
@@ -171,6 +173,9 @@ _GLUED = lazily(r"---[ \t]*(?P<what>[A-Za-z_][\w.-]*:(?=[ \t\r\n])|(?<=---)\{)")
 """A separator and the start of a document on one line. To YAML it is a key or text that begins with ---."""
 
 _SEPARATOR = lazily(rf"^(?:---(?=[ \t\r\n#]|\Z)|(?={_GLUED.pattern}))", re.MULTILINE)
+_EMPTY = lazily(r"(?:---)?+ *+(?:#[ -~]*+)?+(?:\r?+\n *+(?:#[ -~]*+)?+)*+")
+"""A separator, blank lines, comments. A file may have a million such documents: no parser is asked."""
+
 _SOURCE = lazily(r"(?:---[ \t]*)?\s*(?:#(?! Source: )[^\n]*\n\s*)*# Source: (?P<file>[^\r\n]*\S)")
 
 

@@ -210,11 +210,11 @@ class _Reading:
             return
         self._progress(name)
         try:
-            content = files.content_of(entry, self._stdin)
+            read = [files.content_of(entry, self._stdin)]
         except OSError as error:
             self.found.problems.append(Problem(name, None, None, files.reason(error)))
             return
-        contents = parsed(content, name)
+        contents = parsed(read.pop(), name)  # so that nothing keeps the bytes once they are text
         file = _File(name, contents.documents, contents.unread, contents.warnings, argument, chart)
         self._files.append(file)
         for document in contents.documents:
