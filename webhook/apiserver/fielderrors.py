@@ -91,6 +91,11 @@ def invalid(path: Path, value: Any, detail: str) -> FieldError:
     return made(path, INVALID, value, detail)
 
 
+def invalid_pointer(path: Path, text: str, detail: str) -> FieldError:
+    """The text is wrong. It is a pointer in Go, which the API server shows as JSON."""
+    return FieldError(path, INVALID, f"{INVALID}: {json_text(text)}: {detail}")
+
+
 def forbidden(path: Path, detail: str) -> FieldError:
     """The field must not be there, or not have this value here."""
     return made(path, FORBIDDEN, OMITTED, detail)

@@ -60,18 +60,24 @@ def int_or_percent(value: Any, path: Path) -> Refusals:
 
 
 _PERCENT = re.compile("[0-9]{1,9}%")
+_NUMBER = re.compile("[-+]?[0-9]+")
 
 
 def amount(value: Any) -> int:
-    """The number before %, or the number."""
+    """The number before %, or the number; of a text that is no percentage the number that Go reads it as."""
     if isinstance(value, str):
-        return int(value[:-1]) if _PERCENT.fullmatch(value) else 0
+        if _PERCENT.fullmatch(value):
+            return int(value[:-1])
+        return int(value[:_DIGITS]) if _NUMBER.fullmatch(value) else 0
     return value if isinstance(value, int) else 0
+
+
+_DIGITS: Final = 18
 
 
 def at_most_all(value: Any, path: Path) -> Refusals:
     """A percentage must not be more than 100%."""
-    if isinstance(value, str) and amount(value) > 100:
+    if isinstance(value, str) and _PERCENT.fullmatch(value) and amount(value) > 100:
         yield invalid(path, value, "must not be greater than 100%")
 
 
@@ -94,11 +100,12 @@ _ADDRESS: Final = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)
 
 def address(text: str, path: Path) -> Refusals:
     """An IP address. Octets that begin with zeros are left to the API server, as they may stay on updates."""
-    if not _is_address(text):
+    if not is_address(text):
         yield invalid(path, text, _ADDRESS)
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
+    """Whether a text is an IP address. Of those with octets after colons all are taken for one."""
     if ":" not in text:
         return _OCTETS.fullmatch(text) is not None and all(int(octet) <= 255 for octet in text.split("."))
     if "." in text:  # with octets as well, of which Python takes fewer

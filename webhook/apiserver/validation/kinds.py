@@ -41,7 +41,8 @@ Changed = Callable[[Object, Object], Refusals]
 class _Kind(Struct, frozen=True):
     """name: the check of the object's name. created: further checks of the object. changed: checks of what must not
     change. fixed: the paths of fields that must not change. core: finalizers without a domain must be well-known.
-    last: metadata is validated only if nothing else is refused. new: checks of new objects alone.
+    last: metadata is validated only if nothing else is refused. new: checks of new objects alone. before: checks of new
+    objects that come before all others, which are left out if one of these refuses the object.
     """
 
     name: Check = path_segment
@@ -51,6 +52,7 @@ class _Kind(Struct, frozen=True):
     core: bool = True
     last: bool = False
     new: Created | None = None
+    before: Created | None = None
 
 
 def refusals(value: Object, *, namespaced: bool, old: Object | None = None, named: bool = True) -> list[FieldError]:
@@ -70,6 +72,11 @@ def _refusals(value: Object, namespaced: bool, old: Object | None, named: bool) 
         yield from _finalizers(meta, kind)
         yield from _changed(value, old, kind)
         return
+    if kind.before is not None:
+        found = list(islice(kind.before(value), MAX_REFUSALS))
+        if found:
+            yield from found
+            return
     own = kind.created(value) if kind.created is not None else iter(())
     if kind.last:
         found = list(islice(own, MAX_REFUSALS))
@@ -138,7 +145,7 @@ _KINDS: Final[Mapping[tuple[str, str], _Kind]] = {
     ("", "ReplicationController"): _Kind(dns_subdomain, workloads.replication_controller, core=False),
     ("", "ResourceQuota"): _plain(created=configuration.resource_quota),
     ("", "Secret"): _Kind(dns_subdomain, configuration.secret, changes.secret),
-    ("", "Service"): _Kind(dns_label, network.service, new=network.new_service),
+    ("", "Service"): _Kind(dns_label, network.service, new=network.new_service, before=network.allocated),
     ("", "ServiceAccount"): _plain(),
     ("apps", "ControllerRevision"): _plain(created=configuration.controller_revision),
     ("apps", "DaemonSet"): _Kind(dns_subdomain, workloads.daemon_set, fixed=(_SELECTOR,)),

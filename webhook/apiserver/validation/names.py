@@ -36,6 +36,27 @@ def dns_subdomain(text: str) -> list[str]:
     return [] if _LABEL.fullmatch(text) else named_format.dns_subdomain(text)
 
 
+_UNDERSCORED: Final = r"_?[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
+
+
+def dns_subdomain_with_underscores(text: str) -> list[str]:
+    """The faults of a DNS subdomain whose labels may have underscores."""
+    found: list[str] = []
+    if len(text.encode()) > _MAX_PREFIX:
+        found.append(f"must be no more than {_MAX_PREFIX} characters")
+    if not all(map(_UNDERSCORED_LABEL.fullmatch, text.split("."))):
+        words = (
+            "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '_', '-' or '.', "
+            "and must start and end with an alphanumeric character"
+        )
+        form = rf"{_UNDERSCORED}(\.{_UNDERSCORED})*"
+        found.append(regex_error(words, form, "example.com"))
+    return found
+
+
+_UNDERSCORED_LABEL: Final = re.compile(r"_?[a-z0-9](?:[-_a-z0-9]*+(?<=[a-z0-9]))?+", re.ASCII)
+
+
 def qualified_name(text: str) -> list[str]:
     """The faults of a qualified name, the key of a label or annotation."""
     prefix, slash, name = text.partition("/")

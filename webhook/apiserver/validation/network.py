@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Any, Final
 
 from webhook.apiserver.fielderrors import (
@@ -23,6 +24,7 @@ from webhook.apiserver.validation.fields import (
     Refusals,
     address,
     at,
+    is_address,
     label_selector,
     listed,
     one_of,
@@ -125,6 +127,11 @@ def _affinity(spec: Object, path: Path) -> Refusals:
         yield invalid((*here, "timeoutSeconds"), seconds, words)
 
 
+def allocated(value: Object) -> Refusals:
+    """What keeps the API server from allocating addresses for a new Service. It says nothing else then."""
+    yield from _families(at(value, "spec") or {}, ("spec",))
+
+
 def _families(spec: Object, path: Path) -> Refusals:
     """The words only: which families a cluster has is not known."""
     if spec.get("type") == "ExternalName":
@@ -152,7 +159,7 @@ def _sources(spec: Object, path: Path) -> Refusals:
         error = forbidden(here, "may only be used when `type` is 'LoadBalancer'")
         yield FieldError(here, error.kind, error.body, "spec.LoadBalancerSourceRanges")
     for place, text in enumerate(ranges):
-        if "/" not in text:
+        if not is_range(text.strip()):
             error = invalid((*here, place), text.strip(), _CIDR)
             yield FieldError(error.path, error.kind, error.body, f"spec.LoadBalancerSourceRanges[{place}]")
 
@@ -361,17 +368,28 @@ def _block(block: Object, path: Path) -> Refusals:
     if not text:
         yield required((*path, "cidr"))
         return
+    if not is_range(text):
+        yield invalid((*path, "cidr"), text, _CIDR)
     network = _network(text)
     if network is None:
-        if "/" not in text:
-            yield invalid((*path, "cidr"), text, _CIDR)
         return
     for place, excepted in enumerate(block.get("except") or []):
+        if not is_range(excepted):
+            yield invalid((*path, "except", place), excepted, _CIDR)
         inner = _network(excepted)
         if inner is None or inner.version != network.version:
             continue
         if inner.prefixlen <= network.prefixlen or not inner.subnet_of(network):  # type: ignore[arg-type]
             yield invalid((*path, "except", place), excepted, "must be a strict subset of `cidr`")
+
+
+_PREFIX: Final = re.compile("[0-9]{1,6}", re.ASCII)
+
+
+def is_range(text: str) -> bool:
+    """Whether the API server takes a text for a range of addresses."""
+    start, _, prefix = text.partition("/")
+    return bool(_PREFIX.fullmatch(prefix)) and is_address(start) and int(prefix) <= (128 if ":" in start else 32)
 
 
 def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:

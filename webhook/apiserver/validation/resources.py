@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from webhook.apiserver import quantities
@@ -45,19 +46,29 @@ def negative_quantity(value: Any, path: Path) -> Refusals:
         yield invalid(path, value, "must be greater than or equal to 0")
 
 
-def resources(value: Object, path: Path) -> Refusals:
-    """Requests and limits of a container."""
+def resources(
+    value: Object,
+    path: Path,
+    *,
+    known: frozenset[str] = _OF_CONTAINERS,
+    name_of: Callable[[str, Path], Refusals] | None = None,
+) -> Refusals:
+    """Requests and limits of a container, or another holder of resources.
+
+    known: names that need no check. name_of: the check of others, if it is not that of containers.
+    """
+    checked = name_of or _resource_name
     limits, requests = at(value, "limits") or {}, at(value, "requests") or {}
     parsed: list[dict[str, Quantity | None]] = []
     for name, amounts in (("limits", limits), ("requests", requests)):
         found: dict[str, Quantity | None] = {}
         for key, item in amounts.items():
-            if key not in _OF_CONTAINERS:
-                yield from _resource_name(key, (*path, name, Key(key)))
-            found[key] = known = quantity(item)
-            if known is not None and known.digits < 0:
+            if key not in known:
+                yield from checked(key, (*path, name, Key(key)))
+            found[key] = amount = quantity(item)
+            if amount is not None and amount.digits < 0:
                 yield from negative_quantity(item, (*path, name, Key(key)))
-            if key not in _OF_CONTAINERS:
+            if key not in known:
                 yield from whole_amount(key, item, (*path, name, Key(key)))
         parsed.append(found)
     most = parsed[0]
@@ -88,14 +99,20 @@ def whole_amount(key: str, value: Any, path: Path) -> Refusals:
         yield invalid(path, value, "must be an integer")
 
 
-def _resource_name(key: str, path: Path) -> Refusals:
+def resource_name(key: str, path: Path) -> Refusals:
+    """The name of any resource."""
     faults = qualified_name(key)
     yield from each(path, key, faults)
-    if "/" in key or key in _OF_CONTAINERS or key.startswith("hugepages-"):
+    if faults or "/" in key or key in STANDARD or key.startswith(("hugepages-", "requests.hugepages-")):
         return
-    if not faults and key not in STANDARD and not key.startswith("requests.hugepages-"):
-        yield invalid(path, key, "must be a standard resource type or fully qualified")
-    yield invalid(path, key, "must be a standard resource for containers")
+    yield invalid(path, key, "must be a standard resource type or fully qualified")
+
+
+def _resource_name(key: str, path: Path) -> Refusals:
+    """The name of a resource of a container."""
+    yield from resource_name(key, path)
+    if "/" not in key and key not in _OF_CONTAINERS and not key.startswith("hugepages-"):
+        yield invalid(path, key, "must be a standard resource for containers")
 
 
 def _overcommits(key: str) -> bool:

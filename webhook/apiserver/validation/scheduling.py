@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from webhook.apiserver.fielderrors import duplicate, each, forbidden, invalid, not_supported, required
+from webhook.apiserver.fielderrors import FieldError, duplicate, each, forbidden, invalid, not_supported, required
+from webhook.apiserver.fielderrors import named as field_name
 from webhook.apiserver.validation.fields import Object, Refusals, at, label_selector, listed
 from webhook.apiserver.validation.names import dns_label, dns_subdomain, label_value, qualified_name
 from webhook.paths import Path
@@ -124,7 +125,7 @@ _NODES: Final = ("Honor", "Ignore")
 
 
 def _spread(constraints: list[Any], path: Path) -> Refusals:
-    """How Pods are spread. That keys of labels are not selected by twice is left to the API server."""
+    """How Pods are spread."""
     pairs = [(each_.get("topologyKey") or "", each_.get("whenUnsatisfiable") or "") for each_ in constraints]
     last = {pair: place for place, pair in enumerate(pairs)}
     for place, constraint in enumerate(constraints):
@@ -147,6 +148,31 @@ def _spread(constraints: list[Any], path: Path) -> Refusals:
             if policy is not None and policy not in _NODES:
                 yield not_supported((*here, name), policy, _NODES)
         yield from label_selector(at(constraint, "labelSelector"), (*here, "labelSelector"))
+        yield from _keys(constraint, here)
+
+
+_TWICE: Final = "exists in both matchLabelKeys and labelSelector"
+
+
+def _keys(constraint: Object, path: Path) -> Refusals:
+    """Keys of labels by which Pods are told apart: the API server has put the Pod's own labels into the selector, so a
+    key that stands there twice was there before."""
+    keys = constraint.get("matchLabelKeys") or []
+    if not keys:
+        return
+    selector = constraint.get("labelSelector")
+    if selector is None:
+        yield forbidden((*path, "matchLabelKeys"), "must not be specified when labelSelector is not set")
+    for place, key in enumerate(keys):
+        yield from each((*path, "matchLabelKeys", place), key, qualified_name(key))
+    places = {key: place for place, key in enumerate(keys)}
+    seen = set(at(selector, "matchLabels") or {})
+    for expression in listed(selector, "matchExpressions"):
+        key = expression.get("key") or ""
+        if key in places and key in seen:
+            error = invalid((*path, "matchLabelKeys", places[key]), key, _TWICE)
+            yield FieldError(error.path, error.kind, error.body, field_name((*path, places[key])))
+        seen.add(key)
 
 
 def _positive(number: int, path: Path) -> Refusals:

@@ -6,50 +6,16 @@ from typing import Final
 
 from webhook.apiserver.fielderrors import FieldError, Key, each, forbidden, invalid, not_supported, required
 from webhook.apiserver.validation import volumes
-from webhook.apiserver.validation.fields import Object, Refusals, at, label_selector, one_of, optionally_named
+from webhook.apiserver.validation.claimspecs import claim_spec, modes_of, positive
+from webhook.apiserver.validation.fields import Object, Refusals, at, one_of, optionally_named
 from webhook.apiserver.validation.names import dns_subdomain, qualified_name
-from webhook.apiserver.validation.resources import negative_quantity, quantity
+from webhook.apiserver.validation.resources import negative_quantity
 from webhook.apiserver.validation.scheduling import node_selector
-from webhook.paths import Path
-
-_MODES: Final = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 
 
 def claim(value: Object) -> Refusals:
     """A PersistentVolumeClaim."""
     yield from claim_spec(at(value, "spec") or {}, ("spec",))
-
-
-def claim_spec(spec: Object, path: Path) -> Refusals:
-    """The spec of a claim, or of the template of one."""
-    modes = spec.get("accessModes") or []
-    here = (*path, "accessModes")
-    if not modes:
-        yield required(here, "at least 1 access mode is required")
-    yield from label_selector(spec.get("selector"), (*path, "selector"))
-    yield from _modes(modes, here)
-    storage = (at(spec, "resources", "requests") or {}).get("storage")
-    there = (*path, "resources", Key("storage"))
-    if storage is None:
-        yield required(there)
-    else:
-        yield from _positive(storage, there)
-    yield from optionally_named(spec.get("storageClassName"), (*path, "storageClassName"), dns_subdomain)
-    yield from one_of(spec.get("volumeMode"), (*path, "volumeMode"), ("Block", "Filesystem"), needed=False)
-
-
-def _positive(value: str, path: Path) -> Refusals:
-    known = quantity(value)
-    if known is not None and known.digits <= 0:
-        yield invalid(path, value, "must be greater than zero")
-
-
-def _modes(modes: list[str], path: Path) -> Refusals:
-    for mode in modes:
-        if mode not in _MODES:
-            yield not_supported(path, mode, _MODES)
-    if "ReadWriteOncePod" in modes and any(mode in _MODES and mode != "ReadWriteOncePod" for mode in modes):
-        yield forbidden(path, "may not use ReadWriteOncePod with other access modes")
 
 
 _NOT_SOURCES: Final = frozenset(
@@ -73,14 +39,14 @@ def volume(value: Object) -> Refusals:
     modes = spec.get("accessModes") or []
     if not modes:
         yield required(("spec", "accessModes"))
-    yield from _modes(modes, ("spec", "accessModes"))
+    yield from modes_of(modes, ("spec", "accessModes"))
     if not spec.get("capacity"):
         yield required(("spec", "capacity"))
     if set(spec.get("capacity") or {}) != {"storage"}:
         yield not_supported(("spec", "capacity"), spec.get("capacity"), ("storage",))
     for key, item in (spec.get("capacity") or {}).items():
         yield from negative_quantity(item, ("spec", "capacity", Key(key)))
-        yield from _positive(item, ("spec", "capacity", Key(key)))
+        yield from positive(item, ("spec", "capacity", Key(key)))
     policy, here = spec.get("persistentVolumeReclaimPolicy"), ("spec", "persistentVolumeReclaimPolicy")
     yield from one_of(policy, here, _RECLAIMED, needed=False)
     yield from _affinity(spec)

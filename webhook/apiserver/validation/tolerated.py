@@ -20,6 +20,7 @@ _OF_KIND: Final[Mapping[str, tuple[Path, ...]]] = {
     "NetworkPolicy": (("spec", "ingress", "from", "ipBlock"), ("spec", "egress", "to", "ipBlock")),
     "Pod": (("spec", "nodeName"), ("spec", "ephemeralContainers")),
     "PriorityClass": (("metadata", "name"), ("value",), ("preemptionPolicy",)),
+    "Service": (("spec", "loadBalancerSourceRanges"),),
     "StatefulSet": (("spec", "serviceName"), ("spec", "volumeClaimTemplates"), ("spec", "updateStrategy")),
 }
 """Kind -> the fields, without indices, whose faults may stay. A field's parts belong to it."""
@@ -30,10 +31,12 @@ _OF_PODS: Final = (
     ("tolerations", "operator"),
     ("securityContext",),
     ("resizePolicy",),
+    ("sysctls", "name"),
 )
 """The last names of fields of any Pod spec whose faults may stay."""
 
 _VALUES: Final = ("nodeSelectorTerms", "matchExpressions", "values")
+_KEYS: Final = ("topologySpreadConstraints", "matchLabelKeys")
 _SCHEDULE: Final = ("spec", "schedule")
 _SELECTORS: Final = frozenset({"topologySpreadConstraints", "podAffinity", "podAntiAffinity"})
 """Where Pods select others by labels. Where the old Pod had a fault there, selectors may have others."""
@@ -79,6 +82,8 @@ def _excused_by(kind: str, error: FieldError, value: Object) -> Path | None:
         return field if "cannot use TZ" in error.body else None
     if field[-3:] == _VALUES:
         return field if error.kind == INVALID else None
+    if field[-2:] == _KEYS:
+        return field
     if (place := next((place for place, step in enumerate(field) if step in _SELECTORS), None)) is not None:
         return field[: place + 1] if {"labelSelector", "namespaceSelector"} & {*field[place:]} else None
     known = next((each for each in _OF_KIND.get(kind, ()) if field[: len(each)] == each), None)

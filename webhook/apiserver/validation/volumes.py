@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from webhook.apiserver.fielderrors import FieldError, duplicate, each, forbidden, invalid, not_supported, required
+from webhook.apiserver.validation import claimspecs
 from webhook.apiserver.validation.fields import Object, Refusals, listed, named, one_of
 from webhook.apiserver.validation.names import dns_label, qualified_name
 from webhook.paths import Path
@@ -99,8 +100,9 @@ def _volume(volume: Object, path: Path) -> Iterator[FieldError]:
         if not source.get("reference"):
             yield required((*here, "reference"))
         yield from one_of(source.get("pullPolicy"), (*here, "pullPolicy"), PULL_POLICIES)
-    if name == "ephemeral" and source.get("volumeClaimTemplate") is None:
-        yield required((*here, "volumeClaimTemplate"))
+    if name == "ephemeral":
+        template, there = source.get("volumeClaimTemplate"), (*here, "volumeClaimTemplate")
+        yield from claimspecs.template(template, there) if template is not None else iter([required(there)])
 
 
 _HOST_PATHS: Final = (

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from webhook.apiserver.fielderrors import each, forbidden, invalid, not_supported, required
 from webhook.apiserver.goshown import Struct
-from webhook.apiserver.validation import pods, schedules
+from webhook.apiserver.validation import jobpolicies, pods, schedules
+from webhook.apiserver.validation.claimspecs import claim_spec
 from webhook.apiserver.validation.fields import (
     Object,
     Refusals,
@@ -26,7 +27,6 @@ from webhook.apiserver.validation.fields import (
     selects,
 )
 from webhook.apiserver.validation.names import dns_label
-from webhook.apiserver.validation.storage import claim_spec
 from webhook.paths import Path
 
 _SPEC: Path = ("spec",)
@@ -63,12 +63,19 @@ def stateful_set(value: Object) -> Refusals:
         yield invalid(("spec", "podManagementPolicy"), policy, "must be 'OrderedReady' or 'Parallel'")
     yield from _stateful_strategy(at(spec, "updateStrategy") or {}, ("spec", "updateStrategy"))
     yield from none_negative(spec, _SPEC, ("replicas", "minReadySeconds"))
+    yield from none_negative(spec.get("ordinals"), (*_SPEC, "ordinals"), ("start",))
+    for name, kept in (spec.get("persistentVolumeClaimRetentionPolicy") or {}).items():
+        if kept not in _RETENTIONS:
+            yield not_supported((*_SPEC, "persistentVolumeClaimRetentionPolicy", name), kept, _RETENTIONS)
     yield from optionally_named(spec.get("serviceName"), ("spec", "serviceName"), dns_label)
     claims = listed(spec, "volumeClaimTemplates")
     for place, claim in enumerate(claims):
         yield from claim_spec(at(claim, "spec") or {}, ("spec", "volumeClaimTemplates", place, "spec"))
     yield from _selected(spec, "statefulset", claims)
     yield from _always(spec, "StatefulSet")
+
+
+_RETENTIONS: Final = ("Retain", "Delete")
 
 
 def _stateful_strategy(strategy: Object, path: Path) -> Refusals:
@@ -263,6 +270,7 @@ def _job_spec(spec: Object, path: Path) -> Refusals:
         for name in ("backoffLimitPerIndex", "maxFailedIndexes"):
             if spec.get(name) is not None:
                 yield invalid((*path, name), spec[name], "requires indexed completion mode")
+    yield from jobpolicies.policies(spec, path)
     here = (*path, "template")
     yield from pods.template(at(spec, "template") or {}, here)
     policy, there = at(spec, "template", "spec", "restartPolicy") or "", (*here, "spec", "restartPolicy")

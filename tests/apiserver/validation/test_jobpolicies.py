@@ -1,0 +1,12 @@
+"""Policies of Jobs."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.apiserver.validation.cases import Case, cases, check
+
+
+@pytest.mark.parametrize("case", cases("jobpolicies"), ids=lambda case: case.name)
+def test_refused(case: Case) -> None:
+    check(case)

@@ -1,0 +1,12 @@
+"""What Pods for Windows, and those for Linux, must not have."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.apiserver.validation.cases import Case, cases, check
+
+
+@pytest.mark.parametrize("case", cases("windows"), ids=lambda case: case.name)
+def test_refused(case: Case) -> None:
+    check(case)
