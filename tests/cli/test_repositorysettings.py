@@ -63,6 +63,30 @@ def test_a_folder_without_settings_has_none(folder: Path) -> None:
     assert read() == (NONE, [])
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[tool.gatewright]\nowner-label = 'team'\n",
+        "[ tool . 'gatewright' ]\nowner-label = 'team'\n",
+        '["tool"."gatewright"]\nowner-label = "team"\n',
+        "tool.gatewright.owner-label = 'team'\n",
+        "[tool]\ngatewright = {owner-label = 'team'}\n",
+        "[ 'tool' ]  # of others too\ngatewright.owner-label = 'team'\n",
+        "tool = {gatewright = {owner-label = 'team'}}\n",
+        'tool."gatewright".owner-label = "team"\n',
+    ],
+)
+def test_the_table_is_found_in_every_form(text: str, folder: Path) -> None:
+    (folder / "pyproject.toml").write_text(text)
+    found, wrong = read()
+    assert (found.owner_label, wrong) == ("team", [])
+
+
+def test_a_project_that_only_needs_gatewright_is_not_parsed(folder: Path) -> None:
+    (folder / "pyproject.toml").write_text("[project]\ndependencies = ['gatewright==1.0']\n[tool.x]\nnot TOML\n")
+    assert read() == (NONE, [])
+
+
 def test_both_files_are_one_too_many(folder: Path) -> None:
     (folder / "pyproject.toml").write_text("[tool.gatewright]\n")
     (folder / ".gatewright.toml").write_text("")

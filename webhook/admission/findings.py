@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -21,6 +20,7 @@ from webhook.admission.decision import (
     shown_warnings,
 )
 from webhook.admission.skipping import configuration_text
+from webhook.digests import sha256
 from webhook.policy.evaluation import Evaluation, Failure, MutationFault, Mutator
 from webhook.policy.policyset import Binding, Policy
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from enum import StrEnum
 from importlib import import_module
 from typing import Annotated, Any, Final
@@ -86,12 +87,24 @@ class _Commands(Group):
 
 def subcommand(name: str) -> Any:
     """The click command of a subcommand. Imports its module, which may also have subcommands of its own."""
+    _import_msgspec()
     found = getattr(import_module(COMMANDS[name][0]), name)
     if isinstance(found, typer.Typer):
         return typer.main.get_command(found)
     app = typer.Typer(add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False)
     app.command(name, cls=Command, context_settings=dict(HELP_OPTIONS))(found)
     return typer.main.get_command(app)
+
+
+def _import_msgspec() -> None:
+    """Import msgspec without typing_extensions, of which it would take what typing has since Python 3.11."""
+    name = "typing_extensions"
+    if name not in sys.modules:
+        sys.modules[name] = None  # type: ignore[assignment]  # so that importing it fails
+        try:
+            import msgspec  # noqa: F401
+        finally:
+            del sys.modules[name]
 
 
 app = typer.Typer(

@@ -37,6 +37,8 @@ from webhook.versions import parse_version
 FILE: Final = ".gatewright.toml"
 PROJECT: Final = "pyproject.toml"
 _MOST: Final = 1 << 20  # bytes of either
+_KEY = lazily(rb"""\btool["']?[ \t]*\.[ \t]*["']?gatewright\b""")
+_TOOL = lazily(rb"""\btool["']?[ \t]*[]=]""")
 _PLACE = lazily(r" \(at line (\d+), column (\d+)\)\Z")  # of an error of tomllib
 _NOT_SETTINGS: Final = {
     "render": "runs programs",
@@ -94,7 +96,7 @@ def _table(file: Path) -> _Table | Problem | None:
         content = files.content_of(file, None, _MOST)
     except OSError as error:
         return Problem(str(file), None, None, files.reason(error))
-    if file.name == PROJECT and b"gatewright" not in content:
+    if file.name == PROJECT and not _may_be_ours(content):
         return None
     import tomllib  # where there are settings
 
@@ -115,6 +117,15 @@ def _table(file: Path) -> _Table | Problem | None:
             return None
         parsed = tool["gatewright"]
     return _Table(str(file), text, parsed)
+
+
+def _may_be_ours(project: bytes) -> bool:
+    """Whether a pyproject.toml may have our table: `tool.gatewright` in any form, or a table `tool` of its own.
+
+    Projects name gatewright without it too, among what they need, and to read all of the TOML takes longer than to read
+    a few policies.
+    """
+    return b"gatewright" in project and bool(_KEY.search(project) or _TOOL.search(project))
 
 
 class _Table:

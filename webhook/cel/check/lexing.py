@@ -28,7 +28,7 @@ _EXPONENT = r"[eE][+-]?[0-9]+"
 BLANK = r"(?:[ \t\r\n\f]++|//[^\n]*+)*+"
 _TOKEN: Final = re.compile(
     rf"""{BLANK}(?:"""
-    rf"""(?P<string>{_TEXT})|(?P<bytes>[bB](?:{_TEXT}))"""
+    rf"""(?P<string>[bB]?(?:{_TEXT}))"""
     r"""|(?P<id>[A-Za-z_][A-Za-z0-9_]*+)"""
     rf"""|(?P<float>[0-9]++\.[0-9]++(?:{_EXPONENT})?|[0-9]++{_EXPONENT}|\.[0-9]++(?:{_EXPONENT})?)"""
     r"""|(?P<uint>(?:0x[0-9a-fA-F]++|[0-9]++)[uU])|(?P<int>0x[0-9a-fA-F]++|[0-9]++)"""
@@ -62,6 +62,8 @@ def tokens(source: str) -> Tokens | None:
         texts.append(text)
         if kind == "mark" or (kind == "id" and text in _WORDS):
             kinds.append(text)
+        elif kind == "string":
+            kinds.append(BYTES if text[0] in "bB" else STRING)
         elif kind == "end":
             kinds.append(END)
             return Tokens(kinds, starts, texts)
@@ -81,4 +83,6 @@ def first_token(source: str, place: int) -> tuple[str, tuple[str, str] | None]:
     text = found[kind]
     if kind == "mark" or (kind == "id" and text in _WORDS):
         kind = text
+    elif kind == "string" and text[0] in "bB":
+        kind = BYTES
     return hidden, (kind, text)

@@ -26,7 +26,6 @@ escapes the texts for the language that it is written in.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -34,6 +33,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from webhook.digests import sha256
 from webhook.excerpts import Excerpt
 from webhook.lazypatterns import lazily
 
@@ -392,7 +392,7 @@ def fingerprinted(findings: Iterable[Finding]) -> Iterator[Finding]:
         if each.cluster:
             where.append(each.cluster)
         parts = [each.rule, each.kind, each.binding, each.level, each.change, *where, each.anchor or each.path, words]
-        base = hashlib.sha256("\0".join(parts).encode(errors="backslashreplace"))
+        base = sha256("\0".join(parts).encode(errors="backslashreplace"))
         key = base.digest()  # a hundred thousand of these are kept, and not of the texts
         seen[key] += 1
         base.update(f"\0{seen[key]}".encode())

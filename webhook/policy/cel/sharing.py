@@ -10,11 +10,11 @@ holds little, and each policy is charged what the evaluation cost.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from webhook.cel import Activation, Program
 from webhook.cel.tree.ast import Const, Expr, Ident, Select, variables_in
+from webhook.digests import sha256
 
 if TYPE_CHECKING:
     from webhook.policy.reviewing import Review

@@ -13,12 +13,12 @@ the table: it is compiled and checked as any other.
 from __future__ import annotations
 
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from webhook.digests import sha256
 from webhook.versions import Version, parse_version
 
 FILE: Final = Path(__file__).with_name("faultless.json")

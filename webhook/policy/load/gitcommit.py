@@ -7,7 +7,6 @@ read (a delta in a pack, a repository with SHA-256, a worktree whose repository 
 
 from __future__ import annotations
 
-import hashlib
 import re
 import struct
 import zlib
@@ -40,6 +39,8 @@ def commit_of(folder: Path, files: Mapping[str, bytes], wanted: Callable[[str], 
             return None
     except (OSError, RuntimeError, StopIteration, ValueError, IndexError, struct.error, zlib.error):
         return None
+    import hashlib  # where there is a repository
+
     prefix = "" if folder == top else f"{folder.relative_to(top).as_posix()}/"
     listed = {
         name.removeprefix(prefix): blob

@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from hashlib import sha256
 from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import Any, Final
 
 from msgspec import Struct
 
+from webhook.digests import sha256
 from webhook.documents import files, reader
 from webhook.documents.reader import Problem
 from webhook.policy.load.gitcommit import commit_of

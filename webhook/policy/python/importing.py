@@ -8,18 +8,18 @@ allowed (webhook.policy.python.allowed), but not other files of the tree. What i
 from __future__ import annotations
 
 import ast
-import importlib.abc
 import importlib.machinery
 import importlib.util
 import re
 import sys
 import traceback
 from collections.abc import Collection, Sequence
-from hashlib import sha256
 from pathlib import Path as FilePath
+from types import ModuleType
 
 from msgspec.structs import replace
 
+from webhook.digests import sha256
 from webhook.documents.reader import Problem
 from webhook.policy.python import printing
 from webhook.policy.python.allowed import refused
@@ -71,18 +71,25 @@ def declared_in(source: Source) -> tuple[list[Declaration], list[Problem]]:
     return [replace(each, proof=proof, source=source) for each in own], []
 
 
-class _Loader(importlib.abc.InspectLoader):
-    """Runs source that has been read already. Tracebacks show the file's name as the user gave it."""
+class _Loader:
+    """Runs source that has been read already. Tracebacks show the file's name as the user gave it.
+
+    importlib.abc, which has such loaders, imports importlib.resources and with it tempfile and random.
+    """
 
     def __init__(self, file: str, source: bytes) -> None:
         self._file = file
         self._source = source
 
-    def get_source(self, fullname: str) -> str:
-        return importlib.util.decode_source(self._source)
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
+        """The module is made as any other."""
 
-    def get_code(self, fullname: str):  # type: ignore[no-untyped-def]  # the code object
-        return self.source_to_code(self._source, self._file)
+    def exec_module(self, module: ModuleType) -> None:
+        exec(compile(self._source, self._file, "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - a policy
+
+    def get_source(self, fullname: str) -> str:
+        """The text, which tracebacks show."""
+        return importlib.util.decode_source(self._source)
 
 
 def _import(file: str, source: bytes) -> None:
@@ -91,7 +98,7 @@ def _import(file: str, source: bytes) -> None:
     # modules would add up.
     name = f"gatewright_policy_{sha256(bytes(FilePath(file).absolute())).hexdigest()[:12]}_{stem}"
     loader = _Loader(file, source)
-    module = importlib.util.module_from_spec(importlib.machinery.ModuleSpec(name, loader, origin=file))
+    module = importlib.util.module_from_spec(importlib.machinery.ModuleSpec(name, loader, origin=file))  # type: ignore[arg-type]
     module.__file__ = file
     module.__dict__["print"] = printing.print_of_policy
     # Dataclasses and pydantic models look up their module by name. Loading a file again replaces its module; if that
