@@ -24,6 +24,7 @@ from typing import Any
 import jsonpatch
 
 from bench import kopf_server
+from bench.figures import keep
 from bench.servers import ROUNDS, Call, asked, free_port, measured, recorded, running
 
 WANTED = 4.0
@@ -120,4 +121,5 @@ def beside(phase: str, gatewright: tuple[int, int], kopf: tuple[int, int]) -> No
             f"{median['micros']:.1f} µs; server {median['busy']:4.0%} busy, client {median['client']:4.0%}"
         )
     call = statistics.median(kopf["micros"] / own["micros"] for own, kopf in rounds)
+    keep(f"kopf, /{phase}, beside a review here", call * calls_a_review, "x", at_least=WANTED)
     print(f"  kopf: {call * calls_a_review:.1f}x a review (wanted: at least {WANTED:.0f}x), {call:.1f}x a call\n")

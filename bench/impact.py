@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 from bench.check_manifests import generate
+from bench.figures import keep
 
 MANIFESTS = (1_000, 10_000)
 ROUNDS = 3
@@ -75,3 +76,14 @@ def main() -> None:
     print("  wanted: at most 1.3x")
     print(f"  memory of impact, {many:,} to {few:,} manifests {memory['impact', many] / memory['impact', few]:.2f}x")
     print("  wanted: at most 2x\n")
+    ratio = seconds["impact", many] / seconds["check", many]
+    keep(f"CPU of impact over {many} manifests, beside check", ratio, "x", at_most=1.3)
+    ratio = memory["impact", many] / memory["impact", few]
+    keep(f"memory of impact, {many} manifests to {few}", ratio, "x", at_most=2)
+    for what, found, wanted in (("CPU", seconds, 10.5), ("memory", memory, 1.3)):
+        keep(
+            f"{what} of check, {many} manifests to {few}",
+            found["check", many] / found["check", few],
+            "x",
+            at_most=wanted,
+        )

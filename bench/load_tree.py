@@ -14,10 +14,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bench.figures import keep
+
 POLICIES = 200
 ROUNDS = 5
 LIMIT_MS = 1.2
 """The limit for loading one policy, in milliseconds."""
+LIMIT_KB = 40.0
+"""The limit for the memory that one policy holds, in kB."""
 
 _SUBJECTS = (
     ("apps", "deployments", "object.spec.template.spec"),
@@ -121,6 +125,8 @@ def main() -> None:
     loading = statistics.median(seconds for seconds, _ in runs)
     held = statistics.median(size for _, size in runs)
     each = loading / POLICIES * 1000
+    keep("loading a policy with three variables", each, "ms", at_most=LIMIT_MS)
+    keep("memory held by a policy with three variables", held / POLICIES / 1000, "kB", at_most=LIMIT_KB)
     verdict = "within" if each <= LIMIT_MS else "over"
     print(f"{'gatewright':24}{loading * 1000:8.0f} ms   {each:.2f} ms a policy ({verdict} {LIMIT_MS} ms)")
     print(f"{'PyYAML reads the files':24}{reading * 1000:8.0f} ms   {reading / POLICIES * 1000:.2f} ms a policy")

@@ -22,7 +22,7 @@ Call = tuple[str, Path]  # a request: the URL path, and the file of the review t
 ROOT = Path(__file__).parents[1]
 REVIEWS = ROOT / "tests" / "fixtures" / "reviews"
 ROUNDS = 3
-SECONDS = 3.0
+SECONDS = 2.0
 CONNECTIONS = 16
 TICKS = os.sysconf("SC_CLK_TCK")
 

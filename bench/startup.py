@@ -17,6 +17,7 @@ from pathlib import Path
 import yaml
 
 from bench.deployment import DEPLOYMENT
+from bench.figures import keep
 
 ROUNDS = 10
 POLICIES = Path(__file__).parents[1] / "policies"
@@ -52,7 +53,7 @@ def main() -> None:
             "gatewright --help, without that": ([*gatewright, "--help"], 100),
             "check, one manifest, one policy in CEL": ([*check, str(POLICIES / "no-host-path")], None),
             "check, one manifest, four, without that": ([*check, str(four)], 150),
-            "check, one manifest, the shipped policies": ([*check, str(POLICIES)], None),
+            "check, one manifest, the shipped policies": ([*check, str(POLICIES)], 300),
         }
         found: dict[str, list[float]] = {name: [] for name in rows}
         for number in range(ROUNDS + 1):
@@ -69,4 +70,5 @@ def main() -> None:
     print(f"start: CPU of whole processes in turn, the least of {ROUNDS}\n")
     for name, (_, wanted) in rows.items():
         print(f"  {name:42} {least[name]:5.0f} ms{f'   wanted: at most {wanted:.0f} ms' if wanted else ''}")
+        keep(f"CPU of {name}", least[name], "ms", at_most=wanted)
     print()

@@ -7,10 +7,12 @@ On an idle core, no case may take longer than WANTED.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from time import thread_time
 from typing import Any
 
+from bench.figures import keep
 from webhook.cel import Activation, Environment, EvaluationError, types
 
 WANTED = 3.0
@@ -165,12 +167,16 @@ def evaluated(source: str, x: Any, y: Any) -> tuple[float, int, str]:
 
 def worst() -> Iterator[tuple[float, str, str, int, int, str]]:
     """(seconds, expression, input, size, cost, ending) of each case, for the size that takes longest."""
+    made: dict[tuple[Make, int], tuple[Any, Any]] = {}
     for source, makes in CASES:
         for make in makes:
             found = []
             size = 100
             while size <= _LARGEST:
-                seconds, cost, end = evaluated(source, make(size), make(size))
+                if (make, size) not in made:  # made once for all cases: making takes longer than most evaluations
+                    made[make, size] = make(size), make(size)
+                    gc.freeze()  # so that no evaluation is charged with looking through them
+                seconds, cost, end = evaluated(source, *made[make, size])
                 found.append((seconds, source, make.__name__.strip("_"), size, cost, end))
                 if end in ("work", "cost"):
                     break
@@ -187,8 +193,7 @@ def main() -> None:
     for seconds, source, name, size, cost, end in found[:30]:
         print(f"{seconds:7.2f} {cost:>9,}  {end[:8]:<8}  {size:>9,} {name}: {source[:90]}")
     print(f"\nlongest {found[0][0]:.2f} s; wanted: at most {WANTED} s\n")
-    if found[0][0] > WANTED:
-        raise SystemExit(f"{found[0][1]} takes {found[0][0]:.2f} s")
+    keep("the longest evaluation of one expression", found[0][0], "s", at_most=WANTED)
 
 
 if __name__ == "__main__":
