@@ -46,6 +46,23 @@ def test_secrets_within_other_objects_are_found() -> None:
     assert not Redaction.of({"kind": "List", "items": [{"kind": "ConfigMap"}]})
 
 
+class _Text(str):
+    __slots__ = ()
+
+
+class _Object(dict[str, object]):
+    pass
+
+
+def test_secrets_are_found_however_deep_and_in_values_of_every_type() -> None:
+    deep: object = SECRET
+    for _ in range(3000):
+        deep = [deep]
+    named = {**SECRET, "kind": _Text("Secret")}
+    for value in (deep, named, _Object(SECRET), {"list": [_Object(SECRET)]}, {"a": {1, 2}, "b": named}):
+        assert Redaction.of(None, value).applied("is hunter2") == "is <7 characters>"
+
+
 def test_what_was_applied_last_masks_nothing_that_the_object_tells_anyway() -> None:
     applied = {"kind": "Secret", "metadata": {"name": "credentials"}, "stringData": {"a": "correct horse"}}
     annotated = {**applied, "metadata": {**applied["metadata"], "annotations": {LAST_APPLIED: json.dumps(applied)}}}  # type: ignore[dict-item]

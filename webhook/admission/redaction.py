@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import marshal
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -53,7 +54,7 @@ def is_secret(value: Any) -> bool:
 
 def secrets_in(*values: Any) -> Iterator[dict[str, Any]]:
     """The Secrets among the values and anywhere inside them."""
-    stack = list(values)
+    stack = [value for value in values if _may_hold_secrets(value)]
     while stack:
         value = stack.pop()
         if isinstance(value, dict):
@@ -62,6 +63,16 @@ def secrets_in(*values: Any) -> Iterator[dict[str, Any]]:
             stack += [item for item in value.values() if isinstance(item, _CONTAINERS)]
         elif isinstance(value, list):
             stack += [item for item in value if isinstance(item, _CONTAINERS)]
+
+
+def _may_hold_secrets(value: Any) -> bool:
+    """Whether the word Secret is in a value: to write it by marshal takes a tenth of what a walk in Python takes."""
+    if value is None:
+        return False
+    try:
+        return b"Secret" in marshal.dumps(value)
+    except ValueError:  # deeply nested, or of types that marshal does not write
+        return True
 
 
 _CONTAINERS: Final = (dict, list)  # of a tuple, isinstance takes a third of the time that it takes of a union

@@ -156,8 +156,10 @@ def _named(message: str, elements: Elements) -> Iterator[_Mention]:
     chance. It counts at the start of the message, in an enumeration, and if it is not a plain word.
     """
     known = elements.named
+    if not any(word in known or word.rstrip(".!?") in known for word in _WORD.findall(message)):
+        return
     before = ""
-    for match in _WORD.finditer(message) if any(name in message for name in known) else ():
+    for match in _WORD.finditer(message):
         word = match[0].rstrip(".!?")
         if paths := known.get(word):
             kinds = [path for path in paths if len(before) > 2 and before in str(path[-2]).lower()]

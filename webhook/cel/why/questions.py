@@ -202,6 +202,26 @@ class _Step:
         self.after: dict[Any, _Step | tuple[Path, ...]] = {}
 
 
+class _Kinds:
+    """What stands at the paths of one object: that which was asked about last, as many policies ask of the same paths.
+
+    An object that is judged does not change.
+    """
+
+    def __init__(self) -> None:
+        self._value: Any = None
+        self._known: dict[Path, int] = {}
+
+    def of(self, value: Any) -> dict[Path, int]:
+        """Path → what `kind` says, for the paths that were asked for so far."""
+        if value is not self._value:
+            self._value, self._known = value, {}
+        return self._known
+
+
+_KINDS: Final = _Kinds()
+
+
 class Questions:
     """The questions of the searches of one expression, with their answers and the places that they found.
 
@@ -220,15 +240,19 @@ class Questions:
         step: _Step | tuple[Path, ...] | None = self._first
         records = {0: record}
         answer_of, frames = self._told.answer, self._frames
+        kinds = _KINDS.of(value)
         while type(step) is _Step:
             how, frame, what = step.question
             if step.reading is not None:
                 answer = read(frames.record(frame, records), step.reading)
             elif how == _RECORD:
                 within = record if not frame else frames.record(frame, records)
-                answer = answer_of(what, within.get(what, UNKNOWN))
+                found = within.get(what, UNKNOWN)
+                answer = answer_of(what, found) if found is not True and found is not False else "T" if found else "F"
             else:
-                answer = kind(value, what)
+                answer = kinds.get(what)
+                if answer is None:
+                    answer = kinds[what] = kind(value, what)
             step = step.after.get(answer)
         return step  # type: ignore[return-value]  # no step is left
 

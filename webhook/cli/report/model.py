@@ -403,16 +403,14 @@ def anchored(path: Sequence[str | int], value: Any) -> str:
     """A place in a value as text that survives other items being added: items of lists stand by their `name`."""
     parts: list[str] = []
     for step in path:
-        value = _below(value, step)
-        name = value.get("name") if isinstance(step, int) and isinstance(value, dict) else None
+        if isinstance(step, str):
+            value = value.get(step) if isinstance(value, dict) else None
+            parts.append(step)
+            continue
+        value = value[step] if isinstance(value, list) and step < len(value) else None
+        name = value.get("name") if isinstance(value, dict) else None
         parts.append(f"[{name}]" if isinstance(name, str) else str(step))
     return "/".join(parts)
-
-
-def _below(value: Any, step: str | int) -> Any:
-    if isinstance(step, int):
-        return value[step] if isinstance(value, list) and step < len(value) else None
-    return value.get(step) if isinstance(value, dict) else None
 
 
 def _group(api_version: str) -> str:

@@ -116,6 +116,7 @@ class _Reading:
         self._keys: dict[str, str | _Missing] = {}  # cache: text of a plain key -> JSON key
         self._kept: list[Any] = []  # merged and replaced values, kept alive so that their ids are not reused
         self._texts: dict[tuple[int, str], bool] = {}  # with places: whether a mapping's key is a text
+        self._plain: dict[str, bool] = {}  # text of a plain key -> whether it is one
         self._merges: dict[int, int] = {}  # with places: id of a mapping -> the offset of its merge key
         self._repeated: list[DuplicateKey] = []  # with places: of the document
         self.repeats = False  # whether any mapping has a key twice
@@ -296,7 +297,12 @@ class _Reading:
         """Whether a key, or the alias of one, is a text in YAML."""
         if type(event) is AliasEvent:
             return isinstance(self._anchors.get(event.anchor or ""), str)
-        return event.tag is not None or not event.implicit[0] or isinstance(scalars.plain(event.value), str)
+        if event.tag is not None or not event.implicit[0]:
+            return True
+        known = self._plain.get(event.value)
+        if known is None:
+            known = self._plain[event.value] = isinstance(scalars.plain(event.value), str)
+        return known
 
     def _merge_key(self, container: Any, event: Any, merged: dict[int, set[str]]) -> None:
         """Note a second `<<` in a mapping: both are merged, the second over the first, as kubectl does."""
