@@ -13,9 +13,12 @@ from webhook.versions import NEWEST, Version
 
 
 class Kinds:
-    """An immutable set of known kinds. Start from `builtin()`; add custom kinds with `with_crds()`."""
+    """An immutable set of known kinds. Start from `builtin()`; add custom kinds with `with_crds()`.
 
-    __slots__ = ("_by_kind", "_by_resource")
+    `groups`: the API groups of all. `plurals`: group and plural of each.
+    """
+
+    __slots__ = ("_by_kind", "_by_resource", "groups", "plurals")
 
     def __init__(self, resources: Iterable[Resource]) -> None:
         self._by_kind: Mapping[tuple[str, str], Resource] = MappingProxyType(
@@ -24,6 +27,8 @@ class Kinds:
         self._by_resource: Mapping[tuple[str, str, str], Resource] = MappingProxyType(
             {(resource.group, resource.version, resource.plural): resource for resource in self._by_kind.values()}
         )
+        self.groups = frozenset(resource.group for resource in self._by_kind.values())
+        self.plurals = frozenset((resource.group, resource.plural) for resource in self._by_kind.values())
 
     @classmethod
     def builtin(cls, target: Version = NEWEST) -> Kinds:

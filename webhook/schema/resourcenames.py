@@ -89,10 +89,9 @@ def unknown(groups: frozenset[str], resource: str, kinds: Kinds) -> bool:
 
     All resources are known in the groups of `kinds`, and in groups without a dot, which custom resources cannot have.
     """
-    known = {each.group for each in kinds}
-    if any(group == "*" or (group not in known and "." in group) for group in groups):
+    if any(group == "*" or (group not in kinds.groups and "." in group) for group in groups):
         return False
-    return not any(each.group in groups and each.plural == resource for each in kinds)
+    return not any((group, resource) in kinds.plurals for group in groups)
 
 
 def _preferred(found: list[Resource]) -> Iterator[Resource]:
