@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 
-from webhook.digests import sha256
+import pytest
+
+from webhook.digests import MUCH, sha256
 
 
 def test_digests_are_those_of_hashlib() -> None:
@@ -14,4 +18,16 @@ def test_digests_are_those_of_hashlib() -> None:
     ours = sha256(b"one")
     ours.update(b"two")
     assert ours.copy().hexdigest() == hashlib.sha256(b"onetwo").hexdigest()
-    assert type(ours) is not type(hashlib.sha256())
+
+
+@pytest.mark.parametrize(("size", "loaded"), [(MUCH - 4, False), (MUCH, True)])
+def test_openssl_is_loaded_for_much_alone(size: int, loaded: bool) -> None:
+    code = f"""
+import sys
+from webhook.digests import sha256
+hashed = sha256(b"one", {size})
+hashed.update(b"two")
+print(hashed.hexdigest(), "_hashlib" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [hashlib.sha256(b"onetwo").hexdigest(), str(loaded)]

@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 
@@ -97,7 +97,7 @@ def read_tree(
     names = tuple(map(str, roots))
     read: list[TreeFile] = []
     problems: list[Problem] = []
-    hashed = sha256()
+    parts: list[tuple[int, str, bytes]] = []  # of the digest
     seen: set[files.Identity] = set()
     contents: list[dict[str, bytes]] = [{} for _ in names]
     left = MAX_BYTES
@@ -106,7 +106,7 @@ def read_tree(
         if name in packed:
             for relative, text in packed[name].files:
                 read.append(TreeFile(f"{packed[name].shown}/{relative}", text))
-                _hash(hashed, number, relative, text)
+                parts.append((number, relative, text))
             continue
         root = FilePath(name)
         if not root.exists():
@@ -128,8 +128,8 @@ def read_tree(
                 read.append(TreeFile(str(file), content))
                 relative = str(file.relative_to(root))
                 contents[number][relative] = content
-                _hash(hashed, number, relative, content)
-    revision = hashed.hexdigest()[:16]
+                parts.append((number, relative, content))
+    revision = _digest(parts)[:16]
     if len(names) == 1 and names[0] in packed:
         revision = packed[names[0]].revision
     elif commit and not problems and not packed:
@@ -146,9 +146,13 @@ def read_tree(
     )
 
 
-def _hash(hashed: Any, number: int, relative: str, content: bytes) -> None:
-    encoded = relative.encode(errors="surrogateescape")
-    hashed.update(b"%d %d %d %s%s" % (number, len(encoded), len(content), encoded, content))
+def _digest(parts: list[tuple[int, str, bytes]]) -> str:
+    """Of the files: the number of the root, the path in it, and the content of each."""
+    hashed = sha256(more=sum(len(content) for _, _, content in parts))
+    for number, relative, content in parts:
+        encoded = relative.encode(errors="surrogateescape")
+        hashed.update(b"%d %d %d %s%s" % (number, len(encoded), len(content), encoded, content))
+    return hashed.hexdigest()
 
 
 def stamp(roots: Sequence[str]) -> Stamp:
