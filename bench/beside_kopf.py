@@ -120,6 +120,13 @@ def beside(phase: str, gatewright: tuple[int, int], kopf: tuple[int, int]) -> No
             f"  /{phase:9} {name:11} {median['micros'] * calls:7.1f} µs of CPU a review, in {calls:.2f} calls of "
             f"{median['micros']:.1f} µs; server {median['busy']:4.0%} busy, client {median['client']:4.0%}"
         )
-    call = statistics.median(kopf["micros"] / own["micros"] for own, kopf in rounds)
-    keep(f"kopf, /{phase}, beside a review here", call * calls_a_review, "x", at_least=WANTED)
+    each_call = [kopf["micros"] / own["micros"] for own, kopf in rounds]
+    call = statistics.median(each_call)
+    keep(
+        f"kopf, /{phase}, beside a review here",
+        call * calls_a_review,
+        "x",
+        at_least=WANTED,
+        rounds=[each * calls_a_review for each in each_call],
+    )
     print(f"  kopf: {call * calls_a_review:.1f}x a review (wanted: at least {WANTED:.0f}x), {call:.1f}x a call\n")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -19,25 +20,50 @@ Unit = Literal["", "x", "%", "µs", "ms", "s", "kB", "MB"]
 
 
 def keep(
-    name: str, value: float, unit: Unit = "", *, at_most: float | None = None, at_least: float | None = None
+    name: str,
+    value: float,
+    unit: Unit = "",
+    *,
+    at_most: float | None = None,
+    at_least: float | None = None,
+    rounds: Sequence[float] = (),
 ) -> dict[str, Any]:
-    """Keep a figure for `table` and `write`. Without a bound, nothing is promised of it."""
+    """Keep a figure for `table` and `write`. Without a bound, nothing is promised of it.
+
+    rounds: what each round came to, if the figure is their median: the least and the greatest are kept.
+    """
     bound = at_most if at_most is not None else at_least
     met = None if bound is None else value <= bound if at_most is not None else value >= bound
     bounds = {"atMost": at_most, "atLeast": at_least}
-    found = {"name": name, "value": value, "unit": unit, **bounds, "met": met, "load": os.getloadavg()[0]}
+    found: dict[str, Any] = {
+        "name": name,
+        "value": value,
+        "unit": unit,
+        **bounds,
+        "met": met,
+        "load": os.getloadavg()[0],
+    }
+    if rounds:
+        found["rounds"] = [min(rounds), max(rounds)]
     _FOUND.append(found)
     return found
 
 
 def figure(
-    name: str, value: float, unit: Unit = "", *, at_most: float | None = None, at_least: float | None = None
+    name: str,
+    value: float,
+    unit: Unit = "",
+    *,
+    at_most: float | None = None,
+    at_least: float | None = None,
+    rounds: Sequence[float] = (),
 ) -> None:
-    """Print a figure beside what is wanted of it, and keep it."""
-    found = keep(name, value, unit, at_most=at_most, at_least=at_least)
+    """Print a figure beside what is wanted of it, and keep it; see `keep`."""
+    found = keep(name, value, unit, at_most=at_most, at_least=at_least, rounds=rounds)
     wanted = f"wanted: {_wanted(found)}" if _wanted(found) else "no promise"
     missed = "  NOT MET" if found["met"] is False else ""
-    print(f"  {name}: {_text(value, unit)} ({wanted}; load {found['load']:.1f}){missed}\n")
+    spread = f"rounds from {min(rounds):.2f} to {max(rounds):.2f}; " if rounds else ""
+    print(f"  {name}: {_text(value, unit)} ({wanted}; {spread}load {found['load']:.1f}){missed}\n")
 
 
 def took(benchmark: str, seconds: float) -> None:

@@ -14,7 +14,7 @@ def test_figures_are_told_with_their_bounds(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(figures, "_FOUND", [])
     monkeypatch.setattr(figures, "_TOOK", {})
     figures.keep("start", 151, "ms", at_most=150)
-    figures.keep("beside another", 0.7, at_least=0.65)
+    figures.keep("beside another", 0.7, at_least=0.65, rounds=[0.72, 0.7, 0.66])
     figures.keep("of nothing promised", 3, "x")
     figures.took("short", 2)
     figures.took("long", 118)
@@ -29,4 +29,5 @@ def test_figures_are_told_with_their_bounds(tmp_path: Path, monkeypatch: pytest.
     figures.write(tmp_path / "figures.json")
     written = json.loads((tmp_path / "figures.json").read_text())
     assert [each["met"] for each in written["figures"]] == [False, True, None]
+    assert written["figures"][1]["rounds"] == [0.66, 0.72]
     assert written["seconds"] == {"short": 2, "long": 118}
