@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _AFTER: Final = 50
 """The fewest evaluations before the function is made: making it takes as long as it saves in so many."""
 
-_CHARACTERS: Final = 8  # of expressions, for which it takes one evaluation more
+_CHARACTERS: Final = 3  # of expressions, for which it takes one evaluation more
 _MOST: Final = 100  # expressions of one policy: together they are surely within its budgets
 _LEVELS: Final = 500  # of all trees together
 _PAUSE: Final = 512  # the most evaluations one by one after one that was given up
