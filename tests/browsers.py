@@ -40,6 +40,19 @@ CONTRAST: Final = """() => {
 }"""
 """The least contrast of a text on a page, and the text: for page.evaluate."""
 
+NAMELESS: Final = """() => {
+  const text = (id) => (document.getElementById(id) || {}).textContent || "";
+  const name = (element) => [
+    element.getAttribute("aria-label"),
+    (element.getAttribute("aria-labelledby") || "").split(" ").map(text).join(" "),
+    ...[...(element.labels || [])].map((label) => label.textContent),
+    element.matches("input, textarea, select") ? "" : element.textContent,
+  ].find((each) => each && each.trim());
+  return [...document.querySelectorAll("a[href], button, input, select, textarea, summary, [role=tab], [tabindex='0']")]
+    .filter((element) => element.checkVisibility() && !name(element)).map((element) => element.outerHTML.slice(0, 120));
+}"""
+"""The controls on a page that a screen reader has no name for: for page.evaluate. A placeholder is no name."""
+
 
 @contextmanager
 def launched() -> Iterator[Browser]:

@@ -150,7 +150,7 @@ def test_a_line_that_is_too_long_is_left_out_and_the_rest_is_read(
 
 @pytest.mark.parametrize("text", ["", '{"object": "a", "value": {}}\n', '{"path": "/validate"}\n', "x\n", "[]\n"])
 def test_a_file_that_does_not_begin_as_a_recording_is_a_problem(folder: Path, text: str) -> None:
-    (folder / "reviews-0-1.ndjson").write_text(text)
+    (folder / "reviews-0-1.ndjson").write_text(text * 3)  # one, however many lines there are
     reviews, (problem,) = read(folder)
     assert len(reviews) == 3
     assert problem.file.endswith("reviews-0-1.ndjson")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec.structs import replace
 
-from tests.browsers import CONTRAST, launched
+from tests.browsers import CONTRAST, NAMELESS, launched
 from tests.cli.report.reports import CHECK, HOSTILE, REPORTS, SCORED, finding, report, written
 from webhook.cli.report.model import Past, Place, Report, Rule
 
@@ -288,6 +288,7 @@ def test_texts_are_readable_in_light_and_in_dark(scheme: str, browser: Browser, 
         page.get_by_text("As a table").click()
         ratio, where = page.evaluate(CONTRAST)
         assert ratio >= 4.5, where  # WCAG 2, AA
+        assert page.evaluate(NAMELESS) == []
         before = page.evaluate("getComputedStyle(document.body).backgroundColor")
         other = "Light" if scheme == "dark" else "Dark"
         page.get_by_role("button", name=f"{other} colours").click()

@@ -56,6 +56,22 @@ def test_only_the_policy_of_the_test_is_asked(tmp_path: Path) -> None:
     assert one(tmp_path, f"name: c\n{POD}\nexpect: allow", expression="true").passed
 
 
+EXCEPTION = """\
+apiVersion: gatewright.dev/v1
+kind: PolicyException
+metadata: {name: spared}
+spec: {policies: [{name: named}], objects: {names: [web]}, reason: r, approvedBy: s, expires: 2999-01-31}
+"""
+
+
+def test_an_exception_that_covers_what_a_case_expects_is_named(tmp_path: Path) -> None:
+    (tmp_path / "exception.yaml").write_text(EXCEPTION)
+    assert one(tmp_path, f"name: c\n{POD}\nexpect: allow\nexceptedBy: spared").passed
+    assert one(tmp_path, f"name: c\n{POD}\nexpect: deny\nexceptedBy: spared").failures == (
+        "expected deny, got allow: the exception 'spared' covers what the policy finds",
+    )
+
+
 PARAMS = """\
 apiVersion: v1
 kind: ConfigMap

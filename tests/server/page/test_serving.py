@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec.structs import replace
 
-from tests.browsers import CONTRAST, launched
+from tests.browsers import CONTRAST, NAMELESS, launched
 from tests.cli.report.reports import SCORED, written
 from tests.server.page.asking import asked, state_of
 from tests.server.running import POLICIES, Answer, Running, changed, end, launch, recorded, wait_for, write_policies
@@ -341,6 +341,15 @@ def test_texts_are_readable_and_nothing_is_wider_than_the_window(scheme: str, br
                 tab.set_viewport_size({"width": width, "height": 700})
                 assert tab.evaluate("document.documentElement.scrollWidth") <= width, (name, width)
             tab.set_viewport_size({"width": 360, "height": 700})
+
+
+@pytest.mark.parametrize("part", ["overview", "policies", "findings", "audit", "playground", "exceptions"])
+def test_a_screen_reader_has_a_name_for_every_control(part: str, browser: Browser, shown: Running) -> None:
+    with opened(browser, shown, f"#{part}") as tab:
+        tab.locator(f"#panel-{part}").wait_for()
+        assert tab.evaluate(NAMELESS) == []
+        labels = tab.evaluate("() => document.querySelectorAll('[role=tab]').forEach((each) => each.textContent = '')")
+        assert labels is None and len(tab.evaluate(NAMELESS)) >= 5  # the look at it is able to fail
 
 
 def test_the_last_audit_is_shown_with_its_age_scores_and_trend(browser: Browser, shown: Running) -> None:
