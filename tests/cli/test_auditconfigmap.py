@@ -214,6 +214,8 @@ def test_shards_write_parts_that_are_one_report(here: tuple[Path, ConfigMap], tm
     for index in (2, 0, 1):
         assert run(folder, "--scores", "--shard", f"{index}/3").returncode == 0
         assert len(audits(there)) == (2 if index == 1 else 1)  # once all are there
+    run(folder, "--scores", "--shard", "0/3")
+    assert len(audits(there)) == 2  # the other parts are in it already
     assert keys(there) == [f"audit-{index}-of-3.json.gz" for index in range(3)]
     brief, parts = condensed(str(mounted(there, tmp_path / "parts")))
     assert audits(there)[1]["at"] >= brief["at"]

@@ -9,7 +9,7 @@ from markdown_it.token import Token
 from tests.cli.report.reports import CHECK, HOSTILE, REPORTS, finding, report, written
 from webhook.cli.report.impacttext import examples
 from webhook.cli.report.markdown import MOST, code
-from webhook.cli.report.model import Suppression
+from webhook.cli.report.model import Rule, Suppression
 
 OWN = {"<details><summary>", "</summary>", "</details>"}
 
@@ -33,6 +33,11 @@ def test_nothing_of_a_policy_or_manifest_is_markup(name: str) -> None:
     outside = "\n".join(each.content for each in tokens(text) if each.type == "text")
     assert "@everyone" not in outside and "http://evil" not in outside
     assert "\x1b" not in text and "\u202e" not in text
+
+
+def test_what_is_no_address_is_no_link() -> None:
+    rules = {"pinned-images": Rule("pinned-images", "Validating", url="https://example.com/> <b>x</b>")}
+    assert "https://" not in written(report("check", findings=[finding()], rules=rules), "markdown")
 
 
 @pytest.mark.parametrize("text", [HOSTILE, "", "`", "``a`", " a ", "a | b", "\\`", "x" * 1000])
