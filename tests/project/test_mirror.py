@@ -154,7 +154,9 @@ convert/jsonpatches: convert/kyverno/test_mutating
 convert/kyverno/context: convert/test_whole
 convert/kyverno/merging: convert/kyverno/test_mutating
 convert/kyverno/images: convert/kyverno/test_documented
+convert/kyverno/jmesfields: convert/kyverno/test_expressions
 convert/kyverno/jmesfunctions: convert/kyverno/test_expressions
+convert/kyverno/jmeslogic: convert/kyverno/test_expressions
 convert/kyverno/jmesnumbers: convert/kyverno/test_jmesasked
 convert/kyverno/jmesvalues: convert/kyverno/test_expressions
 convert/kyverno/match: convert/test_whole

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from webhook.convert.kyverno import variables
+from webhook.convert.kyverno import jmeslogic, variables
 from webhook.convert.kyverno.expressions import Translator
 from webhook.convert.kyverno.jmesvalues import Missing, Scalar, Value
 from webhook.convert.model import JSONObject, Outcome, Unfinished, Unsupported, listing, mapping
@@ -95,7 +95,7 @@ class Context:
             found = self.translator.value(node, given)
             if default is None:
                 return _demanding(self.translator.certain(found), typed=self.translator.typed)
-            return self.translator.defaulted(found, _held(variables.value(default, self.translator)))
+            return jmeslogic.defaulted(self.translator, found, _held(variables.value(default, self.translator)))
         finally:
             self.translator.demanded = outer
 

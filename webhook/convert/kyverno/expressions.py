@@ -11,14 +11,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 from msgspec.structs import replace
 
 from webhook.convert import celtext
-from webhook.convert.kyverno import images
-from webhook.convert.kyverno.jmespath import Node
-from webhook.convert.kyverno.jmesvalues import Hash, Image, Images, Lists, Missing, Request, Scalar, Stream, Value
+from webhook.convert.kyverno import images, jmeslogic
+from webhook.convert.kyverno.jmesfields import OR_NONE, as_list, chain_of, optional, part_of_image, selected
+from webhook.convert.kyverno.jmespath import Node, flattens, has_functions
+from webhook.convert.kyverno.jmesvalues import (
+    Hash,
+    Image,
+    Images,
+    Lists,
+    Missing,
+    Request,
+    Scalar,
+    Stream,
+    Value,
+    constant,
+    inner,
+    length,
+    lenient,
+)
 from webhook.convert.model import Unfinished
 
 ELEMENT_IMAGE: Final = "__image_of_element"
@@ -57,24 +72,28 @@ class Translator:
         """The Pod that new or old is about -> the object that makes it, whose kind request.object has."""
         self.typed = False
         """Whether the kinds are Kubernetes' own, whose fields have the types that an expression expects."""
-        self._count, self._within = 0, 0
-        self._around: list[str] | None = None  # what is demanded around a || on whose sides nothing is
+        self._count = 0
+        self.within = 0
+        """In how many projections, of whose elements nothing can be demanded outside."""
+        self.around: list[str] | None = None
+        """What is demanded around a || on whose sides nothing is."""
         self.demanded: list[str] | None = None
         """Where a variable that is missing is an error: that each is there. None where it is not."""
 
     def demand(self, value: Value) -> None:
         """Note that a value must not be missing, where that is asked."""
         if isinstance(value, Scalar) and value.there:
-            self._demand(value.there)
+            self.ask(value.there)
 
     def _demand_always(self, value: Value) -> None:
         """Note that a value must not be missing, on a side of || too: a variable in a variable, or of the context."""
-        wanted = self._around if self.demanded is None else self.demanded
+        wanted = self.around if self.demanded is None else self.demanded
         if isinstance(value, Scalar) and value.there and wanted is not None and value.there not in wanted:
             wanted.append(value.there)
 
-    def _demand(self, condition: str) -> None:
-        if self.demanded is not None and not self._within:
+    def ask(self, condition: str) -> None:
+        """Note a condition without which the rule is an error, where that can be asked."""
+        if self.demanded is not None and not self.within:
             self.demanded.append(condition)
 
     def require(self, value: Scalar, *types: str) -> Scalar:
@@ -82,21 +101,21 @@ class Translator:
         if self.typed or value.type in types or (value.type != "dyn" and "dyn" not in types):
             return value
         test = celtext.disjunction([f"type({value.cel}) == {each}" for each in types])
-        if self.demanded is not None and not self._within:
+        if self.demanded is not None and not self.within:
             self.demanded.append(test)
             return value
-        return Scalar(f"({test} ? {value.cel} : {_ERROR})", type="dyn")
+        return Scalar(f"({test} ? {value.cel} : {ERROR})", type="dyn")
 
-    def _argument(self, value: Value) -> Value:
+    def not_null(self, value: Value) -> Value:
         """An argument of a function that takes no null: that it is there is demanded, or else is an error."""
         if isinstance(value, Scalar) and value.chain:
-            self._demand(f"{value.chain}.hasValue()")
+            self.ask(f"{value.chain}.hasValue()")
         chain = value.base if isinstance(value, Scalar) else value.chain if isinstance(value, Stream) else ""
         if not chain:
             return value
-        if self.demanded is None or self._within:
+        if self.demanded is None or self.within:
             return self.certain(value)
-        self._demand(self._is_list(chain))
+        self.ask(self.is_list(chain))
         return value
 
     def certain(self, value: Value) -> Value:
@@ -106,34 +125,34 @@ class Translator:
             return value
         base = f"{chain}.value()" if self.typed else f"[{chain}.orValue(null)].filter(l, type(l) == list)[0]"
         if isinstance(value, Scalar):
-            return replace(value, cel=base + value.cel.removeprefix(chain + _OR_NONE), base="")
+            return replace(value, cel=base + value.cel.removeprefix(chain + OR_NONE), base="")
         if isinstance(value, Stream):
-            return replace(value, base=base + value.base.removeprefix(chain + _OR_NONE), chain="")
+            return replace(value, base=base + value.base.removeprefix(chain + OR_NONE), chain="")
         return value
 
-    def _is_list(self, chain: str) -> str:
+    def is_list(self, chain: str) -> str:
         """Whether an optional is a list."""
         return f"{chain}.hasValue()" if self.typed else f"type({chain}.orValue(null)) == list"
 
     def argument(self, value: Value) -> Scalar:
         """An argument of a function that takes no null, as one expression."""
-        return self.scalar(self._argument(value))
+        return self.scalar(self.not_null(value))
 
     def or_null(self, value: Value) -> Scalar:
         """The value as one expression; null where the list of a projection is missing."""
         scalar = self.scalar(value)
         if not scalar.base:
             return scalar
-        return Scalar(f"({self._is_list(scalar.base)} ? dyn({scalar.cel}) : dyn(null))")
+        return Scalar(f"({self.is_list(scalar.base)} ? dyn({scalar.cel}) : dyn(null))")
 
     @contextmanager
     def inside(self) -> Iterator[None]:
         """While an expression about the elements of a list is translated: nothing of them can be demanded outside."""
-        self._within += 1
+        self.within += 1
         try:
             yield
         finally:
-            self._within -= 1
+            self.within -= 1
 
     def fresh(self) -> str:
         """A name for the variable of a macro."""
@@ -144,7 +163,7 @@ class Translator:
         """The value of a node. Raises Unfinished for what has no meaning in CEL, or becomes too long there."""
         found = self._value(node, current)
         # Some functions name their argument several times: nested, they would grow without bounds.
-        if _length(found) > _LONGEST:
+        if length(found) > _LONGEST:
             raise Unfinished("JMESPath: an expression whose CEL is too long")
         return found
 
@@ -157,7 +176,7 @@ class Translator:
                     raise Unfinished("the JMESPath expression @ outside of a projection")
                 return current
             case "literal":
-                return _constant(node.value)
+                return constant(node.value)
             case "sub":
                 left = self.value(node.children[0], current)
                 if node.children[1].type in ("list", "hash"):
@@ -180,20 +199,22 @@ class Translator:
             case "flatten":
                 return self._flattened(self.value(node.children[0], current))
             case "or":
-                return self._or(*self._alternatives(node, current), certain=self._certain(node))
+                return jmeslogic.either(self, node, current)
             case "and":
-                return self._both(node, current)
+                return jmeslogic.both(self, node, current)
             case "not":
                 return Scalar(celtext.negation(self.truthy(self.value(node.children[0], current))), type="bool")
             case "compare":
-                return self._comparison(node, current)
+                return jmeslogic.comparison(self, node, current)
             case "list":
                 return Lists(tuple(self.scalar(self.value(each, current)) for each in node.children))
             case "hash":
-                fields = (_lenient(_inner(self.value(each, current))) for each in node.children)
+                fields = (lenient(inner(self.value(each, current))) for each in node.children)
                 return Hash(dict(zip(node.value, fields, strict=True)))
             case "function":
-                return self._function(node, current)
+                from webhook.convert.kyverno.jmesfunctions import called  # it knows this module
+
+                return called(self, node, current)
         raise Unfinished(f"JMESPath: {_NAMED.get(node.type, node.type)}")
 
     def field(self, value: Value, key: str) -> Value:
@@ -203,11 +224,11 @@ class Translator:
         if isinstance(value, Images) and not value.of and key in images.CONTAINERS:
             return Images(key)
         if isinstance(value, Image) and key in images.PARTS:
-            return _part(value.reference, key)
+            return part_of_image(value.reference, key)
         if isinstance(value, Images | Image):
             raise Unfinished(f"the field {key} of images")
         if isinstance(value, Stream):
-            return replace(value, body=_inner(self.field(value.body, key)))
+            return replace(value, body=inner(self.field(value.body, key)))
         if isinstance(value, Hash):
             return value.fields.get(key) or Scalar("null")
         if isinstance(value, Lists):
@@ -215,7 +236,7 @@ class Translator:
         if value.type in ("list", "string", "int", "double", "bool", "maybe") or value.cel == "null":
             return Scalar("null")  # of what is no map
         whole = self.wholes.get(value.cel) if key not in ("metadata", "spec") else None
-        return _field(value, celtext.optional(whole or value.chain or value.cel, key))
+        return selected(value, celtext.optional(whole or value.chain or value.cel, key))
 
     def _looked_up(self, current: Value | None, name: Node) -> Value:
         """A field whose name is a variable."""
@@ -223,7 +244,7 @@ class Translator:
             raise Unfinished("a variable in a variable, as the name of a field of what is no map")
         key = self.scalar(self.value(name))
         self._demand_always(key)
-        return _field(current, f"{current.chain or f'dyn({current.cel})'}[?{key.cel}]")
+        return selected(current, f"{current.chain or f'dyn({current.cel})'}[?{key.cel}]")
 
     def _text(self, node: Node) -> Scalar:
         """A text in quotes with variables in it."""
@@ -237,7 +258,7 @@ class Translator:
         shown: whether it is in a message, which is no error where the value is a map.
         """
         scalar = self.scalar(value)
-        if scalar.cel == _ERROR:
+        if scalar.cel == ERROR:
             raise Unfinished("JMESPath: a time that is computed, as a text")
         if demands:
             self._demand_always(scalar)
@@ -248,13 +269,13 @@ class Translator:
         held, listed = celtext.scalar("v"), f"'[' + v.map(t, {_AS_JSON}).join(',') + ']'"
         if scalar.type == "list":
             return f"[dyn({scalar.cel})].map(v, {listed})[0]"
-        other = "'{}'" if shown else _ERROR
+        other = "'{}'" if shown else ERROR
         chosen = f"{held} ? string(v) : type(v) == list ? {listed} : v == null ? 'null' : {other}"
         return f"[dyn({scalar.cel})].map(v, {chosen})[0]"
 
     def _piped(self, node: Node, current: Value | None) -> Value:
         left, right = self.value(node.children[0], current), node.children[1]
-        if isinstance(left, Stream) and not _flattens(right):
+        if isinstance(left, Stream) and not flattens(right):
             left = self.materialized(left)
         if isinstance(left, Scalar):
             left = replace(left, there="")  # what is missing is null behind a pipe
@@ -263,7 +284,7 @@ class Translator:
     def scalar(self, value: Value) -> Scalar:
         """The value as one expression; a projection as a list."""
         if isinstance(value, Scalar):
-            if value.cel == _ERROR and not value.moment:
+            if value.cel == ERROR and not value.moment:
                 raise Unfinished(
                     "JMESPath: a quantity or a duration that is computed, as anything but the key of a condition"
                 )
@@ -372,9 +393,9 @@ class Translator:
             listed = self.elements(scalar)
             if len(listed) > _REPEATED:
                 raise Unfinished("JMESPath: an index from the end of a list with a long expression")
-            return replace(_optional(f"{listed}[?size({listed}) - {-index}]"), there=scalar.there, indexed=True)
+            return replace(optional(f"{listed}[?size({listed}) - {-index}]"), there=scalar.there, indexed=True)
         chain = f"{scalar.chain or f'dyn({scalar.cel})'}[?{index}]"
-        return replace(_optional(chain), there=scalar.there, indexed=True)
+        return replace(optional(chain), there=scalar.there, indexed=True)
 
     def _projection(self, node: Node, current: Value | None) -> Value:
         if node.type == "project" and node.children[0].type == "slice":
@@ -398,39 +419,42 @@ class Translator:
             raise Unfinished("JMESPath: a slice without an end, or that counts from the end")
         scalar = self.scalar(self.value(node.children[0].children[0], current))
         base = f"{scalar.chain}" if scalar.chain else f"dyn({scalar.cel})"
-        listed = "[" + ", ".join(f"?{base}[?{index}]" for index in range(start, end, step)) + "]"
+        # Not [?x, ?y]: the API server (1.37) panics at the creation of a policy with a list of optional elements alone.
+        index, found = self.fresh(), self.fresh()
+        listed = f"{list(range(start, end, step))}.map({index}, {base}[?{index}])"
+        listed = f"{listed}.filter({found}, {found}.hasValue()).map({found}, {found}.value())"
         variable = self.fresh()
         with self.inside():
-            return Stream(listed, variable, _inner(self.value(node.children[1], Scalar(variable))))
+            return Stream(listed, variable, inner(self.value(node.children[1], Scalar(variable))))
 
     def _of_each(self, left: Value, right: Node) -> Value:
         """What a node gives of each element of a projection."""
         if isinstance(left, Stream):
-            return replace(left, body=_inner(self._of_each(left.body, right)))
+            return replace(left, body=inner(self._of_each(left.body, right)))
         with self.inside():
             return self.value(right, left)
 
     def _over(self, left: Value, node: Node) -> Value:
         """The projection of a node over the elements of a value."""
         if isinstance(left, Stream):
-            return replace(left, body=_inner(self._over(left.body, node)))
+            return replace(left, body=inner(self._over(left.body, node)))
         if isinstance(left, Images) and left.of and node.type == "values":
             variable = self.fresh()
             image = Image(f"{variable}.?image.orValue('')")
             listed = f"{celtext.optional(self.new, 'spec', left.of)}.orValue([])"
-            return Stream(listed, variable, _inner(self.value(node.children[1], image)), chain=_chain_of(listed))
+            return Stream(listed, variable, inner(self.value(node.children[1], image)), chain=chain_of(listed))
         base = self.elements(left)
-        chain = _chain_of(base)
+        chain = chain_of(base)
         variable = self.fresh()
         element: Value = Scalar(f"{base}[{variable}]" if node.type == "values" else variable)
         condition = "true"
         with self.inside():
             if node.type == "filter":
                 condition = self.truthy(self.value(node.children[2], element))
-                if _has_functions(node.children[2]):
+                if has_functions(node.children[2]):
                     # An error of a condition is one of the whole, whatever is false or true beside it.
                     base, condition = f"{base}.filter({variable}, {condition})", "true"
-            return Stream(base, variable, _inner(self.value(node.children[1], element)), condition, chain=chain)
+            return Stream(base, variable, inner(self.value(node.children[1], element)), condition, chain=chain)
 
     def elements(self, value: Value) -> str:
         """The list, or the map, that is gone through; an empty one if it is absent."""
@@ -445,7 +469,7 @@ class Translator:
             if isinstance(value.body, Stream):
                 if not value.flat:
                     return replace(value, flat=True)
-                return replace(value, body=_inner(self._flattened(value.body)))
+                return replace(value, body=inner(self._flattened(value.body)))
             variable = self.fresh()
             base = self.elements(value.body) if isinstance(value.body, Lists) else as_list(self.scalar(value.body))
             return replace(value, body=Stream(base, variable, Scalar(variable)), flat=True)
@@ -455,240 +479,15 @@ class Translator:
             variable = self.fresh()
             # Lists in lists of an object are refused: there is no flatten for them.
             none_in_it = f"{value.chain}.orValue([]).exists({variable}, type({variable}) == list)"
-            if self.demanded is not None and not self._within:
-                self._demand(f"!{none_in_it}")
+            if self.demanded is not None and not self.within:
+                self.ask(f"!{none_in_it}")
         return value
 
-    def _certain(self, node: Node) -> bool:
-        """Whether neither side of an operator is an error that the other one could hide."""
-        return (self.typed and not self._within) or not _has_functions(node)
 
-    def _or(self, left: Value, right: Value, *, certain: bool) -> Value:
-        if isinstance(left, Scalar) and left.cel == "request.operation":
-            return left  # never empty: what follows is for background scans
-        if isinstance(left, Scalar) and left.type == "bool" and isinstance(right, Scalar) and right.type == "bool":
-            either = celtext.disjunction([left.cel, right.cel]) if certain else f"({left.cel} ? true : {right.cel})"
-            return Scalar(either, type="bool")
-        if isinstance(left, Stream):
-            if isinstance(right, Scalar) and right.cel == "[]":
-                # An empty list, as the right side has no elements either; in parentheses, as it need not be there.
-                return replace(left, chain="")
-            return self._stream_or(left, right)
-        first, second = self.scalar(left), self.scalar(right)
-        if first.type in ("int", "list") and second.cel == "[]":
-            return first
-        loose = ""
-        if first.chain and second.cel in ("''", "false", "[]", "{}", "0"):
-            loose = f"{first.chain}.orValue({second.cel})"
-            if self.typed and second.cel == _EMPTY_OF.get(_last(first.chain)):
-                return Scalar(loose)
-        kind = first.type if first.type == second.type else "dyn"
-        cel = f"({self.truthy(first)} ? {_dynamic(first, kind)} : {_dynamic(second, kind)})"
-        return Scalar(cel, type=kind, loose=loose)
-
-    def _both(self, node: Node, current: Value | None) -> Value:
-        """An &&. What its right side demands is asked only where the left one is true."""
-        left = self.value(node.children[0], current)
-        around, self.demanded = self.demanded, None if self.demanded is None else []
-        try:
-            right = self.value(node.children[1], current)
-            own = list(dict.fromkeys(self.demanded or []))
-        finally:
-            self.demanded = around
-        if own:
-            otherwise = celtext.negation(celtext.enclose(self.truthy(left)))
-            self._demand(celtext.disjunction([otherwise, celtext.conjunction(own)]))
-        return self._and(left, right, outer=current is None, certain=self._certain(node))
-
-    def _and(self, left: Value, right: Value, *, outer: bool, certain: bool) -> Scalar:
-        """The left side if JMESPath does not take it for true, else the right one. certain: neither is an error."""
-        terms = [self.truthy(each) for each in (left, right)]
-        both = celtext.conjunction(terms) if certain else f"({terms[0]} ? {terms[1]} : false)"
-        first, second = self.scalar(left), self.scalar(right)
-        if first.type == second.type == "bool":
-            return Scalar(both, type="bool")
-        if outer and second.there:
-            self._demand(celtext.disjunction([celtext.negation(celtext.enclose(terms[0])), second.there]))
-        if {first.type, second.type} <= {"bool", "maybe"}:
-            return Scalar(f"({first.cel} == true ? dyn({second.cel}) : dyn({first.cel}))", type="maybe", truth=both)
-        return Scalar(f"({terms[0]} ? dyn({second.cel}) : dyn({first.cel}))", truth=both)
-
-    def defaulted(self, value: Value, default: Value) -> Value:
-        """The value, or the default where it is null or missing."""
-        if isinstance(value, Stream) and isinstance(default, Scalar) and default.cel == "[]":
-            return replace(value, chain="")
-        scalar, other = self.scalar(value), self.scalar(default)
-        if scalar.base:
-            return Scalar(f"({self._is_list(scalar.base)} ? dyn({scalar.cel}) : dyn({other.cel}))")
-        if not scalar.chain and not scalar.indexed and scalar.type != "maybe":
-            return scalar
-        if scalar.chain and self.typed and not scalar.indexed:
-            return Scalar(f"{scalar.chain}.orValue({other.cel})")
-        return Scalar(f"({scalar.cel} != null ? {scalar.cel} : dyn({other.cel}))")
-
-    def _alternatives(self, node: Node, current: Value | None) -> tuple[Value, Value]:
-        """Both sides of ||. What is missing on the left gives way to the right, which must then be there."""
-        demanded, self.demanded = self.demanded, None
-        around, self._around = self._around, demanded if demanded is not None else self._around
-        try:
-            left, right = (self.value(each, current) for each in node.children)
-            if demanded is not None and current is None and isinstance(right, Scalar) and right.there:
-                demanded.append(celtext.disjunction([self.truthy(left), right.there]))
-        finally:
-            self.demanded, self._around = demanded, around
-        return left, right
-
-    def _stream_or(self, left: Stream, right: Value) -> Value:
-        list_of, other = self.materialized(left), self.scalar(right)
-        held = [f"type({left.chain}.orValue(null)) == list"] if left.chain and not self.typed else []
-        some = celtext.conjunction([*held, f"size({list_of.cel}) > 0"])
-        return Scalar(f"({some} ? dyn({list_of.cel}) : dyn({other.cel}))")
-
-    def _comparison(self, node: Node, current: Value | None) -> Value:
-        left, right = (self.or_null(self.value(each, current)) for each in node.children)
-        if node.value in ("==", "!="):
-            if "null" in (left.cel, right.cel) and "dyn" not in (left.type, right.type):
-                return Scalar("false" if node.value == "==" else "true", type="bool")
-            sides = (f"dyn({left.cel})" if left.type not in (right.type, "dyn") else left.cel, right.cel)
-            return Scalar(f"{sides[0]} {node.value} {sides[1]}", type="bool")
-        if not {left.type, right.type} <= {"dyn", "int", "double"}:
-            return Scalar("null", truth="false")  # only numbers have an order
-        unknown = [each.cel for each in (left, right) if each.type == "dyn"]
-        terms = [f"(type({each}) == int || type({each}) == double)" for each in unknown]
-        held = f"{left.cel} {node.value} {right.cel}"
-        if not terms:
-            return Scalar(held, type="bool")
-        numbers = celtext.conjunction(terms)
-        return Scalar(f"({numbers} ? dyn({held}) : dyn(null))", type="maybe", truth=celtext.conjunction([*terms, held]))
-
-    def _function(self, node: Node, current: Value | None) -> Value:
-        from webhook.convert.kyverno.jmesfunctions import FUNCTIONS, OF_NULL, by_element  # it knows this module
-
-        if any(each.type == "reference" for each in node.children):
-            return by_element(self, node, current)
-        function = FUNCTIONS.get(node.value)
-        if function is None:
-            raise Unfinished(f"the JMESPath function {node.value}()")
-        arguments = [self.value(each, current) for each in node.children]
-        if node.value not in OF_NULL:
-            arguments = [self._argument(each) for each in arguments]
-        return function(self, arguments)
-
-
-_LISTS: Final = frozenset(
-    {
-        "containers", "initContainers", "ephemeralContainers", "volumes", "volumeMounts", "env", "envFrom", "ports",
-        "rules", "tls", "paths", "subjects", "tolerations", "imagePullSecrets", "hostAliases", "finalizers",
-        "ownerReferences", "externalIPs", "accessModes", "webhooks", "verbs", "resources", "apiGroups", "groups", "add",
-        "drop", "args", "command", "topologySpreadConstraints",
-    }
-)  # fmt: skip
-"""Fields that are lists wherever Kubernetes has them."""
-MAPS: Final = frozenset(
-    {
-        "labels", "annotations", "matchLabels", "nodeSelector", "data", "stringData", "binaryData", "limits",
-        "requests",
-    }
-)  # fmt: skip
-"""Fields that are maps wherever Kubernetes has them."""
-_EMPTY_OF: Final[dict[str, str]] = {
-    **dict.fromkeys(_LISTS, "[]"), **dict.fromkeys(MAPS, "{}"),
-    **dict.fromkeys(("name", "namespace", "image", "serviceAccountName", "runtimeClassName", "value"), "''"),
-}  # fmt: skip
-_OR_NONE: Final = ".orValue([])"
-_ERROR: Final = "optional.none().value()"
+ERROR: Final = "optional.none().value()"
 _AS_JSON: Final = "type(t) == string ? '\"' + t + '\"' : type(t) == map || type(t) == list ? '{}' : string(t)"
 _MOST_SLICED: Final = 10  # items of a slice
 _LONGEST: Final = 10_000
 """Characters of the expression of one variable."""
 _REPEATED: Final = 120  # characters of an expression that may stand there twice
 _NAMED: Final = {"slice": "a slice", "reference": "an expression reference"}
-
-
-def as_list(value: Scalar) -> str:
-    """The list that a value is; a list of it alone if it is none, and an empty one if it is absent."""
-    if value.type == "list" or _last(value.chain) in _LISTS:
-        return f"{value.chain}.orValue([])" if value.chain else value.cel
-    if value.type != "dyn":
-        return f"[{value.cel}]"
-    return f"({value.cel} == null ? [] : type({value.cel}) == list ? {value.cel} : [{value.cel}])"
-
-
-def _last(chain: str) -> str:
-    """The last field of an optional chain."""
-    return chain.rpartition(".")[2].removeprefix("?")
-
-
-def _optional(chain: str) -> Scalar:
-    """The value of an optional, or null. After an optional index the checker takes a bare null for the type of both."""
-    nothing = "dyn(null)" if chain.endswith("]") else "null"
-    return Scalar(f"{chain}.orValue({nothing})", chain, there=f"{chain}.hasValue()")
-
-
-def _field(value: Scalar, chain: str) -> Scalar:
-    """The field that a chain ends with. It is null, and not missing, where an index before it is beyond the end."""
-    found = replace(_optional(chain), indexed=value.indexed)
-    if not value.indexed:
-        return found
-    own = celtext.disjunction([f"!{value.chain}.hasValue()", found.there])
-    return replace(found, there=celtext.conjunction([*filter(None, [value.there]), own]))
-
-
-def _chain_of(base: str) -> str:
-    """The optional of a list that may be absent; "" of another."""
-    return base.removesuffix(_OR_NONE) if base.endswith(_OR_NONE) else ""
-
-
-def _has_functions(node: Node) -> bool:
-    """Whether a function is called in an expression, which may be an error."""
-    return (node.type == "function") or any(map(_has_functions, node.children))
-
-
-def _lenient(value: Scalar | Stream | Lists | Hash) -> Scalar | Stream | Lists | Hash:
-    """A value of a hash: what is missing is null there."""
-    return replace(value, there="", indexed=True) if isinstance(value, Scalar) and value.chain else value
-
-
-def _flattens(node: Node) -> bool:
-    """Whether an expression begins with [], of what it is about."""
-    first = node
-    while first.children and first.type in ("project", "sub", "index", "filter"):
-        first = first.children[0]
-    return first.type == "flatten" and first.children[0].type == "current"
-
-
-def _constant(value: Any) -> Scalar:
-    kinds: dict[type, str] = {bool: "bool", str: "string", int: "int", float: "double", list: "list"}
-    return Scalar(celtext.literal(value), type=kinds.get(type(value), "dyn"))
-
-
-def _part(reference: str, key: str) -> Scalar:
-    """A part of the reference of an image. Without a digest there is none, and with one alone there is no tag."""
-    cel = images.PARTS[key](reference)
-    if key not in images.ABSENT:
-        return Scalar(cel, type="string")
-    return _optional(f"({images.ABSENT[key](reference)} ? optional.none() : optional.of(dyn({cel})))")
-
-
-def _dynamic(value: Scalar, wanted: str) -> str:
-    return value.cel if value.type == wanted and wanted != "dyn" else f"dyn({value.cel})"
-
-
-def _inner(value: Value) -> Scalar | Stream | Lists | Hash:
-    if isinstance(value, Request | Images | Image):
-        raise Unfinished(f"JMESPath: {'request' if isinstance(value, Request) else 'images'} within a projection")
-    return value
-
-
-def _length(value: Value) -> int:
-    """The characters of the expressions of a value."""
-    match value:
-        case Scalar():
-            return len(value.cel) + len(value.chain)
-        case Stream():
-            return len(value.base) + len(value.condition) + _length(value.body)
-        case Lists():
-            return sum(map(_length, value.items))
-        case Hash():
-            return sum(map(_length, value.fields.values()))
-    return 0

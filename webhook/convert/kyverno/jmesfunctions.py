@@ -11,7 +11,8 @@ from typing import Final
 
 from webhook.convert import celtext
 from webhook.convert.kyverno import images, jmesnumbers, jmestimes
-from webhook.convert.kyverno.expressions import MAPS, Translator
+from webhook.convert.kyverno.expressions import Translator
+from webhook.convert.kyverno.jmesfields import MAPS
 from webhook.convert.kyverno.jmespath import Node
 from webhook.convert.kyverno.jmesvalues import Hash, Scalar, Stream, Value
 from webhook.convert.model import Unfinished
@@ -300,3 +301,16 @@ FUNCTIONS: Final[dict[str, Function]] = {
     **jmestimes.FUNCTIONS,
 }
 """The name of a function -> what writes its call."""
+
+
+def called(translator: Translator, node: Node, current: Value | None) -> Value:
+    """What the call of a function becomes. Raises Unfinished for a function that CEL has not."""
+    if any(each.type == "reference" for each in node.children):
+        return by_element(translator, node, current)
+    function = FUNCTIONS.get(node.value)
+    if function is None:
+        raise Unfinished(f"the JMESPath function {node.value}()")
+    given = [translator.value(each, current) for each in node.children]
+    if node.value not in OF_NULL:
+        given = [translator.not_null(each) for each in given]
+    return function(translator, given)

@@ -306,3 +306,16 @@ def _levels(text: str) -> int:
         elif each in "]}":
             level -= 1
     return most
+
+
+def has_functions(node: Node) -> bool:
+    """Whether a function is called in an expression, which may be an error."""
+    return (node.type == "function") or any(map(has_functions, node.children))
+
+
+def flattens(node: Node) -> bool:
+    """Whether an expression begins with [], of what it is about."""
+    first = node
+    while first.children and first.type in ("project", "sub", "index", "filter"):
+        first = first.children[0]
+    return first.type == "flatten" and first.children[0].type == "current"

@@ -10,6 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from msgspec import UNSET, Struct
+from msgspec.structs import replace
+
+from webhook.convert import celtext
+from webhook.convert.model import Unfinished
 
 
 class Scalar(Struct, frozen=True):
@@ -97,3 +101,37 @@ class Image(Struct, frozen=True):
 
 
 Value = Scalar | Stream | Lists | Hash | Request | Images | Image
+
+
+def lenient(value: Scalar | Stream | Lists | Hash) -> Scalar | Stream | Lists | Hash:
+    """A value of a hash: what is missing is null there."""
+    return replace(value, there="", indexed=True) if isinstance(value, Scalar) and value.chain else value
+
+
+def constant(value: Any) -> Scalar:
+    kinds: dict[type, str] = {bool: "bool", str: "string", int: "int", float: "double", list: "list"}
+    return Scalar(celtext.literal(value), type=kinds.get(type(value), "dyn"))
+
+
+def dynamic(value: Scalar, wanted: str) -> str:
+    return value.cel if value.type == wanted and wanted != "dyn" else f"dyn({value.cel})"
+
+
+def inner(value: Value) -> Scalar | Stream | Lists | Hash:
+    if isinstance(value, Request | Images | Image):
+        raise Unfinished(f"JMESPath: {'request' if isinstance(value, Request) else 'images'} within a projection")
+    return value
+
+
+def length(value: Value) -> int:
+    """The characters of the expressions of a value."""
+    match value:
+        case Scalar():
+            return len(value.cel) + len(value.chain)
+        case Stream():
+            return len(value.base) + len(value.condition) + length(value.body)
+        case Lists():
+            return sum(map(length, value.items))
+        case Hash():
+            return sum(map(length, value.fields.values()))
+    return 0

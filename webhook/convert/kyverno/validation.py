@@ -12,7 +12,8 @@ from webhook.convert.kyverno import conditions, jmespath, variables
 from webhook.convert.kyverno.assertions import Assertions
 from webhook.convert.kyverno.context import Context
 from webhook.convert.kyverno.exempting import Exempted
-from webhook.convert.kyverno.expressions import Translator, as_list
+from webhook.convert.kyverno.expressions import Translator
+from webhook.convert.kyverno.jmesfields import as_list
 from webhook.convert.kyverno.jmesvalues import Lists, Scalar, Stream, Value
 from webhook.convert.kyverno.patterns import Patterns, any_of
 from webhook.convert.kyverno.podsecurity import pod_security
