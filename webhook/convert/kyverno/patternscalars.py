@@ -93,7 +93,8 @@ def _single(subject: str, text: str, *, typed: bool) -> str:
     """A pattern without | and &."""
     for sign in _OPERATORS:
         if text.startswith(sign) and text != sign:
-            return values.ordered(subject, sign, text.removeprefix(sign).strip(), versions=False)
+            limit = text.removeprefix(sign).strip()
+            return _or_no_time(subject, sign, limit, values.ordered(subject, sign, limit, versions=False))
     if text.startswith("!") and text != "!":
         return _differs(subject, text[1:].strip(), typed=typed)
     if bounds := values.bounds(text):
@@ -108,7 +109,7 @@ def _single(subject: str, text: str, *, typed: bool) -> str:
 
 def _equals(subject: str, text: str) -> str:
     if not celtext.is_wild(text):
-        return values.equal(subject, text)
+        return _or_no_time(subject, "==", text, values.equal(subject, text))
     if set(text) == {"*"}:
         return celtext.scalar(subject)
     if set(text) <= {"*", "?"} and text.count("?") == 1 and "*" in text:
@@ -120,6 +121,13 @@ def _equals(subject: str, text: str) -> str:
     return celtext.disjunction(terms)
 
 
+def _or_no_time(subject: str, sign: str, text: str, comparison: str) -> str:
+    """The comparison with a duration, which the text 0 is too."""
+    if not values.is_duration(text) or not _zero(sign, text):
+        return comparison
+    return celtext.disjunction([f"{subject} in ['0', '+0', '-0']", comparison])
+
+
 def _of_number(text: str) -> str:
     """Which numbers a text with wildcards matches: all, none, or some that only their digits tell."""
     if set(text) <= {"*", "?"}:
@@ -129,7 +137,7 @@ def _of_number(text: str) -> str:
 
 def _differs(subject: str, text: str, *, typed: bool) -> str:
     if not celtext.is_wild(text):
-        other = celtext.negation(celtext.enclose(values.equal(subject, text)))
+        other = celtext.negation(celtext.enclose(_equals(subject, text)))
         return other if typed else celtext.conjunction([celtext.scalar(subject), other])
     terms = [celtext.negation(celtext.enclose(_equals(subject, text)))]
     if not typed:
