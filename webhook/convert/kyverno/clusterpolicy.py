@@ -83,12 +83,17 @@ class _Policy:
             if names.count(each["name"]) > 1:
                 self._outcome.refuse(at, f"two rules with the name {each['name']!r}")
                 continue
-            self._rule(each, spec, at, alone=len(given) == 1)
+            parts = match.apart(each.get("match"), each.get("exclude")) if "validate" in each else None
+            if parts is None or not _controllers(self._value):
+                self._rule(each, spec, at, alone=len(given) == 1)
+                continue
+            self._rule({**each, "match": parts[0]}, spec, at, alone=len(given) == 1)
+            self._rule({**each, "match": parts[1]}, spec, at, alone=len(given) == 1, suffix="other-kinds")
         if self._unwritten:
             self._outcome.python = standard.python(self._unwritten)
 
-    def _rule(self, given: JSONObject, spec: JSONObject, at: Path, *, alone: bool) -> None:
-        name = standard.name_of(self._outcome.folder, "" if alone else given["name"])
+    def _rule(self, given: JSONObject, spec: JSONObject, at: Path, *, alone: bool, suffix: str = "") -> None:
+        name = standard.name_of(self._outcome.folder, "" if alone else given["name"], suffix)
         if name in self._outcome.made:
             name = standard.name_of(self._outcome.folder, given["name"], str(at[-1]))
         rule = Rule(name, annotations=standard.described(self._value.get("metadata", {}).get("annotations")))

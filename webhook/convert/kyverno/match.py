@@ -117,18 +117,29 @@ def _derive(
     if any(excluded) and not any(map(_of_pods, excluded)):
         return
     if not all((each.kind, each.sub) == ("Pod", "") for each in found.kinds):
-        if controllers:
-            text = (
-                "names Pods in one block and other kinds in another: the controllers of these Pods are not judged too"
-            )
-            found.differences.append(((*at, "match"), f"{text}. Kyverno derives rules for them"))
-        return
+        return  # only of a match whose parts cannot be told apart: `apart`
     found.of_pods, found.controllers = True, list(controllers)
     if "CronJob" in controllers and any(each and not _of_pods(each) for each in excluded):
         text = (
             "excludes Pods, and other kinds in another block: CronJobs are judged, of which Kyverno (1.19) excludes all"
         )
         found.differences.append(((*at, "exclude"), text))
+
+
+def apart(given: Any, excluded: Any) -> tuple[JSONObject, JSONObject] | None:
+    """A match whose blocks of any name Pods in some and other kinds in the rest: one for the Pods, for whose
+    controllers Kyverno derives rules, and one for the rest. None for any other match."""
+    if not isinstance(given, dict) or not isinstance(given.get("any"), list) or not isinstance(excluded, dict | None):
+        return None
+    blocks = [each for each in given["any"] if isinstance(each, dict)]
+    out = [each for name in ("any", "all") for each in (excluded or {}).get(name) or [] if isinstance(each, dict)]
+    if len(blocks) != len(given["any"]) or any(_NOT_OF_CONTROLLERS & set(_described(each)) for each in (*blocks, *out)):
+        return None
+    pods = [each for each in blocks if _of_pods(_named_kinds(each))]
+    rest = [each for each in blocks if each not in pods]
+    if not pods or not rest or any("Pod" in _named_kinds(each) for each in rest):
+        return None
+    return {"any": pods}, {"any": rest}
 
 
 def _named_kinds(block: JSONObject) -> list[str]:
