@@ -169,6 +169,14 @@ convert/kyverno/operations: convert/kyverno/test_documented
 convert/kyverno/values: convert/test_whole
 convert/kyverno/variables: convert/kyverno/test_expressions
 convert/model: convert/test_whole
+convert/simplify/certain: convert/simplify/test_rewriting
+convert/simplify/chains: convert/simplify/test_rewriting
+convert/simplify/comparing: convert/simplify/test_rewriting
+convert/simplify/guards: convert/simplify/test_rewriting
+convert/simplify/known: convert/simplify/test_rewriting
+convert/simplify/naming: convert/simplify/test_printing
+convert/simplify/policies: convert/simplify/test_meaning
+convert/simplify/terms: convert/simplify/test_printing
 convert/standard: convert/test_whole
 convert/writing: cli/test_convert
 cli/report/converted: cli/test_convert

@@ -272,10 +272,9 @@ def like(subject: str, pattern: str) -> str:
 def like_written(subject: str, patterns: str) -> str:
     """Whether a text matches one of the patterns in a list. patterns: an expression for the list, whose values are
     known at evaluation."""
-    escaped = "w"
-    for each in "\\.+()[]{}^$|":
-        escaped += f".replace({text(each)}, {text(chr(92) + each)})"
-    expression = f"'^' + {escaped}.replace('?', '(?s:.)').replace('*', '(?s:.*)') + '$'"
+    # \Q…\E quotes what is between wildcards.
+    escaped = r"w.replace('\\E', '\\E\\\\E\\Q').replace('?', '\\E.\\Q').replace('*', '\\E.*\\Q')"
+    expression = rf"'(?s)^\\Q' + {escaped} + '\\E$'"
     return f"{patterns}.exists(w, string({subject}).matches({expression}))"
 
 

@@ -1,16 +1,23 @@
-"""Compiles converted policies as loading does, and removes those that the API server would refuse."""
+"""Compiles converted policies as loading does, and removes those that the API server would refuse.
+
+What was generated is made smaller first; the author's own CEL stays as it is written.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from webhook.convert.model import JSONObject, Outcome
+from webhook.convert import celtext
+from webhook.convert.model import JSONObject, Outcome, Unsupported
+from webhook.convert.simplify import policies
 from webhook.convert.standard import MUTATING
 from webhook.lazypatterns import lazily
 from webhook.paths import Path
 from webhook.policy.load.made import mutating_policy, validating_policy
 from webhook.policy.written import model, refusals
+from webhook.schema.kinds import Kinds
 from webhook.versions import Version
 
 _UNDECLARED: Final = lazily(r"undeclared reference to '(?P<name>[A-Za-z0-9_.]{1,80})'")
@@ -21,6 +28,44 @@ _OF_KYVERNO: Final = frozenset(
         "yaml",
     }
 )  # fmt: skip
+
+
+def simplify(outcome: Outcome, kinds: Kinds, target: Version) -> None:
+    """Make the expressions smaller that conversion has written. A policy that would not compile then stays as it is."""
+    foreign = _author(outcome)
+    for index, policy in enumerate(outcome.policies):
+        made = policies.smaller(policy, foreign, kinds, target)
+        if made != policy and not list(_faults(made, outcome, target)):
+            outcome.policies[index] = made
+
+
+def without_unused(outcome: Outcome, own: Callable[[str], bool]) -> None:
+    """Take out the variables that nothing uses. own: whether the author wrote the variable of a name."""
+    for policy in outcome.policies:
+        policies.without_unused(policy["spec"], lambda each: own(each["name"]))
+
+
+def _author(outcome: Outcome) -> Callable[[str], bool]:
+    """Whether an expression holds CEL of the foreign policy: of validate.cel and celPreconditions."""
+    spec = outcome.document.value.get("spec")
+    rules = spec.get("rules") if isinstance(spec, dict) else None
+    texts: list[str] = []
+    for each in rules if isinstance(rules, list) else ():
+        if isinstance(each, dict):
+            validated = each.get("validate")
+            _collect(validated.get("cel") if isinstance(validated, dict) else None, texts)
+            _collect(each.get("celPreconditions"), texts)
+    return lambda expression: any(each in expression for each in texts)
+
+
+def _collect(value: Any, into: list[str]) -> None:
+    """The texts in a value, as they are and as they are embedded in another expression."""
+    if isinstance(value, str):
+        into.append(value)
+        with contextlib.suppress(Unsupported):
+            into.append(celtext.embedded(value))
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _collect(each, into)
 
 
 def keep_what_compiles(outcome: Outcome, target: Version) -> None:

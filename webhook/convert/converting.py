@@ -53,10 +53,11 @@ class Conversion(Struct):
     refused: list[Note] = field(default_factory=list)
 
 
-def convert(documents: Iterable[Document], target: Version) -> Conversion:
+def convert(documents: Iterable[Document], target: Version, *, smaller: bool = True) -> Conversion:
     """Convert every policy among the documents; the same input gives the same result.
 
-    target: the Kubernetes version for which the policies are compiled.
+    target: the Kubernetes version for which the policies are compiled. smaller: whether expressions are made smaller,
+    which changes no verdict.
     """
     found = Conversion()
     everything = list(documents)
@@ -94,6 +95,9 @@ def convert(documents: Iterable[Document], target: Version) -> Conversion:
         _made_apart(each, maker, names)
         if maker is not makers.get(each.kind):
             compiled.without_wrong_messages(each, target)
+            compiled.without_unused(each, constraints.written_by_author(each, read))
+        elif smaller and each.kind not in celkinds.CONVERTED:
+            compiled.simplify(each, kinds, target)
         compiled.keep_what_compiles(each, target)
     templates.finish(read, outcomes)
     for each, own in taken_out:

@@ -5,7 +5,7 @@ Source: the documentation of Gatekeeper, "Constraint", "Enforcement points", "Va
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from webhook.convert import celtext, standard
@@ -48,6 +48,15 @@ def convert(outcome: Outcome, templates: dict[str, Template], kinds: Kinds) -> N
         return
     if given is not None:
         given.used = True
+
+
+def written_by_author(outcome: Outcome, templates: dict[str, Template]) -> Callable[[str], bool]:
+    """Whether the variable of a name is one that the constraint's template has; others are ours."""
+    given = templates.get(outcome.kind)
+    source = (given.source if given else None) or {}
+    written = source.get("variables")
+    names = {each.get("name") for each in written if isinstance(each, dict)} if isinstance(written, list) else set()
+    return lambda name: name in names
 
 
 def _convert(outcome: Outcome, spec: JSONObject, template: Template, kinds: Kinds, actions: list[str]) -> None:
