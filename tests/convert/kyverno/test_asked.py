@@ -67,7 +67,7 @@ def test_the_controls_of_pod_security_give_the_verdicts_of_kyverno(
 
 
 def test_documents_say_what_kyverno_decides(kyverno: Path) -> None:
-    files = ("patterns", "podsecurity", "requests", "matching")
+    files = ("patterns", "podsecurity", "requests", "matching", "teams")
     documents = [each for each in corpus.given() if each.file in files]
     found = asked.of_documents(kyverno, documents)
     assert found.wrong == []
