@@ -132,8 +132,13 @@ def test_existing_violations_are_named_where_they_are_let_through(tmp_path: Path
     assert only(tmp_path, f"{HEAD}  rules:\n{rule(more=validate % 'false')}").differences == []
 
 
-def verdicts(tmp_path: Path, overrides: str, action: str = "Audit") -> dict[str, str]:
-    """What is said of a ConfigMap that breaks a rule, by its namespace."""
+SPACES = ("dev-1", "dev-2", "prod-1", "shop")
+
+
+def verdicts(
+    tmp_path: Path, overrides: str, action: str = "Audit", labels: dict[str, str] | None = None
+) -> dict[str, str]:
+    """What is said of a ConfigMap that breaks a rule, by its namespace. labels: of all namespaces."""
     text = (
         "apiVersion: kyverno.io/v1\nkind: ClusterPolicy\nmetadata: {name: p}\nspec:\n"
         f"  validationFailureAction: {action}\n  rules:\n  - name: r\n"
@@ -145,13 +150,15 @@ def verdicts(tmp_path: Path, overrides: str, action: str = "Audit") -> dict[str,
     writing.stage([outcome], tmp_path)
     policies = load(tmp_path)
     found: dict[str, str] = {}
-    for namespace in ("dev-1", "dev-2", "prod-1", "shop"):
+    for namespace in SPACES:
         made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "namespace": namespace}}
-        tests = [writing.policy_test(each, [{"name": "c", "object": made, "expect": "allow"}]) for each in outcome.made]
+        case = {"name": "c", "object": made, "expect": "allow"}
+        case["namespace"] = {"name": namespace, "labels": labels or {}}
+        tests = [writing.policy_test(each, [case]) for each in outcome.made]
         (tmp_path / "p" / "tests.yaml").write_text(stream(tests))
         planned, problems = policytest.plan([str(tmp_path)], policies)
         assert problems == []
-        said = {each.verdict for each in runs.run(planned, policies)} - {"no-match"}
+        said = {each.verdict for each in runs.run(planned, policies)} - {"no-match", "allow"}
         (found[namespace],) = said  # one policy judges it, and no other does
     return found
 
@@ -174,3 +181,35 @@ def test_an_override_of_the_action_may_have_wildcards(
     """Of overrides that name the same namespace the first counts."""
     wanted = {"dev-1": dev_1, "dev-2": dev_2, "prod-1": prod, "shop": shop}
     assert verdicts(tmp_path, overrides, action) == wanted
+
+
+BY_LABELS = "namespaceSelector: {matchLabels: {x: 'y'}}"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "action", "without", "labelled"),
+    [
+        (f"[{{action: Audit, namespaces: [shop], {BY_LABELS}}}]", "Enforce", {}, {"shop": "audit"}),
+        (f"[{{action: Audit, {BY_LABELS}}}]", "Enforce", {}, dict.fromkeys(SPACES, "audit")),
+        (f"[{{action: Enforce, namespaces: [shop], {BY_LABELS}}}]", "Audit", {}, {"shop": "deny"}),
+        (f"[{{action: Audit, namespaces: ['dev-*'], {BY_LABELS}}}]", "Enforce", {},
+         {"dev-1": "audit", "dev-2": "audit"}),
+        (f"[{{action: Enforce, {BY_LABELS}}}, {{action: Audit, namespaces: [shop]}}]", "Enforce",
+         {"shop": "audit"}, {}),
+        (f"[{{action: Audit, namespaces: [shop]}}, {{action: Enforce, {BY_LABELS}}}]", "Enforce", {"shop": "audit"},
+         {"shop": "audit"}),
+        ("[{action: Enforce, namespaces: ['*-1']}, {action: Audit, namespaces: ['dev-*']}]", "Audit",
+         {"dev-1": "deny", "prod-1": "deny"}, {"dev-1": "deny", "prod-1": "deny"}),
+        ("[{action: Audit, namespaces: ['dev-*']}, {action: Enforce, namespaces: ['*-1']}]", "Audit",
+         {"prod-1": "deny"}, {"prod-1": "deny"}),
+    ],
+)  # fmt: skip
+def test_the_first_override_that_matches_counts(
+    tmp_path: Path, overrides: str, action: str, without: dict[str, str], labelled: dict[str, str]
+) -> None:
+    """By its names and its selector, as Kyverno's command (1.19.1) says of the same."""
+    usual = dict.fromkeys(SPACES, "deny" if action == "Enforce" else "audit")
+    for name, labels, wanted in (("a", {}, without), ("b", {"x": "y"}, labelled)):
+        folder = tmp_path / name
+        folder.mkdir()
+        assert verdicts(folder, overrides, action, labels) == usual | wanted

@@ -130,6 +130,7 @@ class _Policy:
         copies: dict[int, Rule] = {}
         try:
             self._fill(rule, given, spec, context, matched, at)
+            copies = _overridden(rule, given, spec, at)
         except Unfinished as error:
             if "mutate" in given:
                 self._outcome.refuse(error.path or at, f"rule {given['name']}: {error}")
@@ -139,7 +140,6 @@ class _Policy:
             self._outcome.refuse(error.path or at, f"rule {given['name']}: {error}")
             return
         else:
-            copies = _overridden(rule, given, spec, at)
             self._outcome.policies += [standard.policy(each) for each in (rule, *copies.values())]
         self._outcome.rules.setdefault(given["name"], []).append(name)
         self._bind(given, spec, name, context, "mutate" in given, at, copies)
@@ -248,23 +248,17 @@ class _Policy:
                 self._outcome.rules[given["name"]].append(copies[index].name)
                 continue
             namespaces = texts(named.get("namespaces"), "namespaces", at)
-            wild = [one for one in namespaces if celtext.is_wild(one)]
             selector = named.get("namespaceSelector")
             own = _actions(named.get("action"), spec)
             where = _place_of_override(validated, at, index)
-            if selector and not namespaces and own == ["Deny"] != actions:
-                # Where both bindings match, the denial counts.
+            if selector:
                 match_there = {"namespaceSelector": mapping(selector, "namespaceSelector", where)}
                 suffix = f"override-{index + 1}"
                 bind.append(standard.binding(made, own, suffix=suffix, match=match_there, param=param))
-            elif wild or selector or not namespaces:
-                what = f"the override of the action for {', '.join(wild) or 'a namespaceSelector'} is left out"
-                text = f"rule {given['name']}: {what}: {stated} counts there too"
-                if own == ["Deny"] != actions:
-                    self._outcome.refuse(where, text)
-                else:
-                    self._outcome.differs(where, text)
-            plain = [one for one in namespaces if not celtext.is_wild(one) and one not in others]
+            elif not namespaces:
+                text = f"rule {given['name']}: an override of the action for no namespaces has no effect"
+                self._outcome.differs(where, text)
+            plain = [one for one in namespaces if one not in others]
             if plain:
                 others += plain
                 scope = standard.in_namespaces(plain)
@@ -295,28 +289,44 @@ def _overrides(validated: JSONObject, spec: JSONObject) -> list[JSONObject]:
 
 
 def _overridden(rule: Rule, given: JSONObject, spec: JSONObject, at: Path) -> dict[int, Rule]:
-    """The rule for the namespaces of each override that has wildcards in them; the rule is then about the others.
+    """The rule for the namespaces of each override, where bindings cannot say which these are: they have wildcards, or
+    are chosen by labels beside names, or by another override before. The rule is then about the others.
 
-    A binding cannot have wildcards. Of overrides that name the same namespace the first counts.
+    The first override that matches counts, by all that it says (asked of Kyverno's command).
     """
+    validated = mapping(given.get("validate"), "validate", at)
+    named = _overrides(validated, spec)
+    by_labels = [each for each in named if each.get("namespaceSelector")]
+    wild = [each for each in named if any(map(celtext.is_wild, texts(each.get("namespaces"), "namespaces", at)))]
+    if not wild and (not by_labels or (len(named) == 1 and _only_denies(named[0], given, spec))):
+        return {}
     copies: dict[int, Rule] = {}
     before: list[str] = []
     left_out: list[tuple[str, str]] = []
-    for index, named in enumerate(_overrides(mapping(given.get("validate"), "validate", at), spec)):
-        namespaces = texts(named.get("namespaces"), "namespaces", at)
-        if named.get("namespaceSelector"):
+    for index, each in enumerate(named):
+        namespaces = texts(each.get("namespaces"), "namespaces", at)
+        place = _place_of_override(validated, at, index)
+        selector = mapping(each.get("namespaceSelector"), "namespaceSelector", place)
+        if not namespaces and not selector:
             continue
-        if any(map(celtext.is_wild, namespaces)):
-            within = celtext.enclose(celtext.like_any(match.NAMESPACE, namespaces))
-            if before:
-                earlier = celtext.negation(celtext.enclose(celtext.like_any(match.NAMESPACE, before)))
-                within = celtext.conjunction([within, earlier])
-            name = standard.name_of(rule.name, f"override-{index + 1}")
-            copies[index] = replace(rule, name=name, conditions=[*rule.conditions, ("overridden", within)])
-            left_out.append((f"not-overridden-{index + 1}", celtext.negation(celtext.enclose(within))))
-        before += namespaces
+        own = [celtext.like_any(match.NAMESPACE, namespaces)] if namespaces else []
+        if selector:
+            own.append(rules.selector(selector, match.NAMESPACE_LABELS, wild=True))
+        within = celtext.conjunction(own)
+        earlier = [celtext.negation(celtext.enclose(one)) for one in before]
+        name = standard.name_of(rule.name, f"override-{index + 1}")
+        conditions = [*rule.conditions, ("overridden", celtext.conjunction([within, *earlier]))]
+        copies[index] = replace(rule, name=name, conditions=conditions)
+        left_out.append((f"not-overridden-{index + 1}", celtext.negation(celtext.enclose(within))))
+        before.append(within)
     rule.conditions += left_out
     return copies
+
+
+def _only_denies(override: JSONObject, given: JSONObject, spec: JSONObject) -> bool:
+    """Whether an override is of a selector alone, and enforces: where both bindings match, the denial counts."""
+    enforces = _actions(override.get("action"), spec) == ["Deny"]
+    return not override.get("namespaces") and enforces and _actions(_stated_action(given, spec), spec) != ["Deny"]
 
 
 def _place_of_override(validated: JSONObject, at: Path, index: int) -> Path:
