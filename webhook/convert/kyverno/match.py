@@ -23,6 +23,8 @@ _USERS: Final = ("subjects", "roles", "clusterRoles")
 _OPERATIONS: Final = ("CREATE", "UPDATE", "DELETE", "CONNECT")
 _NOT_OF_CONTROLLERS: Final = frozenset({"name", "names", "selector", "annotations"})
 """Fields of match and exclude with which Kyverno derives no rules for the controllers of Pods."""
+_LEFT_OUT: Final[JSONObject] = {}
+"""Stands for a block that is converted apart: the others keep their numbers, and so their lines."""
 _CONNECTED: Final = ("exec", "attach", "portforward", "proxy")
 NAME: Final = "(request.name != '' ? request.name : object.?metadata.?generateName.orValue(''))"
 NAMESPACE: Final = "request.?namespace.orValue('')"
@@ -139,7 +141,10 @@ def apart(given: Any, excluded: Any) -> tuple[JSONObject, JSONObject] | None:
     rest = [each for each in blocks if each not in pods]
     if not pods or not rest or any("Pod" in _named_kinds(each) for each in rest):
         return None
-    return {"any": pods}, {"any": rest}
+    return (
+        {"any": [each if each in pods else _LEFT_OUT for each in blocks]},
+        {"any": [each if each in rest else _LEFT_OUT for each in blocks]},
+    )
 
 
 def _named_kinds(block: JSONObject) -> list[str]:
@@ -181,7 +186,9 @@ def _blocks(match: JSONObject, at: Path) -> tuple[list[tuple[Path, JSONObject]],
                 raise Unsupported(f"{name} beside {', '.join(sorted(match.keys() - {name}))}", at)
             listed = listing(match[name], name, at)
             return [
-                ((*at, name, index), mapping(each, "a block", (*at, name, index))) for index, each in enumerate(listed)
+                ((*at, name, index), mapping(each, "a block", (*at, name, index)))
+                for index, each in enumerate(listed)
+                if each is not _LEFT_OUT
             ], name == "all"
     return ([(at, match)] if any(match.values()) else []), True
 
