@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from webhook.convert import celtext
 from webhook.convert.model import JSONObject, Outcome, Unsupported
-from webhook.convert.simplify import policies
+from webhook.convert.simplify import smallerpolicies
 from webhook.convert.standard import MUTATING
 from webhook.lazypatterns import lazily
 from webhook.paths import Path
@@ -34,7 +34,7 @@ def simplify(outcome: Outcome, kinds: Kinds, target: Version) -> None:
     """Make the expressions smaller that conversion has written. A policy that would not compile then stays as it is."""
     foreign = _author(outcome)
     for index, policy in enumerate(outcome.policies):
-        made = policies.smaller(policy, foreign, kinds, target)
+        made = smallerpolicies.smaller(policy, foreign, kinds, target)
         if made != policy and not list(_faults(made, outcome, target)):
             outcome.policies[index] = made
 
@@ -42,7 +42,7 @@ def simplify(outcome: Outcome, kinds: Kinds, target: Version) -> None:
 def without_unused(outcome: Outcome, own: Callable[[str], bool]) -> None:
     """Take out the variables that nothing uses. own: whether the author wrote the variable of a name."""
     for policy in outcome.policies:
-        policies.without_unused(policy["spec"], lambda each: own(each["name"]))
+        smallerpolicies.without_unused(policy["spec"], lambda each: own(each["name"]))
 
 
 def _author(outcome: Outcome) -> Callable[[str], bool]:

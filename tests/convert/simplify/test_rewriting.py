@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from webhook.convert.simplify.known import Scope, scope_of, variable
-from webhook.convert.simplify.printing import flat
+from webhook.convert.simplify.knowntypes import Scope, scope_of, variable
 from webhook.convert.simplify.rewriting import simplified
 from webhook.convert.simplify.terms import read
+from webhook.convert.simplify.termtexts import flat
 from webhook.schema.kinds import Kinds
 from webhook.versions import NEWEST
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from webhook.convert.simplify import chains
-from webhook.convert.simplify.known import Scope
+from webhook.convert.simplify import optionalchains as chains
+from webhook.convert.simplify.knowntypes import Scope
 from webhook.convert.simplify.terms import (
     FALSE,
     TRUE,

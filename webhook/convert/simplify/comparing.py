@@ -7,9 +7,9 @@ from operator import ge, gt, le, lt
 from typing import Final
 
 from webhook.convert.kyverno import values
-from webhook.convert.simplify import chains
+from webhook.convert.simplify import optionalchains as chains
 from webhook.convert.simplify.certain import Facts, negated, plain, safe
-from webhook.convert.simplify.known import KIND, SUBRESOURCE, Known, Scope
+from webhook.convert.simplify.knowntypes import KIND, SUBRESOURCE, Known, Scope
 from webhook.convert.simplify.terms import (
     EMPTY,
     FALSE,

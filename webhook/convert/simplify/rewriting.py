@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from webhook.convert.simplify import chains
+from webhook.convert.simplify import optionalchains as chains
 from webhook.convert.simplify.certain import Facts, boolean, consequences, free, negated, plain, safe, strict
 from webhook.convert.simplify.comparing import by_quantity, compared, ordered
 from webhook.convert.simplify.guards import merged
-from webhook.convert.simplify.known import Scope
-from webhook.convert.simplify.printing import flat
+from webhook.convert.simplify.knowntypes import Scope
 from webhook.convert.simplify.terms import (
     EMPTY,
     FALSE,
@@ -33,6 +32,7 @@ from webhook.convert.simplify.terms import (
     substituted,
     uses,
 )
+from webhook.convert.simplify.termtexts import flat
 
 _ERROR: Final = read("optional.none().value()")
 _SHORT: Final = 60  # characters of a value that may stand where its name stood

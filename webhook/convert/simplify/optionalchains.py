@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from webhook.convert import celtext
-from webhook.convert.simplify.known import Scope
+from webhook.convert.simplify.knowntypes import Scope
 from webhook.convert.simplify.terms import Term, field, is_method, method
 
 PRESENT = "present"

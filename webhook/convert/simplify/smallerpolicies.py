@@ -8,13 +8,13 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from webhook.convert.model import JSONObject
-from webhook.convert.simplify import chains
+from webhook.convert.simplify import optionalchains as chains
 from webhook.convert.simplify.certain import consequences, safe
-from webhook.convert.simplify.known import Scope, scope_of, variable
-from webhook.convert.simplify.naming import named
-from webhook.convert.simplify.printing import shown
+from webhook.convert.simplify.knowntypes import Scope, scope_of, variable
+from webhook.convert.simplify.loopnames import named
 from webhook.convert.simplify.rewriting import simplified
 from webhook.convert.simplify.terms import TRUE, Term, Unreadable, is_op, parts, read, replaced
+from webhook.convert.simplify.termtexts import shown
 from webhook.schema.kinds import Kinds
 from webhook.versions import Version
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from webhook.convert.simplify.naming import named
-from webhook.convert.simplify.printing import flat, shown
+from webhook.convert.simplify.loopnames import named
 from webhook.convert.simplify.terms import Unreadable, read
+from webhook.convert.simplify.termtexts import flat, shown
 
 
 @pytest.mark.parametrize(
