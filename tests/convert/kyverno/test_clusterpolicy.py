@@ -91,11 +91,6 @@ def matching(match: str, exclude: str = "{}") -> str:
         ("{any: [{resources: {kinds: [apps/Deployment]}}]}", "{}", "matches nothing"),
         ('{any: [{resources: {kinds: ["v*/Pod"]}}]}', "{}", "matches nothing"),
         (
-            "{any: [{resources: {kinds: [Pod]}}, {resources: {kinds: [ConfigMap]}}]}",
-            "{}",
-            "the controllers of these Pods are not judged too",
-        ),
-        (
             "{any: [{resources: {kinds: [Pod]}}]}",
             "{any: [{resources: {kinds: [Pod], namespaces: [a]}}, {resources: {kinds: [Secret]}}]}",
             "CronJobs are judged",
