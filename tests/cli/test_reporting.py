@@ -157,6 +157,13 @@ class TestWhatFails:
         summary = json.loads((root / "out.json").read_text())["summary"]
         assert (summary["deny"], summary["audit"], summary["hidden"]) == (0, 1, 1)
 
+    def test_only_is_about_what_a_baseline_knows_too(self, root: Path) -> None:
+        (root / "policies" / "small.yaml").write_text(POLICY.replace("[Deny]", "[Deny, Audit]"))
+        assert gatewright("check", "map.yaml", "--baseline", "b", "--write-baseline", cwd=root).returncode == 0
+        done = gatewright("check", "map.yaml", "--baseline", "b", "--only", "audit", "-o", "json", cwd=root)
+        assert done.returncode == 0
+        assert [each["level"] for each in json.loads(done.stdout)["known"]] == ["audit"]
+
     @pytest.mark.parametrize(
         ("actions", "options", "said"),
         [
