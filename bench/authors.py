@@ -16,7 +16,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, ClassVar
 
-from msgspec.structs import replace
+from msgspec.structs import force_setattr, replace
 
 from bench.figures import keep
 from webhook.admission import engine, review
@@ -48,9 +48,9 @@ def main() -> None:
             if isinstance(policy.evaluator, PythonValidator):
                 declared = policy.evaluator.declaration
                 declaration = replace(declared, proof=Proven(declared.line) if policies is unprotected else None)
-                object.__setattr__(policy.evaluator, "declaration", declaration)
+                force_setattr(policy.evaluator, "declaration", declaration)
                 if policies is unprotected:
-                    object.__setattr__(policy, "evaluator", Unprotected(declaration))
+                    force_setattr(policy, "held", Unprotected(declaration))
     requests = [review.parse(path.read_bytes()) for path in sorted(REVIEWS.glob("*-validate-*.json"))]
     requests = [request for request in requests if _is_seen(request, unprotected, cluster)]
     ways = {"unprotected": unprotected, "ordinary: they only read": library, "as views": views}
@@ -87,6 +87,7 @@ class Unprotected:
     """A PythonValidator without protection: all policies share one Request, which was made before."""
 
     made: ClassVar[Any] = None
+    sharable: ClassVar[tuple[tuple[str, bytes], ...]] = ()
 
     def __init__(self, declaration: Declaration) -> None:
         self.declaration = declaration
@@ -95,6 +96,9 @@ class Unprotected:
         return iter(())
 
     def prepare(self) -> None:
+        pass
+
+    def share(self, repeated: object) -> None:
         pass
 
     def evaluate(self, _request: object, params: Any, *_: object) -> Evaluation:
