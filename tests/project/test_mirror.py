@@ -239,8 +239,10 @@ server/page/standing: server/page/test_serving
 server/exchange: server/test_protocol
 server/feeding: server/traces/test_sending
 server/gathering: server/test_asgi
+server/heads: server/test_protocol
 server/listening: server/test_process
 server/port: server/test_protocol
+server/lifecycle: server/test_process
 server/profiling: server/test_debugging
 server/state: server/test_app
 server/traces/spans: server/test_sight

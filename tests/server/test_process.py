@@ -130,9 +130,9 @@ def test_a_log_that_nobody_reads_any_more_does_not_stop_it(policies: Path) -> No
 
 HELD_UP = """
 import asyncio, sys, time
-from webhook.server import process
+from webhook.server import tasks
 
-process._HUNG = 0.2  # seconds of processor time
+tasks.HUNG = 0.2  # seconds of processor time
 
 def hold_up(seconds):
     end = time.process_time() + seconds
@@ -140,7 +140,7 @@ def hold_up(seconds):
         pass
 
 async def main():
-    async with process._beside(process._end_if_hung()):
+    async with tasks.beside(tasks.end_if_hung()):
         await asyncio.sleep(0)
         if sys.argv[1] == "within":
             hold_up(60)

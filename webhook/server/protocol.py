@@ -11,17 +11,16 @@ A request is answered within the call that delivers its last byte, unless the ap
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import deque
 from collections.abc import Awaitable, Callable
-from functools import lru_cache, partial
+from functools import partial
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import unquote
 
 import httptools
 import orjson
 
+from webhook.server import heads
 from webhook.server.exchange import Answer, Client, Head, Later
 from webhook.server.knownheads import Known
 from webhook.server.port import Port
@@ -360,31 +359,13 @@ class Connection(asyncio.BufferedProtocol):
 
     def _read_head(self) -> tuple[Head, int, bool]:
         """The head, the body's length (0 if it is chunked), and whether the client waits for 100 Continue."""
-        version = self._parser.get_http_version()
-        if version not in _VERSIONS:
-            raise _Stop(self._refused(400, f"HTTP/{version}: expected HTTP/1.1"))
-        hosts, length, expects, content_type = 0, 0, False, b""
-        for name, value in self._headers:
-            if name == b"content-type":
-                content_type = value
-            elif name == b"content-length":
-                length = int(value)
-            elif name == b"host":
-                hosts += 1
-            elif name == b"expect":
-                expects = version == "1.1" and value.lower() == b"100-continue"
-            elif name == b"transfer-encoding" and (version != "1.1" or value.strip().lower() != b"chunked"):
-                raise _Stop(self._refused(400, "transfer-encoding: expected chunked, in HTTP/1.1"))
-        if hosts > 1 or (hosts == 0 and version == "1.1"):
-            raise _Stop(self._refused(400, f"host: expected one host header, got {hosts}"))
+        parser = self._parser
+        version = parser.get_http_version()
         try:
-            split = _target if len(self._url) <= _MAX_KEPT_TARGET else _target.__wrapped__
-            path, query = split(self._url)
-        except (httptools.HttpParserError, ValueError):
-            raise _Stop(self._refused(400, "the request's target is not a path")) from None
-        method = self._parser.get_method().decode("ascii")
-        head = Head(method, path, self._url, query, tuple(self._headers), content_type)
-        self._keep = version == "1.1" and not self._parser.should_upgrade()
+            head, length, expects = heads.read(parser.get_method(), version, self._url, self._headers)
+        except heads.Malformed as error:
+            raise _Stop(self._refused(400, str(error))) from None
+        self._keep = version == "1.1" and not parser.should_upgrade()
         return head, length, expects
 
     def _remember(self, data: bytes) -> None:
@@ -591,13 +572,11 @@ class Connection(asyncio.BufferedProtocol):
 
     def _unknown_method(self, data: bytes) -> Answer:
         """The response to a request with a method that httptools does not know: it stops there, before the headers."""
-        line = _REQUEST_LINE.match(data)
-        if line is None or self._busy or self._queue:
+        head = None if self._busy or self._queue else heads.of_unknown_method(data)
+        if head is None:
             return self._refused(400, "not an HTTP/1.1 request")
-        method, path = line[1].decode(), line[2].decode()
-        head = Head(method, path, line[2], b"", (), b"")
         refusal = self._application.refuse(head, self._client)
-        return refusal or self._refused(405, f"unknown method {method}")
+        return refusal or self._refused(405, f"unknown method {head.method}")
 
 
 class _Closed(asyncio.Transport):
@@ -618,27 +597,14 @@ class _Stop(Exception):
         self.answer = answer
 
 
-@lru_cache(maxsize=64)
-def _target(url: bytes) -> tuple[str, bytes]:
-    """Path and query of a request's target. Cached: an API server uses two or three targets."""
-    if url == b"*":
-        return "*", b""
-    parsed = httptools.parse_url(url)
-    path = (parsed.path or b"/").decode("ascii")
-    return unquote(path) if "%" in path else path, parsed.query or b""
-
-
 _Request = tuple[Head, bytes, Answer | None, bool]
 """A complete request: head, body, the response if it was refused, and whether the connection stays open after it."""
 
 _UNREAD: Final = Head("", "", b"", b"", (), b"")
 _NOBODY: Final = Client("")
-_VERSIONS: Final = ("1.1", "1.0")
 _MAX_KNOWN: Final = 8
-_MAX_KEPT_TARGET: Final = 256
 _QUEUED: Final = 1 << 10  # bytes that a request takes in the queue, besides its target and body
 _TRY_AGAIN: Final = ((b"retry-after", b"1"),)
-_REQUEST_LINE: Final = re.compile(rb"([A-Z]{1,32}) (/[!-~]{0,1024}) HTTP/1\.1\r\n")
 _STATUS_LINES: Final = {
     status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus
 }
