@@ -11,6 +11,7 @@ import pytest
 
 from webhook.admission import replying, review
 from webhook.admission.decision import MUTATING, Decision, Finding, Mutation
+from webhook.policy.matching import labels_of
 
 RECORDED = sorted((Path(__file__).parent.parent / "fixtures" / "reviews").glob("0*.json"))
 
@@ -329,3 +330,13 @@ def test_the_quick_and_the_careful_way_read_the_same() -> None:
                 assert repr(quick) == repr(review._carefully_read(case))
     assert read > 1000
     assert all(review._quickly_read(orjson.loads(file.read_bytes())["request"]) for file in RECORDED)
+
+
+def test_a_null_among_the_labels_is_taken_as_the_api_server_sends_it() -> None:
+    """A server-side apply of a custom object leaves it there. Refused, the review would pass a webhook that ignores
+    failures, with all policies behind it."""
+    value = {"metadata": {"name": "web", "labels": {"a": None, "b": "c"}}}
+    request = _parse(object=value, oldObject=value)
+    assert (request.object, request.old_object) == (value, value)
+    assert labels_of(request.object) == {}  # as for selectors of the API server
+    assert labels_of({"metadata": {"labels": {"b": "c"}}}) == {"b": "c"}

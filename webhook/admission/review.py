@@ -276,8 +276,9 @@ def _object(request: dict[str, Any], field: str) -> dict[str, Any] | None:
     if labels is not None:
         if type(labels) is not dict:
             raise _unexpected(f"request.{field}.metadata.labels", "an object", metadata, "labels")
-        if not _all_strings(labels.values()):
-            key = next(key for key, label in labels.items() if type(label) is not str)
+        # A server-side apply of a custom object may have null for a label; the API server passes it on.
+        key = next((key for key, label in labels.items() if type(label) is not str and label is not None), None)
+        if key is not None:
             raise _unexpected(f"request.{field}.metadata.labels[{_cut(key)!r}]", "a string", labels, key)
     return value
 

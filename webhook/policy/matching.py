@@ -99,10 +99,13 @@ class RequestNamespace(Struct, eq=False):
 
 
 def labels_of(value: Any) -> dict[str, Any]:
-    """metadata.labels of an object; empty if it has none, or if the value is no object."""
+    """metadata.labels of an object; empty if it has none, or if the value is no object.
+
+    As for the API server, an object with a null among its labels has none: custom objects may.
+    """
     metadata = value.get("metadata") if isinstance(value, dict) else None
     labels = metadata.get("labels") if isinstance(metadata, dict) else None
-    return labels if isinstance(labels, dict) else {}
+    return labels if isinstance(labels, dict) and None not in labels.values() else {}
 
 
 class Rule(Struct, frozen=True):
