@@ -13,6 +13,7 @@ import pytest
 from tests import forking
 from tests.cli.running import gatewright
 from tests.server.running import wait_for
+from tests.timing import HANGING
 
 ROOT = Path(__file__).parents[1]
 POD = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, image: i}]}\n"
@@ -49,7 +50,7 @@ def test_two_run_at_once_and_each_has_its_exit_code(tmp_path: Path) -> None:
         with pytest.raises(subprocess.TimeoutExpired):
             first.wait(0)
         first.kill()
-        assert first.wait(60) == first.poll() == -signal.SIGKILL
+        assert first.wait(HANGING) == first.poll() == -signal.SIGKILL
         first.send_signal(signal.SIGTERM)  # its number may be another's now
 
 

@@ -13,6 +13,7 @@ import yaml
 
 from tests import forking
 from tests.cli.running import gatewright
+from tests.timing import HANGING
 from webhook.cli.jobsoption import processes
 from webhook.cli.report.writing import FORMATS
 
@@ -113,7 +114,7 @@ metadata: {name: small-settings}
 spec: {policyName: small-settings, validationActions: [Deny]}
 """
 
-SLOW = PYTHON.replace("    if len", "    sum(range(3_000_000))\n    if len")
+SLOW = PYTHON.replace("    if len", "    sum(range(20_000_000))\n    if len")
 
 
 @pytest.fixture
@@ -210,7 +211,7 @@ def stopped(tree: Path, folder: Path, stop: Callable[[int], None]) -> tuple[int,
         while len(workers) < 2 and run.poll() is None:
             workers = children(run.pid)
         stop(workers[-1] if stop is killed else run.pid)
-        code = run.wait(60)
+        code = run.wait(HANGING)
     assert (folder / "stdout").read_bytes() == b""
     return code, (folder / "stderr").read_bytes(), [each for each in workers if Path(f"/proc/{each}").exists()]
 

@@ -15,6 +15,7 @@ import pytest
 
 from tests import forking
 from tests.cli.running import gatewright
+from tests.timing import HANGING
 from webhook.cli import watching
 
 POLICY = """\
@@ -66,7 +67,7 @@ class Watching:
         self._text = text
 
     def until(self, holds: Callable[[str], bool]) -> str:
-        end = time.monotonic() + 60
+        end = time.monotonic() + HANGING
         while not holds(text := self._text.decode(errors="replace")):
             assert time.monotonic() < end, text
             time.sleep(0.05)
@@ -98,8 +99,8 @@ def watched(*arguments: str, cwd: Path, terminal: bool = False) -> Iterator[Watc
         yield Watching(process, text)
     finally:
         process.send_signal(signal.SIGINT)
-        code = process.wait(30)
-        reader.join(30)
+        code = process.wait(HANGING)
+        reader.join(HANGING)
         os.close(reading)
     assert code == 130
 

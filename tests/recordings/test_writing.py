@@ -18,6 +18,7 @@ import msgspec
 import pytest
 
 from tests.recordings.making import read, review
+from tests.timing import HANGING
 from webhook.recordings import redacting, writing
 from webhook.recordings.records import Seen, Writing
 
@@ -75,7 +76,7 @@ def process(
         finally:
             server._told.close()
             ours.shutdown(socket.SHUT_WR)
-            thread.join(30)
+            thread.join(HANGING)
             assert not thread.is_alive()
 
 

@@ -138,7 +138,7 @@ def served(
         asyncio.run_coroutine_threadsafe(acceptor.close(), loop).result(10)
         found.call(found.port.cut)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(60)
+        thread.join(HANGING)
         loop.close()
 
 

@@ -14,6 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from tests.server.running import Running, changed, recorded, wait_for
+from tests.timing import HANGING
 from webhook.admission import review
 from webhook.admission.decision import Finding
 from webhook.cluster.connection import APIError, Unreachable
@@ -71,7 +72,7 @@ class Setting:
         """Wait until everything is written."""
         wait_for(self.events._queue.empty)
         self.events.close()
-        self.events._thread.join(30)
+        self.events._thread.join(HANGING)
         assert not self.events._thread.is_alive()
 
     def lines(self) -> list[dict[str, Any]]:
@@ -218,7 +219,7 @@ def test_a_server_that_does_not_answer_holds_up_nothing(setting: Setting) -> Non
     assert setting.events.counts["dropped"] >= 2 * WAITING
     setting.api.free.set()
     setting.events.close()
-    setting.events._thread.join(30)
+    setting.events._thread.join(HANGING)
     assert len(setting.api.posted) <= WAITING + 1
 
 
@@ -237,5 +238,5 @@ def test_a_failure_is_said_once_a_minute_and_counted(error: Exception, setting: 
 
 def test_without_a_cluster_there_is_nowhere_to_record_them(start: Callable[..., Running], policies: Path) -> None:
     server = start("--policies", str(policies), "--events", "--cluster", "none", wait=False)
-    assert server.process.wait(60) == 2
+    assert server.process.wait(HANGING) == 2
     wait_for(lambda: any("--events needs a cluster to record Events in" in line for line in server.said))

@@ -10,6 +10,7 @@ import pytest
 
 from tests.server.direct import Direct
 from tests.server.trees import policy
+from tests.timing import HANGING
 from webhook.policy.load.loading import load_tree
 from webhook.policy.load.treefiles import Tree, read_tree
 from webhook.server import installing
@@ -53,7 +54,7 @@ def test_while_one_tree_is_loaded_another_is_refused_for_now(tmp_path: Path, mon
     goes_on = threading.Event()
 
     def slow(*given: object) -> object:
-        assert goes_on.wait(60)
+        assert goes_on.wait(HANGING)
         return load_tree(*given)  # type: ignore[arg-type]
 
     monkeypatch.setattr(installing, "load_tree", slow)

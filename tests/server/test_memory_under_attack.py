@@ -138,7 +138,7 @@ def _repeated(action: Callable[[], object], pause: float = 0) -> Iterator[None]:
         yield
     finally:
         ended.set()
-        thread.join(60)
+        thread.join(HANGING)
 
 
 def _attack(server: Running) -> None:

@@ -748,7 +748,7 @@ def test_five_hundred_slow_clients_are_answered_408_and_forgotten() -> None:
                 assert response(stream)[0] == 200
         wait_for(lambda: not port.port.open, 20)
         stop.set()
-        trickling.join(20)
+        trickling.join(HANGING)
         # A handshake that took all the time leaves none for a byte: such a client was cut without an answer.
         assert Counter(port.app.refusals)[408] > 400
         assert set(port.app.refusals) == {408}

@@ -15,6 +15,7 @@ import pytest
 from tests.server.collector import Collector, Span, collecting
 from tests.server.direct import HEAD, Direct
 from tests.server.running import POLICIES, Running, changed, recorded, wait_for, write_policies
+from tests.timing import HANGING
 from webhook.access import Access
 from webhook.admission import engine
 from webhook.policy.load.loading import load
@@ -367,5 +368,5 @@ def test_a_server_that_cannot_trace_as_it_should_does_not_start(
     variables: dict[str, str], text: str, start: Callable[..., Running], policies: Path
 ) -> None:
     server = start("--policies", str(policies), "--traces", wait=False, **variables)
-    assert server.process.wait(60) == 2
+    assert server.process.wait(HANGING) == 2
     wait_for(lambda: any(text in line for line in server.said))

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.server.running import wait_for
+from tests.timing import HANGING
 from webhook.policy.python.stopping import TICK, Stopped, Timer
 
 
@@ -93,6 +94,6 @@ def test_ctrl_c_ends_a_command(tmp_path: Path, body: str) -> None:
         try:
             wait_for(lambda: b"here" in log.read_bytes(), 60)
             process.send_signal(signal.SIGINT)
-            assert process.wait(20) in (-signal.SIGINT, 130)
+            assert process.wait(HANGING) in (-signal.SIGINT, 130)
         finally:
             process.kill()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.timing import HANGING
 from webhook.policy.python.apart import frames
 
 SPIN = "while True: pass\n"
@@ -48,7 +49,7 @@ def server() -> Iterator[Server]:
         with theirs:
             process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
         yield Server(ours, process)
-    assert process.wait(30) == 0
+    assert process.wait(HANGING) == 0
 
 
 def load(runner: socket.socket, text: str, seconds: float = 5) -> None:
