@@ -71,7 +71,7 @@ cel/tree/parsed: cel/check/test_parsing
 cel/why/errorplaces: cel/why/test_witness
 cel/why/explanation: cel/why/test_explainer
 cli/auditsources: cli/test_audit
-cli/generated: cli/test_manifests
+cli/renderedfiles: cli/test_manifests
 cli/impactinputs: cli/test_impact
 cli/report/policylist: cli/test_policies
 cel/why/origins: cel/why/test_witness

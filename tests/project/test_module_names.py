@@ -18,7 +18,7 @@ sources spans standard standing stopping view writing
 SUBJECTS = """
 access autoscaling baseline celpolicies changes conditions discovery exceptions exchange exempting expressions
 fieldpaths fields files github gitlab images jsonpatches kinds lookups manifests match matching messages metadata names
-native params patching pods reference roles scheduling startup storage structs values versions
+native optionals params patching pods reference roles scheduling startup storage structs values versions
 """
 """What both rooms have their part of: the validation and the defaults of Pods, the command on exceptions and what they
 are, the lint rules about matching and matching itself."""

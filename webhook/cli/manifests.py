@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from webhook.cli import native
-from webhook.cli.generated import compared, written
 from webhook.cli.options import (
     DEFAULT_TREE,
     TREE,
@@ -30,6 +29,7 @@ from webhook.cli.options import (
     loaded,
     trees,
 )
+from webhook.cli.renderedfiles import compared, written
 from webhook.excerpts import columns
 from webhook.nearest import nearest
 
