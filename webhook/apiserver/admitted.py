@@ -147,7 +147,7 @@ class ApiServer:
             from webhook.apiserver.validation import kinds
 
             refused = [
-                *kinds.refusals(value, namespaced=resource.namespaced, old=old),
+                *kinds.refusals(value, namespaced=resource.namespaced, old=old, target=self._target),
                 *self._refused_definition(value, resource),
             ]
             if resource.group in NAMELESS_GROUPS and not value["metadata"].get("name"):

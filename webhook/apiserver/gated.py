@@ -92,7 +92,7 @@ _GATED: Final[dict[tuple[str, str], Tree]] = {
 }
 
 
-_POD_TEMPLATES: Final = {
+POD_TEMPLATES: Final = {
     ("", "Pod"): (),
     ("", "PodTemplate"): ("template",),
     ("", "ReplicationController"): ("spec", "template"),
@@ -177,7 +177,7 @@ def without_gated(value: dict[str, Any], group: str, kind: str, target: Version 
 def _tree(group: str, kind: str, target: Version) -> Tree | None:
     """What is dropped of a kind in a Kubernetes version; None if nothing is."""
     trees = [_GATED[group, kind]] if (group, kind) in _GATED else []
-    at = _POD_TEMPLATES.get((group, kind))
+    at = POD_TEMPLATES.get((group, kind))
     if at is not None:
         pod: Tree = {"metadata": _ANNOTATIONS, "spec": _POD_SPEC}
         for last, tree in _POD_SPECS_UNTIL:

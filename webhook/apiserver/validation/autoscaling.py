@@ -34,6 +34,10 @@ def autoscaler(value: Object) -> Refusals:
     if isinstance(share, int) and share < 1:
         error = invalid(("spec", "targetCPUUtilizationPercentage"), share, "must be greater than 0")
         yield FieldError(error.path, error.kind, error.body, "spec.metrics[0].resource.target.averageUtilization")
+    kinds = {metric.get("type") for metric in listed(spec, "metrics")}
+    if least == 0 and not {"Object", "External"} & kinds and value.get("apiVersion") == "autoscaling/v2":
+        words = "must specify at least one Object or External metric to support scaling to zero replicas"
+        yield forbidden(("spec", "metrics"), words)
     for place, metric in enumerate(listed(spec, "metrics")):
         yield from _metric(metric, ("spec", "metrics", place))
     for name in ("scaleUp", "scaleDown"):

@@ -9,11 +9,13 @@ from typing import Any, Final
 from msgspec import Struct
 
 from webhook.apiserver.fielderrors import FieldError, invalid
+from webhook.apiserver.gated import POD_TEMPLATES
 from webhook.apiserver.validation import (
     access,
     autoscaling,
     changes,
     configuration,
+    earlier,
     metadata,
     network,
     pods,
@@ -30,6 +32,7 @@ from webhook.apiserver.validation.names import (
     path_segment_prefix,
 )
 from webhook.paths import Path
+from webhook.versions import NEWEST, Version
 
 MAX_REFUSALS: Final = 1000
 """Refusals of one object; what is wrong beyond that is found when these are mended."""
@@ -55,13 +58,36 @@ class _Kind(Struct, frozen=True):
     before: Created | None = None
 
 
-def refusals(value: Object, *, namespaced: bool, old: Object | None = None, named: bool = True) -> list[FieldError]:
+def refusals(
+    value: Object,
+    *,
+    namespaced: bool,
+    old: Object | None = None,
+    named: bool = True,
+    target: Version = NEWEST,
+) -> list[FieldError]:
     """Why the API server refuses an object of a built-in kind, as far as it is known here.
 
     value: decoded, defaulted and prepared. old: the object that an update replaces. named: false where a name is still
-    to be generated.
+    to be generated. target: the Kubernetes version of the API server.
     """
-    return list(islice(_refusals(value, namespaced, old, named), MAX_REFUSALS))
+    found = _refusals(value, namespaced, old, named)
+    if target != NEWEST:
+        found = _of_version(found, value, old, target)
+    return list(islice(found, MAX_REFUSALS))
+
+
+def _of_version(found: Refusals, value: Object, old: Object | None, target: Version) -> Refusals:
+    """What an earlier version refuses. What it refuses besides is asked of new objects only: the others are there."""
+    kind = str(value.get("kind"))
+    for error in found:
+        if earlier.has(error, kind, target):
+            yield error
+    if old is None:
+        at_pods = POD_TEMPLATES.get((_group(value), kind))
+        path = None if at_pods is None else (*at_pods, "spec")
+        spec = None if path is None else at(value, *path)
+        yield from earlier.more(value, kind, None if spec is None or path is None else (spec, path), target)
 
 
 def _refusals(value: Object, namespaced: bool, old: Object | None, named: bool) -> Refusals:

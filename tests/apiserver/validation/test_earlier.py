@@ -1,0 +1,114 @@
+"""What earlier versions refuse: the answers of Kubernetes' own strategies of 1.26 and 1.29, and of the newest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.apiserver.validation.cases import changed, prepared, sound
+from webhook.apiserver.validation import kinds
+from webhook.schema import Kinds
+from webhook.versions import NEWEST, Version
+
+OLDEST: Version = (1, 26)
+TERMS = "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms"
+
+
+def refused(kind: str, change: dict[str, Any], target: Version) -> list[str]:
+    """The fields that a version refuses, with the kinds of the faults."""
+    manifest = changed(sound()[kind], change)
+    resource = Kinds.builtin().for_kind(manifest["apiVersion"], kind)
+    assert resource is not None
+    found = kinds.refusals(prepared(manifest), namespaced=resource.namespaced, target=target)
+    return [error.text.partition(": ")[0] for error in found]
+
+
+SELECTOR = {
+    "maxSkew": 1,
+    "topologyKey": "z",
+    "whenUnsatisfiable": "DoNotSchedule",
+    "labelSelector": {"matchLabels": {"a b": "c"}},
+}
+IN_HOST = {"spec.hostNetwork": True, "spec.containers.0.ports": None, "spec.containers.0.livenessProbe": None}
+EXPRESSION = {"key": "a", "operator": "In", "values": ["b c"]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "field", "since"),
+    [
+        ("CronJob", {"spec.schedule": "TZ=UTC 0 0 * * *"}, "spec.schedule", (1, 29)),
+        (
+            "Pod",
+            {"spec.topologySpreadConstraints": [SELECTOR]},
+            "spec.topologySpreadConstraints[0].labelSelector.matchLabels",
+            (1, 27),
+        ),
+        (
+            "Pod",
+            {**IN_HOST, "spec.securityContext.sysctls": [{"name": "net.a", "value": "1"}]},
+            "spec.securityContext.sysctls[0].name",
+            (1, 29),
+        ),
+        ("Pod", {TERMS: [{"matchExpressions": [EXPRESSION]}]}, f"{TERMS}[0].matchExpressions[0].values[0]", (1, 32)),
+        ("StatefulSet", {"spec.serviceName": "A b"}, "spec.serviceName", (1, 33)),
+        (
+            "StatefulSet",
+            {"spec.template.spec.containers.0.image": None},
+            "spec.template.spec.containers[0].image",
+            (1, 34),
+        ),
+        (
+            "HorizontalPodAutoscaler",
+            {"spec.scaleTargetRef": {"kind": "Deployment", "name": "x"}},
+            "spec.scaleTargetRef.apiVersion",
+            (1, 34),
+        ),
+    ],
+)
+def test_rules_that_are_new(kind: str, change: dict[str, Any], field: str, since: Version) -> None:
+    assert refused(kind, change, NEWEST) == [field]
+    assert refused(kind, change, since) == [field]
+    assert refused(kind, change, (since[0], since[1] - 1)) == []
+    assert refused(kind, change, OLDEST) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "change", "fields", "until"),
+    [
+        ("Service", {"metadata.name": "9lives"}, ["metadata.name"], (1, 35)),
+        ("PersistentVolumeClaim", {"spec.accessModes": ["ReadWriteOncePod"]}, ["spec.accessModes"], (1, 26)),
+        ("Pod", {"spec.dnsConfig": {"searches": ["a_b.c", "a.b"]}}, ["spec.dnsConfig.searches[0]"], (1, 32)),
+        (
+            "Pod",
+            {"spec.containers.0.env": [{"name": "a b"}, {"name": "9A"}, {"name": "a.b-c"}], "spec.dnsConfig": None},
+            ["spec.containers[0].env[0].name", "spec.containers[0].env[1].name"],
+            (1, 31),
+        ),
+        (
+            "Deployment",
+            {"spec.template.spec.containers.0.env": [{"name": "9A"}]},
+            ["spec.template.spec.containers[0].env[0].name"],
+            (1, 31),
+        ),
+        ("StatefulSet", {"spec.template.spec.containers.0.env": [{"name": "9A"}]}, [], (1, 31)),
+    ],
+)
+def test_rules_that_are_loosened(kind: str, change: dict[str, Any], fields: list[str], until: Version) -> None:
+    assert refused(kind, change, NEWEST) == []
+    assert refused(kind, change, (until[0], until[1] + 1)) == []
+    assert refused(kind, change, until) == fields
+    assert refused(kind, change, OLDEST) == fields
+
+
+def test_an_autoscaler_to_nothing() -> None:
+    change = {"spec.minReplicas": 0}
+    assert refused("HorizontalPodAutoscaler", change, NEWEST) == ["spec.metrics"]
+    assert sorted(refused("HorizontalPodAutoscaler", change, (1, 36))) == ["spec.metrics", "spec.minReplicas"]
+
+
+def test_what_is_refused_is_not_refused_twice() -> None:
+    """A name that no version takes is told once."""
+    change = {"spec.containers.0.env": [{"name": "A=B"}]}
+    assert refused("Service", {"metadata.name": "a.b"}, OLDEST) == ["metadata.name"]
+    assert refused("Pod", change, OLDEST) == refused("Pod", change, NEWEST) == ["spec.containers[0].env[0].name"]
