@@ -100,6 +100,7 @@ def test_reviews_become_lines(tmp_path: Path) -> None:
         ) == {"done": 2, "failed": 0, "error": ""}
     ((header, first, second),) = lines(tmp_path)
     assert (header["recording"], header["kubernetes"], header["redact"]) == (1, "1.37", ["spec.key"])
+    assert header["cluster"] is True
     assert first["request"]["object"]["metadata"]["name"] == "a"
     assert first["response"] == {"allowed": True}
     assert first["findings"] == [{"policy": "p", "binding": "b", "action": "Deny", "message": "no", "error": False}]

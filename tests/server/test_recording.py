@@ -328,6 +328,29 @@ def test_a_server_records_what_its_workers_answer(start: Callable[..., Running],
     assert (run.returncode, run.stdout) == (0, "40 reviews: all verdicts are the recorded ones\n")
 
 
+def test_a_replay_leaves_out_what_a_server_without_a_cluster_leaves_out(
+    start: Callable[..., Running], tmp_path: Path
+) -> None:
+    """A binding that needs a cluster, by labels of Namespaces, which such a server does not look up."""
+    policies, folder = tmp_path / "policies", tmp_path / "rec"
+    selects = ", matchResources: {namespaceSelector: {matchLabels: {level: high}}}"
+    text = validating("selects", "false", bound=selects)
+    needs = text.replace(
+        "PolicyBinding\nmetadata: {", "PolicyBinding\nmetadata: {annotations: {gatewright.dev/needs-cluster: 'true'}, "
+    )
+    assert needs != text
+    write_policies(
+        policies, {"selects.yaml": needs, "named.yaml": validating("named", "object.metadata.name != 'bad'")}
+    )
+    server = start("--policies", str(policies), "--record", str(folder))
+    server.post("/validate", review({**VALUE, "metadata": {"name": "bad"}}))
+    wait_for(lambda: written(server) == 1, 30)
+    assert server.stop() == 0
+
+    run = gatewright("replay", folder, "--policies", policies, cwd=tmp_path)
+    assert (run.returncode, run.stdout) == (0, "1 review: all verdicts are the recorded ones\n")
+
+
 def test_what_a_live_cluster_answered_is_recorded(start: Callable[..., Running], tmp_path: Path) -> None:
     """A param, a Namespace that the cluster does not have, and an access check: a replay has the same view."""
     listed, asked = threading.Event(), threading.Event()

@@ -76,10 +76,11 @@ class Recorded(Guarded, frozen=True, kw_only=True):
 
     file, line: where it stands, from 1. time: when it was answered, RFC 3339. path: of its URL; it names the phase, and
     the policies that were asked: all (None), or those with this failurePolicy. version: of the Gatewright that
-    answered. redact: the fields that it was configured to redact. body: the AdmissionReview, with redacted values.
-    response: the `response` of its answer, with `patch` as the list of operations. changed: the mutating policies that
-    changed the object. redacted: paths of the fields in `request` whose values are not those that were decided on.
-    answers, served: what was looked up, and the kinds of it that are not built into Kubernetes.
+    answered. cluster: whether it had one to look objects up in. redact: the fields that it was configured to redact.
+    body: the AdmissionReview, with redacted values. response: the `response` of its answer, with `patch` as the list of
+    operations. changed: the mutating policies that changed the object. redacted: paths of the fields in `request` whose
+    values are not those that were decided on. answers, served: what was looked up, and the kinds of it that are not
+    built into Kubernetes.
     """
 
     unshown = frozenset({"body", "response", "answers", "findings"})
@@ -92,6 +93,7 @@ class Recorded(Guarded, frozen=True, kw_only=True):
     failure_policy: Literal["Fail", "Ignore"] | None
     revision: str
     version: str
+    cluster: bool
     redact: tuple[str, ...]
     request: Request
     body: bytes
@@ -246,6 +248,7 @@ class _Reader:
         self.paths: set[str] = set()
         self.begun = False
         self._version = ""
+        self._cluster = True
         self._redact: tuple[str, ...] = ()
         self._objects: dict[str, Any] = {}
         self._size = 0
@@ -294,6 +297,7 @@ class _Reader:
         if line["recording"] != FORMAT:
             raise _Unexpected(f"the recording has the format {line['recording']!r}; this Gatewright reads {FORMAT}")
         self._version = _text(line, "gatewright")
+        self._cluster = msgspec.convert(line.get("cluster", True), bool)  # older recordings do not say it
         self.begun = True
         self._redact = msgspec.convert(line.get("redact", ()), tuple[str, ...])
 
@@ -312,6 +316,7 @@ class _Reader:
             failure_policy=only,  # type: ignore[arg-type]
             revision=_text(line, "revision"),
             version=self._version,
+            cluster=self._cluster,
             redact=self._redact,
             request=review.parse(body),
             body=body,

@@ -58,7 +58,7 @@ class Writing(Struct, frozen=True):
     """The orders that the process gets at its start.
 
     rotate: bytes of a file after which the next is begun. limit: bytes of all files in the folder. redact: paths of
-    fields. kubernetes: the version of the cluster.
+    fields. kubernetes: the version of the cluster. cluster: whether policies look objects up in one.
     """
 
     folder: str
@@ -66,3 +66,4 @@ class Writing(Struct, frozen=True):
     limit: int
     redact: list[str]
     kubernetes: str
+    cluster: bool = True

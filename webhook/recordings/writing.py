@@ -56,10 +56,9 @@ _GZIP: Final = 31  # bits of zlib's window, with a gzip header and trailer
 class Lines:
     """Makes the lines of reviews, for one file after another: a file defines every object that its reviews name."""
 
-    def __init__(self, redactor: Redactor, kubernetes: str, redact: list[str]) -> None:
-        self._redactor = redactor
-        self._redact = redact
-        self._kubernetes = kubernetes
+    def __init__(self, writing: Writing) -> None:
+        self._writing = writing
+        self._redactor = Redactor([parse(path) for path in writing.redact])
         self._objects: dict[int, tuple[str, bytes, list[str]] | None] = {}
         # number -> id, line, values that were redacted; None if it cannot be redacted
         self._defined: set[str] = set()  # ids, in the file
@@ -71,9 +70,10 @@ class Lines:
         line = {
             "recording": FORMAT,
             "gatewright": version("gatewright"),
-            "kubernetes": self._kubernetes,
+            "kubernetes": self._writing.kubernetes,
+            "cluster": self._writing.cluster,
             "begun": _time(time.time()),
-            "redact": self._redact,
+            "redact": self._writing.redact,
         }
         return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
@@ -194,7 +194,7 @@ class Process:
 
     def __init__(self, server: socket.socket, writing: Writing) -> None:
         self._server = server
-        self._lines = Lines(Redactor([parse(path) for path in writing.redact]), writing.kubernetes, writing.redact)
+        self._lines = Lines(writing)
         self._files = Files(Path(writing.folder), writing.rotate, writing.limit, self._header)
         self._decoder = msgspec.msgpack.Decoder(list[Seen])
         self._buffer = bytearray()

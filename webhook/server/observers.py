@@ -44,8 +44,10 @@ class CannotRecord(Exception):
     """The folder of a recording cannot be written to; the text says why."""
 
 
-def writing_of(settings: Settings) -> Writing | None:
+def writing_of(settings: Settings, *, cluster: bool) -> Writing | None:
     """The orders to the process that writes, from the settings; None if nothing is recorded. Makes the folder.
+
+    cluster: whether there is one to look objects up in.
 
     Raises CannotRecord.
     """
@@ -64,6 +66,7 @@ def writing_of(settings: Settings) -> Writing | None:
         settings.record_disk,
         list(settings.record_redact),
         settings.kubernetes_version,
+        cluster,
     )
 
 
@@ -92,7 +95,7 @@ def started(settings: Settings, metrics: Metrics, log: Log, cluster: Configurati
         events.start()
         metrics.registry.register(events)
     recorder: Recorder | None = None
-    writing = writing_of(settings)
+    writing = writing_of(settings, cluster=cluster is not None)
     if writing is not None:
         from webhook.server.recording import Recorder  # only servers that record need it
 

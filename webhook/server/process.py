@@ -67,7 +67,7 @@ def _prepare(settings: Settings, programs: Programs, log: Log, errors: ErrorOutp
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it asks for a reload, once the server runs
     try:
         sampler_of(settings)
-        writing_of(settings)
+        writing_of(settings, cluster=False)  # only to know now whether its folder can be used
     except (CannotTrace, CannotRecord) as error:
         raise StartError(str(error)) from None
     sources, since, tree, policies = load(settings, log)
