@@ -144,6 +144,28 @@ _FORMS: Final = {
 _WHOLE: Final = lazily(r"-?\d{1,18}$")
 _GLUED: Final = lazily(r"[A-Za-z][\w./-]*:\S")
 
+_AMOUNT: Final = lazily(r"(\d{1,15})(?:[.,](\d{1,9}))? ?([A-Za-z]{0,5})$")
+
+_SUFFIXES: Final = {
+    **{f"{letter}b": letter.upper() if letter != "k" else "k" for letter in "kmgtpe"},
+    **{f"{letter}{ending}": f"{letter.upper()}i" for letter in "kmgtpe" for ending in ("i", "ib")},
+    **{"b": "", "byte": "", "bytes": "", "core": "", "cores": "", "cpu": "", "cpus": "", "m": "m", "": ""},
+    **{letter: letter.upper() for letter in "gtpe"},
+}
+"""What is written behind a number, in small letters -> the suffix of a quantity."""
+
+
+def _quantity(text: str) -> str:
+    """The quantity that a text probably means, such as 512M for `512MB`; "" if there is none."""
+    found = _AMOUNT.match(text.strip())
+    if found is None:
+        return ""
+    whole, fraction, suffix = found.groups()
+    known = _SUFFIXES.get(suffix.lower())
+    if known is None:
+        return ""
+    return f"{whole}.{fraction}{known}" if fraction else f"{whole}{known}"
+
 
 def _in_words(value: Any, of: GoType) -> str:
     """What is expected of a value, and what it is; "" for forms that no words are known for."""
@@ -158,8 +180,12 @@ def _in_words(value: Any, of: GoType) -> str:
             advice = ": write it without quotes"
         elif of.form in ("struct", "map") and _GLUED.match(value):
             advice = ": a key and its value need a space after the colon"
+        elif of.form == "list":
+            advice = ": begin each item with a dash"
+        elif of.form == "quantity" and (meant := _quantity(value)):
+            return f"did you mean {meant}?"
         elif of.form in ("quantity", "time", "microtime", "bytes"):
-            return f"expected is {expected}"
+            return f"expected {expected}"
     elif isinstance(value, bool):
         found = "true or false"
     elif isinstance(value, int | float):
