@@ -39,7 +39,9 @@ apiserver/customresources/structurality: apiserver/customresources/test_definiti
 apiserver/fielderrors: apiserver/test_goshown
 apiserver/admitted: cli/test_way_in
 apiserver/completion: offline/test_requests
+apiserver/decodingerrors: apiserver/test_decoding
 apiserver/encoding: apiserver/test_decoding
+apiserver/leafdecoding: apiserver/test_decoding
 apiserver/defaults/apps: apiserver/defaults/test_defaulting
 apiserver/validation/resources: apiserver/validation/test_against_kubernetes
 apiserver/gated: apiserver/test_strategies_against_kubernetes

@@ -11,89 +11,17 @@ it returns what is decoded, None for what is absent.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
-from itertools import islice
-from operator import itemgetter
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 
-from webhook.apiserver import gotext, gotimes, quantities
-from webhook.apiserver.gotypes import OBJECT_META, Field, GoType, fields_of, lifetime, short_name, struct_of
-from webhook.apiserver.problems import FieldProblem, in_other_versions
+from webhook.apiserver import gotimes
+from webhook.apiserver.decodingerrors import Decoder, Found, Known, Place, path_of
+from webhook.apiserver.gotypes import OBJECT_META, Field, GoType, fields_of, short_name, struct_of
+from webhook.apiserver.leafdecoding import as_is, binary, int_or_string, quantity, scalar, text_form
+from webhook.apiserver.problems import FieldProblem
 from webhook.paths import Path
 from webhook.versions import NEWEST, Version
-
-MAX_PROBLEMS: Final = 1000
-"""The most unknown fields of an object, and the most values of wrong types. The API server names 100 and one."""
-
-
-Place: TypeAlias = "tuple[Place | None, str | int, _Known | None]"
-"""Where a value stands: below another place; under a key or index; and of which struct it is a field, if of one.
-
-A plain tuple, because one is made for each value.
-"""
-
-
-Decoder = Callable[[Any, "Place | None", "_Found"], Any]
-
-
-class _Known(NamedTuple):
-    """A field of a struct. `plain`: the Python type of values that need no decoder; `kept`: its zero value is kept."""
-
-    plain: type | None
-    kept: bool
-    decode: Decoder
-    struct: str
-    name: str  # in messages
-
-
-class _Found:
-    """The problems of an object.
-
-    target: the Kubernetes version in which fields are unknown. `unknown`: of each value with such fields its place, the
-    names of these fields, those of the fields that its struct has, and the struct. `wrong`: of each other problem its
-    path, its text, and whether it ends decoding in the API server. Of an object with many, most are never shown: texts
-    are made of those that are.
-    """
-
-    __slots__ = ("target", "unknown", "wrong")
-
-    def __init__(self, target: Version) -> None:
-        self.target = target
-        self.unknown: list[tuple[Place | None, list[str], list[str], str]] = []
-        self.wrong: list[tuple[Path, str | _Mistyped, bool]] = []
-
-    def mistyped(self, value: Any, go: str, place: Place | None) -> None:
-        """A value of a JSON type that its Go type cannot hold."""
-        self.wrong.append((_path(place), _Mistyped((value, go, place)), False))
-
-    def unreadable(self, text: str, place: Place | None, *, fatal: bool) -> None:
-        """A value that is not in the form of its type."""
-        self.wrong.append((_path(place), text, fatal))
-
-    def problems(self) -> tuple[FieldProblem, ...]:
-        """The problems in the order in which the API server meets them: the first is the one that it names."""
-        self.wrong.sort(key=lambda found: (not found[2], _order(found[0])))
-        found = [
-            FieldProblem(path, _mismatch(*text) if isinstance(text, _Mistyped) else text)
-            for path, text, _ in self.wrong[:MAX_PROBLEMS]
-        ]
-        for path, known, struct in islice(self._unknown_in_order(), MAX_PROBLEMS):
-            message = f"unknown field {gotext.quote(_strict_path(path))}"
-            versions = in_other_versions(lifetime(struct, str(path[-1]), self.target), self.target)
-            found.append(FieldProblem(path, message, known=tuple(known), strict=True, versions=versions))
-        return tuple(found)
-
-    def _unknown_in_order(self) -> Iterator[tuple[Path, list[str], str]]:
-        """The first MAX_PROBLEMS unknown fields, and some more: path, the fields that there are, the struct."""
-        ordered = []
-        for place, names, known, struct in self.unknown:
-            holder = _path(place)
-            before = _order(holder)
-            names.sort(key=_bytes)
-            ordered += [([*before, (_bytes(name), 0)], (*holder, name), known, struct) for name in names[:MAX_PROBLEMS]]
-        ordered.sort(key=itemgetter(0))
-        return (each[1:] for each in ordered)
 
 
 class Decoded(NamedTuple):
@@ -112,7 +40,7 @@ def decode(value: dict[str, Any], struct: str, target: Version = NEWEST) -> Deco
 
     The value is not modified.
     """
-    found = _Found(target)
+    found = Found(target)
     decoded = _struct(struct, target)(value, None, found) or {}
     return Decoded(decoded, _advised(found, value, struct))
 
@@ -128,13 +56,13 @@ def decode_metadata(metadata: Any) -> Decoded:
 
     All versions have the same metadata.
     """
-    found = _Found(NEWEST)
+    found = Found(NEWEST)
     place = (None, "metadata", None)
     decoded = _struct(OBJECT_META, NEWEST)(metadata, place, found) if metadata is not None else None
     return Decoded(decoded or {}, _advised(found, metadata, OBJECT_META, ("metadata",)))
 
 
-def _advised(found: _Found, value: Any, struct: str, above: Path = ()) -> tuple[FieldProblem, ...]:
+def _advised(found: Found, value: Any, struct: str, above: Path = ()) -> tuple[FieldProblem, ...]:
     if not found.wrong and not found.unknown:
         return ()
     from webhook.apiserver.advising import advised  # only for an object that has a problem
@@ -147,71 +75,10 @@ def fields(struct: str) -> tuple[str, ...]:
     return tuple(field.name for field in fields_of(struct))
 
 
-# Messages
-
-
-class _Mistyped(tuple[Any, str, "Place | None"]):
-    """A value that its Go type cannot hold, that type's name, and its place: the arguments of _mismatch."""
-
-    __slots__ = ()
-
-
-def _path(place: Place | None) -> Path:
-    steps: list[str | int] = []
-    while place is not None:
-        steps.append(place[1])
-        place = place[0]
-    return tuple(reversed(steps))
-
-
-def _order(path: Path) -> list[tuple[bytes, int]]:
-    """kubectl sends the keys of objects sorted, so the API server meets them in this order."""
-    return [(_bytes(step), 0) if isinstance(step, str) else (b"", step) for step in path]
-
-
-def _bytes(step: str) -> bytes:
-    return step.encode(errors="surrogatepass")
-
-
-def _mismatch(value: Any, go: str, place: Place | None) -> str:
-    """The text of json.UnmarshalTypeError. value: what was found, or a text that says it."""
-    what = gotext.what(value) if not isinstance(value, _Described) else value.text
-    names: list[str] = []
-    struct = ""
-    at = place
-    while at is not None:
-        field = at[2]
-        if field is not None:
-            names.append(field.name)
-            struct = struct or field.struct
-        at = at[0]
-    if not names:
-        return f"json: cannot unmarshal {what} into Go value of type {go}"
-    names.reverse()
-    return f"json: cannot unmarshal {what} into Go struct field {struct}.{'.'.join(names)} of type {go}"
-
-
-class _Described(NamedTuple):
-    """The words of a message for a value, in place of the value."""
-
-    text: str
-
-
-def _strict_path(path: Path) -> str:
-    """A field in messages of strict decoding: keys of maps are not quoted."""
-    text = ""
-    for step in path:
-        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else step
-    return text
-
-
-# Decoders
-
-
 @cache
 def _struct(struct: str, target: Version) -> Decoder:
     """The decoder of a struct. An empty struct is absent."""
-    known: dict[str, _Known] = {}
+    known: dict[str, Known] = {}
     names: list[str] = []
     complete = False
     go = ".".join(struct.split(".")[-2:])
@@ -224,7 +91,7 @@ def _struct(struct: str, target: Version) -> Decoder:
             names.append(field.name)
         complete = True
 
-    def decode_struct(value: Any, place: Place | None, found: _Found) -> Any:
+    def decode_struct(value: Any, place: Place | None, found: Found) -> Any:
         if not complete:
             prepare()
         if value.__class__ is not dict:
@@ -254,7 +121,7 @@ def _struct(struct: str, target: Version) -> Decoder:
     return decode_struct
 
 
-def _known(field: Field, struct: str, target: Version) -> _Known:
+def _known(field: Field, struct: str, target: Version) -> Known:
     form, pointer = field.type.form, field.type.pointer
     plain = {"string": str, "bool": bool}.get(form)
     decode = decoder_of(field.type, target)
@@ -267,7 +134,7 @@ def _known(field: Field, struct: str, target: Version) -> _Known:
     elif not pointer and form in _ZEROS and (form != "bytes" or field.left_out):
         decode = _without_zero(decode, _ZEROS[form])
     named = field.embedded + field.name if target >= _NAMES_EMBEDDED else field.name
-    return _Known(plain, pointer, decode, struct, named)
+    return Known(plain, pointer, decode, struct, named)
 
 
 _NAMES_EMBEDDED: Final[Version] = (1, 35)
@@ -290,7 +157,7 @@ _ZEROS: Final[dict[str, Any]] = {
 
 
 def _without_zero(decode: Decoder, zero: Any) -> Decoder:
-    def without_zero(value: Any, place: Place | None, found: _Found) -> Any:
+    def without_zero(value: Any, place: Place | None, found: Found) -> Any:
         decoded = decode(value, place, found)
         return None if decoded == zero and decoded.__class__ is zero.__class__ else decoded
 
@@ -300,7 +167,7 @@ def _without_zero(decode: Decoder, zero: Any) -> Decoder:
 def _kept(decode: Decoder, zero: Any) -> Decoder:
     """Of a pointer to a struct, which keeps an empty struct."""
 
-    def kept(value: Any, place: Place | None, found: _Found) -> Any:
+    def kept(value: Any, place: Place | None, found: Found) -> Any:
         decoded = decode(value, place, found)
         return {} if decoded is None and value.__class__ is dict else decoded
 
@@ -310,7 +177,7 @@ def _kept(decode: Decoder, zero: Any) -> Decoder:
 def _kept_time(decode: Decoder) -> Decoder:
     """Of a pointer to a time, which keeps the zero time. It is written as null."""
 
-    def kept_time(value: Any, place: Place | None, found: _Found) -> Any:
+    def kept_time(value: Any, place: Place | None, found: Found) -> Any:
         wrong = len(found.wrong)
         decoded = decode(value, place, found)
         return gotimes.ZERO if decoded is None and len(found.wrong) == wrong else decoded
@@ -321,7 +188,7 @@ def _kept_time(decode: Decoder) -> Decoder:
 def _kept_empty(decode: Decoder, kind: type) -> Decoder:
     """Of a list or map that is written when it is empty."""
 
-    def kept_empty(value: Any, place: Place | None, found: _Found) -> Any:
+    def kept_empty(value: Any, place: Place | None, found: Found) -> Any:
         decoded = decode(value, place, found)
         return kind() if decoded is None and value.__class__ is kind else decoded
 
@@ -338,7 +205,7 @@ def decoder_of(go: GoType, target: Version) -> Decoder:
         return _map(go, target)
     if go.form in _SPECIAL:
         return _SPECIAL[go.form]
-    return _scalar(go)
+    return scalar(go)
 
 
 def _list(go: GoType, target: Version) -> Decoder:
@@ -347,7 +214,7 @@ def _list(go: GoType, target: Version) -> Decoder:
     plain = {"string": str, "bool": bool}.get(of.form)
     zero = _zero_of(of)
 
-    def decode_list(value: Any, place: Place | None, found: _Found) -> Any:
+    def decode_list(value: Any, place: Place | None, found: Found) -> Any:
         if value.__class__ is not list:
             if value is not None:
                 found.mistyped(value, go.go, place)
@@ -368,7 +235,7 @@ def _map(go: GoType, target: Version) -> Decoder:
     plain = {"string": str, "bool": bool}.get(of.form)
     zero = _zero_of(of)
 
-    def decode_map(value: Any, place: Place | None, found: _Found) -> Any:
+    def decode_map(value: Any, place: Place | None, found: Found) -> Any:
         if value.__class__ is not dict:
             if value is not None:
                 found.mistyped(value, go.go, place)
@@ -397,137 +264,22 @@ def _zero_of(go: GoType) -> Callable[[], Any]:
     return lambda: zero
 
 
-def _scalar(go: GoType) -> Decoder:
-    """The decoder of a string, boolean or number."""
-    form = go.form
-
-    def decode_string(value: Any, place: Place | None, found: _Found) -> Any:
-        if value.__class__ is str:
-            return value
-        found.mistyped(value, go.go, place)
-        return None
-
-    def decode_bool(value: Any, place: Place | None, found: _Found) -> Any:
-        if value.__class__ is bool:
-            return value
-        found.mistyped(value, go.go, place)
-        return None
-
-    low, high = gotext.INT32 if form == "int32" else gotext.INT64
-
-    def decode_int(value: Any, place: Place | None, found: _Found) -> Any:
-        if value.__class__ is int and low <= value <= high:
-            return value
-        if value.__class__ is int or value.__class__ is float:
-            text = gotext.number(value)
-            if text.lstrip("-").isdigit() and low <= int(text) <= high:
-                return int(text)
-            value = _Described(f"number {text}")
-        found.mistyped(value, go.go, place)
-        return None
-
-    def decode_float(value: Any, place: Place | None, found: _Found) -> Any:
-        if value.__class__ is float or value.__class__ is int:
-            return value
-        found.mistyped(value, go.go, place)
-        return None
-
-    return {"string": decode_string, "bool": decode_bool, "int32": decode_int, "int64": decode_int}.get(
-        form, decode_float
-    )
-
-
-# Types with a JSON form of their own. Except for binary data, an error in one ends decoding.
-
-
-def _text_form(read: Callable[[str], Any]) -> Decoder:
-    """The decoder of a type that is written as text."""
-
-    def decode_text(value: Any, place: Place | None, found: _Found) -> Any:
-        if value.__class__ is not str:
-            found.unreadable(_mismatch(value, "string", place), place, fatal=True)
-            return None
-        try:
-            return read(value)
-        except ValueError as error:
-            found.unreadable(str(error), place, fatal=True)
-            return None
-
-    return decode_text
-
-
-def _quantity(value: Any, place: Place | None, found: _Found) -> Any:
-    if value.__class__ is str:
-        text = value.strip()
-    elif value.__class__ is int or value.__class__ is float:
-        text = gotext.number(value)
-    else:
-        text = "{}"  # no quantity
-    try:
-        return quantities.canonical(text)
-    except ValueError as error:
-        found.unreadable(str(error), place, fatal=True)
-        return None
-
-
-def _int_or_string(value: Any, place: Place | None, found: _Found) -> Any:
-    if value.__class__ is str or (value.__class__ is int and 0 <= value <= gotext.INT32[1]):
-        return value
-    if value.__class__ is int or value.__class__ is float:
-        text = gotext.number(value)
-        if text.lstrip("-").isdigit() and gotext.INT32[0] <= int(text) <= gotext.INT32[1]:
-            return int(text)
-        value = _Described(f"number {text}")
-    found.unreadable(_mismatch(value, "int32", place), place, fatal=True)
-    return None
-
-
-def _binary(value: Any, place: Place | None, found: _Found) -> Any:
-    if value.__class__ is str:
-        try:
-            return gotext.encoded(gotext.binary(value))
-        except ValueError as error:
-            found.unreadable(str(error), place, fatal=False)
-            return None
-    if value.__class__ is list:
-        return _octets(value, place, found)
-    found.mistyped(value, "[]uint8", place)
-    return None
-
-
-def _octets(value: list[Any], place: Place | None, found: _Found) -> str | None:
-    """Binary data as a list of numbers, which Go reads too."""
-    data = bytearray()
-    for index, each in enumerate(value):
-        text = gotext.number(each) if each.__class__ in (int, float) else ""
-        if each is not None and not (text.isdigit() and int(text) < 256):
-            found.mistyped(_Described(f"number {text}") if text else each, "uint8", (place, index, None))
-            return None
-        data.append(int(text or 0))
-    return gotext.encoded(bytes(data))
-
-
-def _as_is(value: Any, place: Place | None, found: _Found) -> Any:
-    """Values that the API server does not look into."""
-    return value
-
-
 _SCHEMA: Final = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
 
 
-def _nested_schema(value: Any, place: Place | None, found: _Found) -> Any:
+def _nested_schema(value: Any, place: Place | None, found: Found) -> Any:
     """A JSON schema below another. It is not decoded strictly: unknown fields are dropped without a word."""
-    within = _Found(found.target)
+    within = Found(found.target)
     decoded = _struct(_SCHEMA, found.target)(value, None, within)
     for path, text, fatal in within.wrong:
         at = place
         for step in path:
             at = (at, step, None)
-        found.wrong.append((_path(at), text, True if fatal or path else fatal))
+        found.wrong.append((path_of(at), text, True if fatal or path else fatal))
     return {} if decoded is None else decoded
 
 
-def _schema_or_bool(value: Any, place: Place | None, found: _Found) -> Any:
+def _schema_or_bool(value: Any, place: Place | None, found: Found) -> Any:
     if value.__class__ is bool:
         return value
     if value.__class__ is dict:
@@ -536,7 +288,7 @@ def _schema_or_bool(value: Any, place: Place | None, found: _Found) -> Any:
     return None
 
 
-def _schema_or_strings(value: Any, place: Place | None, found: _Found) -> Any:
+def _schema_or_strings(value: Any, place: Place | None, found: Found) -> Any:
     if value.__class__ is dict:
         return _nested_schema(value, place, found)
     if value.__class__ is list:
@@ -544,7 +296,7 @@ def _schema_or_strings(value: Any, place: Place | None, found: _Found) -> Any:
     return None
 
 
-def _schema_or_array(value: Any, place: Place | None, found: _Found) -> Any:
+def _schema_or_array(value: Any, place: Place | None, found: Found) -> Any:
     if value.__class__ is dict:
         return _nested_schema(value, place, found)
     if value.__class__ is list:
@@ -555,14 +307,14 @@ def _schema_or_array(value: Any, place: Place | None, found: _Found) -> Any:
 _STRINGS: Final = GoType("list", "[]string", of=GoType("string", "string"))
 
 _SPECIAL: Final[dict[str, Decoder]] = {
-    "bytes": _binary,
-    "time": _text_form(gotimes.time),
-    "microtime": _text_form(gotimes.micro_time),
-    "quantity": _quantity,
-    "intstr": _int_or_string,
-    "raw": _as_is,
-    "fields": _as_is,
-    "json": _as_is,
+    "bytes": binary,
+    "time": text_form(gotimes.time),
+    "microtime": text_form(gotimes.micro_time),
+    "quantity": quantity,
+    "intstr": int_or_string,
+    "raw": as_is,
+    "fields": as_is,
+    "json": as_is,
     "schemaorbool": _schema_or_bool,
     "schemaorstrings": _schema_or_strings,
     "schemaorarray": _schema_or_array,
