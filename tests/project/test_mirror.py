@@ -68,6 +68,7 @@ cel/library/resolution: cel/library/test_declaring
 cel/library/standard: cel/value/test_operators
 cel/tree/ast: cel/tree/test_sourcespans
 cel/tree/declared: cel/library/test_declaring
+policy/cel/schemashapes: policy/cel/test_typechecking
 cel/tree/macros: cel/tree/test_sourcespans
 cel/tree/parsed: cel/check/test_parsing
 cel/why/errorplaces: cel/why/test_witness

@@ -13,7 +13,8 @@ from webhook.cel.tree.ast import Call, Const, Expr, Select, nodes
 from webhook.cel.tree.sourcespans import Spans
 from webhook.mutants.expressions import name_at
 from webhook.paths import Path
-from webhook.policy.cel.typechecking import Checker, Known, Shaped, kinds_of, shape_of_params
+from webhook.policy.cel.schemashapes import Known, Shaped, shape_of_params
+from webhook.policy.cel.typechecking import Checker, kinds_of
 from webhook.policy.matching import Match
 from webhook.policy.policyset import Policy
 from webhook.schema import Kinds, Resource, Schema, Schemas

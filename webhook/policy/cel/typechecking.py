@@ -25,12 +25,24 @@ from webhook.cel.check.suggestions import field_hint, field_offset
 from webhook.cel.tree.ast import Call, Comprehension, Const, Expr, Ident, ListLiteral, MapLiteral, Select, children
 from webhook.cel.tree.declared import Shape
 from webhook.cel.tree.errors import issue_at
-from webhook.cel.tree.types import NUMBERS, Type
+from webhook.cel.tree.types import NUMBERS
 from webhook.nearest import LONGEST_NAME
 from webhook.paths import Path
+from webhook.policy.cel.schemashapes import (
+    CEL_TYPES,
+    EMPTY,
+    Known,
+    Listed,
+    Shaped,
+    either,
+    item_of,
+    scalar,
+    shape_of_params,
+    value_of,
+)
 from webhook.policy.evaluation import ParamKind
 from webhook.policy.matching import Match
-from webhook.schema import Kinds, Resource, Schema, Schemas
+from webhook.schema import Kinds, Resource, Schemas
 
 MAX_TYPES: Final = 10
 """The most kinds that a policy is checked for, as in the API server."""
@@ -38,33 +50,10 @@ MAX_TYPES: Final = 10
 MAX_WARNINGS: Final = 100
 """The most warnings about one policy."""
 
-_CEL_TYPES: Final = {"array": "list", "boolean": "bool", "integer": "int", "number": "double", "string": "string"}
-_SCALARS: Final = {each.name: each for each in (types.BOOL, types.INT, types.DOUBLE, types.STRING)}
 _COMPARISONS: Final = frozenset(
     {"_<_", "_<=_", "_>_", "_>=_", "_==_", "_!=_", "@in"}
 )  # they accept numbers of different types
 _ALIKE_OPERANDS: Final = _COMPARISONS | {"_+_", "_-_", "_*_", "_/_", "_%_"}
-
-
-class Known(Struct, frozen=True):
-    """A value with a schema. `kind`: the kind of the object that contains it, for messages."""
-
-    schema: Schema
-    kind: str
-
-
-class _Listed(Struct, frozen=True):
-    """A list that the expression constructs. `item`: the shape of its items."""
-
-    item: Shaped
-
-
-class _Empty:
-    """An empty list or map, or null: it is compatible with any shape."""
-
-
-_EMPTY: Final = _Empty()
-Shaped = Known | _Listed | _Empty | None
 
 
 class _Undefined(Struct, frozen=True):
@@ -138,14 +127,6 @@ def warnings(
         if (undefined.place, undefined.at) not in declared or (lacking.certain and not conditional)
     )
     return list(islice(reported, MAX_WARNINGS))
-
-
-def shape_of_params(param_kind: ParamKind | None, schemas: Schemas) -> Known | None:
-    if param_kind is None:
-        return None
-    group, _, version = param_kind.api_version.rpartition("/")
-    schema = schemas.of(group, version, param_kind.kind)
-    return None if schema is None else Known(schema, f"{param_kind.api_version} {param_kind.kind}")
 
 
 def kinds_of(match: Match, kinds: Kinds) -> list[Resource]:
@@ -269,7 +250,7 @@ class Checker:
         if isinstance(shape, Known) and isinstance(before, Known):
             kinds = shape.kind == before.kind or (shape.kind == self._kind and before.kind == kind)
             return shape.schema is before.schema and kinds
-        if isinstance(shape, _Listed) and isinstance(before, _Listed):
+        if isinstance(shape, Listed) and isinstance(before, Listed):
             return self._is_same(shape.item, before.item, kind)
         return shape is before
 
@@ -277,8 +258,8 @@ class Checker:
         """The shape, of which another kind is a part, as a part of this one."""
         if isinstance(shape, Known):
             return Known(shape.schema, self._kind) if shape.kind == kind else shape
-        if isinstance(shape, _Listed):
-            return _Listed(self._of_this_kind(shape.item, kind))
+        if isinstance(shape, Listed):
+            return Listed(self._of_this_kind(shape.item, kind))
         return shape
 
     def _shape(self, node: Expr, scope: Mapping[str, Shaped]) -> Shaped:
@@ -291,14 +272,14 @@ class Checker:
                 found = self.selected(operand, node.operand, node.field, node.offset, certain=not node.test)
                 return None if node.test else found
             case Const():
-                return _EMPTY if node.value is None else None
+                return EMPTY if node.value is None else None
             case Call():
                 return self._called(node, scope)
             case ListLiteral():
                 shapes = [self._shape(element, scope) for element in node.elements]
-                return _Listed(_either(shapes)) if shapes else _EMPTY
+                return Listed(either(shapes)) if shapes else EMPTY
             case MapLiteral() if not node.entries:
-                return _EMPTY
+                return EMPTY
             case Comprehension():
                 return self._folded(node, scope)
         for child in children(node):
@@ -347,26 +328,26 @@ class Checker:
             return None
         match result:
             case Shape.CHOSEN:
-                return _either(shapes[1:])
+                return either(shapes[1:])
             case Shape.EITHER | Shape.JOINED:
-                return _either(shapes)
+                return either(shapes)
             case Shape.SAME:
                 # Policies use the conversion dyn() to turn type checks off.
                 return None if node.declared.folds else shapes[0]
             case Shape.ELEMENTS:
                 return shapes[0]
             case Shape.ELEMENT:
-                return _item(shapes[0])
+                return item_of(shapes[0])
         return None
 
     def _indexed(self, shape: Shaped, node: Call) -> Shaped:
         key = node.args[1]
         if not isinstance(shape, Known) or shape.schema.type != "object":
-            return _item(shape)
+            return item_of(shape)
         if isinstance(key, Const) and isinstance(key.value, str):
             certain = node.function == "_[_]"
             return self.selected(shape, node.args[0], key.value, key.offset, certain=certain)
-        return _value(shape)
+        return value_of(shape)
 
     def _folded(self, node: Comprehension, scope: Mapping[str, Shaped]) -> Shaped:
         ranged = self._shape(node.range, scope)
@@ -376,7 +357,7 @@ class Checker:
             isinstance(node.range, ListLiteral) and not node.range.elements
         ):  # an empty range is how cel.bind() names a value
             is_map = isinstance(ranged, Known) and ranged.schema.type == "object"
-            item = _value(ranged) if isinstance(ranged, Known) and is_map else _item(ranged)
+            item = value_of(ranged) if isinstance(ranged, Known) and is_map else item_of(ranged)
             if node.var2:
                 inner |= {node.var: None, node.var2: item}
             else:
@@ -385,7 +366,7 @@ class Checker:
         self._perhaps(node.condition, inner)
         # If the accumulator starts as an empty list, its shape is that of the step.
         step = self._perhaps(node.step, inner)
-        inner[node.accu] = step if start is _EMPTY else start
+        inner[node.accu] = step if start is EMPTY else start
         return self._perhaps(node.result, inner)
 
     def selected(self, shape: Shaped, operand: Expr, name: str, at: int, *, certain: bool) -> Shaped:
@@ -398,7 +379,7 @@ class Checker:
             self.declared.add((place, at))
             return None
         if schema.type != "object":
-            message = f"type '{_CEL_TYPES[schema.type]}' does not support field selection: {_written(operand)}"
+            message = f"type '{CEL_TYPES[schema.type]}' does not support field selection: {_written(operand)}"
         else:
             field = schema.field(name)
             if field is not None:
@@ -415,12 +396,12 @@ class Checker:
         if known is None:
             return
         left, right = node.args
-        one = _scalar(left.type, shapes[0])
+        one = scalar(left.type, shapes[0])
         if node.function == "@in":
             items = right.type.params[0] if right.type.name == "list" and right.type.params else types.DYN
-            other = _scalar(items, _item(shapes[1]))
+            other = scalar(items, item_of(shapes[1]))
         else:
-            other = _scalar(right.type, shapes[1])
+            other = scalar(right.type, shapes[1])
         if one is None or other is None:
             return
         place, source = self._current
@@ -432,51 +413,6 @@ class Checker:
         written = _written(left if isinstance(shapes[0], Known) else right)
         undefined = _Undefined(place, source, node.offset, f"{applied}: {written}", "", False)
         self._found.append((undefined, _Lacking([known.kind], set(), self._certain)))
-
-
-def _scalar(checked: Type, shape: Shaped) -> Type | None:
-    """The type of a boolean, a number or a string; None for other values, and if it is unknown.
-
-    Strings with a format are strings, as they are when policies run. (The API server's type checking treats date-time
-    and byte as timestamps and bytes.)
-    """
-    if isinstance(shape, Known):
-        return _SCALARS.get(_CEL_TYPES.get(shape.schema.type, ""))
-    return _SCALARS.get(checked.name) if shape is None else None
-
-
-def _item(shape: Shaped) -> Shaped:
-    """The shape of a list's items."""
-    if isinstance(shape, _Listed):
-        return shape.item
-    if isinstance(shape, Known) and shape.schema.items is not None:
-        return Known(shape.schema.items, shape.kind)
-    return None
-
-
-def _value(shape: Known) -> Shaped:
-    """The shape of a map's values."""
-    return None if shape.schema.values is None else Known(shape.schema.values, shape.kind)
-
-
-def _either(shapes: list[Shaped]) -> Shaped:
-    """The common shape of a value that may have any of these shapes; None if they differ."""
-    others = [shape for shape in shapes if shape is not _EMPTY]
-    if not others:
-        return _EMPTY
-    first = others[0]
-    if all(_alike(first, shape) for shape in others):
-        return first
-    return None
-
-
-def _alike(one: Shaped, other: Shaped) -> bool:
-    if isinstance(one, _Listed) and isinstance(other, _Listed):
-        return _alike(one.item, other.item)
-    if isinstance(one, Known) and isinstance(other, Known):
-        a, b = one.schema, other.schema
-        return a is b or (a.definition == b.definition and bool(a.definition)) or a.type == b.type != "object"
-    return False
 
 
 def _written(node: Expr) -> str:
