@@ -28,6 +28,7 @@ from webhook.policy.policyset import Policy, PolicySet
 from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request
 from webhook.policy.written.policykinds import MUTATING, VALIDATING
 from webhook.schema import Kinds
+from webhook.versions import NEWEST, Version, shown
 
 FOLDERS = sorted(path.name for path in LIBRARY.iterdir() if path.is_dir() and not path.name.startswith((".", "_")))
 
@@ -47,6 +48,9 @@ LEVELS = ("pod-security-baseline", "pod-security-restricted")
 
 COVERED = 95.0
 """The least percentage of its points that the tests of a policy show."""
+
+VERSIONS = [(1, minor) for minor in range(30, NEWEST[1] + 1)]
+"""Those that have ValidatingAdmissionPolicy as stable."""
 
 each_policy = pytest.mark.parametrize("name", FOLDERS)
 each_in_force = pytest.mark.parametrize("name", IN_FORCE)
@@ -90,6 +94,12 @@ def cases(tested: Path) -> list[dict[str, Any]]:
 @pytest.fixture(scope="session")
 def coverage(tested: Path) -> list[dict[str, Any]]:
     return list(json.loads((tested / "coverage").read_text())["policies"])
+
+
+@pytest.mark.parametrize("version", VERSIONS, ids=shown)
+def test_it_loads_for_every_version_that_may_run_it(version: Version) -> None:
+    """Mutating ones too, which the webhook runs where Kubernetes does not have them yet."""
+    assert len(load(LIBRARY, version).policies) >= len(FOLDERS)
 
 
 def test_what_is_in_force_is_what_is_named_here(library: PolicySet) -> None:

@@ -29,6 +29,9 @@ that tree as it ships; the others wait to be enabled.
     gatewright policies --control PCI-DSS --severity high
     gatewright policies add replica-bounds && gatewright policies enable replica-bounds --action Warn
 
+All of them load for Kubernetes 1.30, the first that has ValidatingAdmissionPolicy as stable, and for all later
+versions (`--kubernetes-version`).
+
 In the tables, *in force* are those that ship with a binding, and *changes objects* those that mutate.
 """
 

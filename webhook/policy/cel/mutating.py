@@ -305,6 +305,10 @@ def _decoding_error(problems: Sequence[FieldProblem]) -> str:
 
 # --------------------------------------------------------------------------------------------------------- compiling
 
+FIRST: Final[Version] = (1, 32)
+"""The first Kubernetes version that has the kind. On an earlier one only the webhook runs such a policy, and its
+expressions have what they have from this version on."""
+
 
 def compile_policy(
     policy: model.MutatingAdmissionPolicy, version: Version = NEWEST, known: Compiled | None = None
@@ -318,13 +322,14 @@ def compile_policy(
     gate = {name: getattr(spec, name) for name in ("param_kind", "match_conditions", "variables", "failure_policy")}
     compiling = Compiling()
     gated = model.ValidatingAdmissionPolicy(spec=model.ValidatingAdmissionPolicySpec(**gate))
-    shared, issues = compilation.compile_policy(gated, version, compiling, known)
+    language = max(version, FIRST)
+    shared, issues = compilation.compile_policy(gated, language, compiling, known)
     declared = {}
     for variable in spec.variables:
         name = f"variables.{variable.name}"
         program = shared.variables.get(name)
         declared[name] = program.type if program else types.DYN  # so that expressions which use it are not reported too
-    base = base_environment(with_params=spec.param_kind is not None, version=version)
+    base = base_environment(with_params=spec.param_kind is not None, version=language)
     environment = base.extend(declared).constructing()
     mutations: list[Mutation] = []
     sources = list(shared.programs())
