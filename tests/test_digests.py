@@ -8,10 +8,14 @@ import sys
 
 import pytest
 
+from tests.unmeasured import unmeasured
 from webhook.digests import MUCH, sha256
 
 
-def test_digests_are_those_of_hashlib() -> None:
+@pytest.mark.parametrize("loaded", [False, True])
+def test_digests_are_those_of_hashlib(loaded: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not loaded:  # as in a process that has not imported hashlib
+        monkeypatch.delitem(sys.modules, "_hashlib")
     for content in (b"", b"a", bytes(range(256)) * 300):
         ours, theirs = sha256(content), hashlib.sha256(content)
         assert (ours.hexdigest(), ours.digest()) == (theirs.hexdigest(), theirs.digest())
@@ -29,5 +33,5 @@ hashed = sha256(b"one", {size})
 hashed.update(b"two")
 print(hashed.hexdigest(), "_hashlib" in sys.modules)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=unmeasured())
     assert done.stdout.split() == [hashlib.sha256(b"onetwo").hexdigest(), str(loaded)]

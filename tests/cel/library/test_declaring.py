@@ -44,6 +44,7 @@ OTHERWISE = {
     "value": {  # fields of messages and classes, an outcome, and a fact that declarations give
         *("check/construction.py", "tree/parsed.py", "code/codegen.py", "code/pythonoperators.py", "tree/declared.py"),
         *("value/messages.py", "value/values.py", "value/wellknown.py", "why/explainer.py", "why/explanation.py"),
+        "code/optionals.py",
     },
 }
 

@@ -36,7 +36,7 @@ from webhook.offline.requests import Identity
 HOSTILE: Final = (
     "</script><script>alert(1)</script><!-- ]]> & \" ' <img src=x onerror=alert(2)> `code` ``more`` **bold** "
     "[link](http://evil.example) @everyone | cell | \x1b[31m\x00\u202e\udce9\ufffe 100%\n"
-    "::error file=x::y\n##[error]z ##vso[task.complete result=Failed]\n  ::stop-commands::t\r\n"
+    "::error file=x::y\n##[error]z ##vso[task.x]\n  ::stop-commands::t\r\n"
 )
 """What breaks out of HTML, XML, Markdown, a terminal, and GitHub's and Azure's commands, where it is not escaped."""
 
