@@ -105,8 +105,9 @@ class Unprotected:
         declaration = self.declaration
         failures: list[Failure] = []
         try:
-            for found in running._found(running._call(declaration, self.made, params)):
-                failures.append(Failure(found.message, found.reason, path=found.path, index=len(failures)))
+            with running._Limits():  # what `serve` measures as isolation: it is in all variants
+                for found in running._found(running._call(declaration, self.made, params)):
+                    failures.append(Failure(found.message, found.reason, path=found.path, index=len(failures)))
         except (Exception, SystemExit) as error:
             failures.append(Failure(str(error), error=True, index=len(failures)))
         return Evaluation(failures) if failures else PASSED
