@@ -98,3 +98,21 @@ def test_metadata_of_any_object() -> None:
 
 def test_no_metadata() -> None:
     assert decode_metadata(None) == ({}, ())
+
+
+@pytest.mark.parametrize(
+    "data", [[104, 105], [104.0, None], [], [256], [-1], [1.5], ["h"], [[1]], 5, True, {"a": 1}, "%"]
+)
+def test_binary_data_of_other_forms_is_read_as_kubernetes_does(data: Any) -> None:
+    value = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}, "data": {"key": data}}
+    (theirs,) = oracle.ask([value], "decode")
+    assert ours(value) == theirs
+
+
+def test_binary_data_is_a_list_of_numbers_too() -> None:
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}}
+    assert ours({**secret, "data": {"key": [104, 105]}})["object"]["data"] == {"key": "aGk="}
+    assert ours({**secret, "data": {"key": [256]}}) == {
+        "error": "json: cannot unmarshal number 256 into Go struct field Secret.data of type uint8"
+    }
+    assert ours({**secret, "data": {"key": 5}})["error"].startswith("json: cannot unmarshal number into Go ")
