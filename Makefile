@@ -46,10 +46,11 @@ soak: $(READY)  ## the long runs of the server's tests, tests that assert second
 	  tests/server/test_certificates_under_load.py tests/server/test_sigterm_under_load.py \
 	  tests/server/test_memory_under_attack.py tests/server/test_endurance.py \
 	  tests/server/test_slow_clients.py tests/server/test_isolation.py tests/server/test_workers.py \
-	  tests/server/test_protocol.py \
+	  tests/server/test_protocol.py tests/server/test_events.py tests/bundle/test_pulling.py tests/convert/test_hostile.py \
 	  tests/server/test_certificates.py tests/server/test_reload_under_load.py tests/cluster tests/cel/test_hostile.py \
 	  tests/cel/library/test_hostile.py tests/cel/test_bounds.py tests/cel/library/test_patterns.py \
-	  tests/cel/why/test_explainer.py tests/cel/check/test_suggestions.py tests/cli/test_explain.py
+	  tests/cel/why/test_explainer.py tests/cel/check tests/cli/test_explain.py tests/documents/test_ignoring.py \
+	  tests/apiserver/customresources/test_judging.py
 	GATEWRIGHT_TEST_ALL=1 $(PYTEST) $$(grep --recursive --files-with-matches --include='test_*.py' tests.amounts tests)
 
 tables: $(READY)  ## write the tables of kinds, types and defaults of all Kubernetes versions anew, with Go

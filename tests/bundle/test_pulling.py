@@ -13,7 +13,7 @@ import pytest
 
 from tests.bundle.registries import FILES, Answering, Handler, answering, artifact, registry
 from tests.server.authorities import Authority
-from tests.timing import HANGING
+from tests.timing import HANGING, within
 from webhook.bundle.artifact import ARTIFACT, GZIP, REVISION, TAR, digest_of, made
 from webhook.bundle.packing import packed
 from webhook.bundle.pulling import BundleError, digest, pull, push
@@ -113,10 +113,8 @@ def test_a_registry_that_hangs_is_given_up(hostile: Answering) -> None:
         return False
 
     hostile.instead = hang
-    began = time.monotonic()
-    with pytest.raises(BundleError, match=r"did not answer within 0.4 s"):
+    with pytest.raises(BundleError, match=r"did not answer within 0.4 s"), within(1.4):
         pull(hostile.reference(), NOBODY, None, seconds=0.4)
-    assert time.monotonic() - began < 60
 
 
 def test_a_manifest_is_where_clients_look_for_it(real: str) -> None:

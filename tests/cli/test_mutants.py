@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from tests import forking
 from tests.amounts import amount
 from tests.cli import running
 from tests.mutants.trees import DOCUMENTED, case, pod, policy_test
@@ -216,23 +214,30 @@ def test_several_processes_write_what_one_writes(root: Path, output: str) -> Non
     assert (three.returncode, three.stdout, three.stderr) == (one.returncode, one.stdout, one.stderr)
 
 
-def test_a_process_that_dies_is_an_error(root: Path, tmp_path: Path) -> None:
-    (root / "policies" / "slow.py").write_text(SLOW)
-    write(root, *(case(f"{name} is allowed", "allow", pod(name)) for name in ("web", "db", "a", "b")), policy="slow")
+DEADLY = '''
+import signal
+
+from gatewright import Violation, validate
+
+
+@validate(resources=["v1/pods"])
+def deadly(request):
+    """Names are longer than three. A mutant of the first condition ends its process."""
+    if request.object["metadata"]["name"] == "":
+        signal.raise_signal(signal.SIGKILL)
+    if len(request.object["metadata"]["name"]) > 3:
+        yield Violation("longer than three", path="metadata.name")
+'''
+
+
+def test_a_process_that_dies_is_an_error(root: Path) -> None:
+    (root / "policies" / "deadly.py").write_text(DEADLY)
+    write(root, case("web", "allow", pod()), case("long", "deny", pod("long")), policy="deadly")
     write(root, *STRONG)
-    with (tmp_path / "stdout").open("w+") as stdout, (tmp_path / "stderr").open("w+") as stderr:
-        run = forking.start(
-            "test", "--mutate", "--jobs", "2", cwd=root, env=os.environ, stdout=stdout.fileno(), stderr=stderr.fileno()
-        )
-        workers = list[int]()
-        while len(workers) < 2 and run.poll() is None:
-            workers = [int(each) for each in Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()]
-        os.kill(workers[1], signal.SIGKILL)  # that of `small` comes first, the other is slow
-        assert run.wait(60) == 2
-        said = Path(stderr.name).read_text()
-    assert "error: a worker process was ended by SIGKILL before its work was done" in said
-    assert "--jobs 1 mutates in one process" in said
-    assert Path(stdout.name).read_text() == ""
+    done = mutate(root, "--jobs", "2", "--policy-imports", "signal")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "error: a worker process was ended by SIGKILL before its work was done" in done.stderr
+    assert "--jobs 1 mutates in one process" in done.stderr
 
 
 def test_a_number_of_processes_is_expected(root: Path) -> None:

@@ -12,6 +12,7 @@ import yaml
 
 from tests.amounts import amount
 from tests.convert.converted import SOURCES, only
+from tests.timing import within
 from webhook.convert import converting, sources, whole
 from webhook.documents.document import Document
 from webhook.versions import NEWEST
@@ -57,9 +58,8 @@ RULE = "  - name: r\n    match: {any: [{resources: {kinds: [ConfigMap]}}]}\n    
     ],
 )
 def test_a_rule_is_refused_with_its_line(tmp_path: Path, validate: str, reason: str) -> None:
-    started = time.process_time()
-    outcome = only(tmp_path, HEAD + RULE + validate + "\n")
-    assert time.process_time() - started < 5
+    with within(5, time.process_time):
+        outcome = only(tmp_path, HEAD + RULE + validate + "\n")
     assert outcome.status == "not"
     (note,) = outcome.refused
     assert reason in note.message

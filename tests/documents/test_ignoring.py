@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.timing import within
 from webhook.documents.ignoring import Ignoring
 
 
@@ -67,9 +68,8 @@ def test_git_leaves_out_the_same(tmp_path: Path) -> None:
 
 
 def test_a_hostile_pattern_takes_no_time() -> None:
-    begun = time.process_time()
-    assert not excluded("*a" * 100 + "b", "a" * 200 + "/" + "a" * 255)
-    assert time.process_time() - begun < 5
+    with within(5, time.process_time):
+        assert not excluded("*a" * 100 + "b", "a" * 200 + "/" + "a" * 255)
 
 
 def test_patterns_without_bounds_are_refused() -> None:

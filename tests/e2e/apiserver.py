@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from tests.timing import HANGING
+
 _WARNING = re.compile(r'299 - "((?:[^"\\]|\\.)*)"(?:, )?')
 _ESCAPED = re.compile(r"\\(.)")
 
@@ -45,7 +47,7 @@ class Client:
 
     def __init__(self, port: int, ca: bytes, token: str) -> None:
         context = ssl.create_default_context(cadata=ca.decode())
-        self._connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=60, context=context)
+        self._connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=HANGING, context=context)
         self._token = token
 
     def request(

@@ -12,6 +12,8 @@ import contextlib
 import random
 import threading
 
+from tests.timing import HANGING
+
 
 class Balancer:
     """Listens on a port of loopback from `start` to `stop`, in a thread of its own."""
@@ -32,13 +34,13 @@ class Balancer:
 
     def start(self) -> None:
         self._thread.start()
-        assert self._ready.wait(30)
+        assert self._ready.wait(HANGING)
 
     def stop(self) -> None:
         assert self._loop is not None
         assert self._ended is not None
         self._loop.call_soon_threadsafe(self._ended.set)
-        self._thread.join(30)
+        self._thread.join(HANGING)
 
     def hold(self) -> None:
         """Pass nothing on from the endpoints until `release`."""

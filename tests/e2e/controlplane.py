@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from tests.e2e.apiserver import Client, Reply
 from tests.server.authorities import Authority
+from tests.timing import HANGING
 
 START_TIMEOUT = 90.0  # seconds, on a machine with much else to do; it takes about 5 on an idle one
 ATTEMPTS = 3  # a free port may be taken by another program before the server has it
@@ -116,7 +117,7 @@ class ControlPlane:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=HANGING,
             env={"KUBECONFIG": str(configuration), "HOME": str(self.folder), "PATH": os.environ.get("PATH", "")},
         )
         assert not check or done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
@@ -153,7 +154,7 @@ class ControlPlane:
             self._etcd("put", {"key": key, "value": value})
 
     def _etcd(self, call: str, body: Any) -> Any:
-        connection = http.client.HTTPConnection("127.0.0.1", self.etcd_port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.etcd_port, timeout=HANGING)
         with contextlib.closing(connection) as etcd:
             etcd.request("POST", f"/v3/kv/{call}", json.dumps(body))
             answer = etcd.getresponse()

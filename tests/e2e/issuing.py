@@ -21,6 +21,7 @@ import pytest
 from tests import goprograms
 from tests.e2e.apiserver import Client
 from tests.e2e.controlplane import ControlPlane, tether
+from tests.timing import HANGING
 
 SOURCE = Path(__file__).with_name("certmanager")
 NAMESPACE = "/api/v1/namespaces/gatewright-system"
@@ -46,7 +47,9 @@ def certmanager(cluster: ControlPlane) -> Iterator[Path]:
     """Run cert-manager on the cluster. Gives the file with its log."""
     program = goprograms.built(SOURCE)
     cluster.kubectl("apply", "--server-side", "--filename", str(definitions()))
-    cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd/certificates.cert-manager.io")
+    cluster.kubectl(
+        "wait", "--for=condition=Established", f"--timeout={HANGING:.0f}s", "crd/certificates.cert-manager.io"
+    )
     configuration = cluster.kubeconfig("cert-manager", cluster.tokens["admin"])
     log = cluster.folder / "cert-manager.log"
     environment = {"KUBECONFIG": str(configuration), "HOME": str(cluster.folder), "PATH": os.environ.get("PATH", "")}
@@ -83,7 +86,7 @@ class Mounted:
 
     def stop(self) -> None:
         self._ended.set()
-        self._thread.join(10)
+        self._thread.join(HANGING)
         self._client.close()
 
     def _follow(self) -> None:

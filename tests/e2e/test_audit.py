@@ -28,6 +28,7 @@ from tests.e2e.apiserver import Client
 from tests.e2e.controlplane import ADMIN, DEVELOPER, ControlPlane, manifests
 from tests.e2e.objects import namespace
 from tests.server.running import wait_for
+from tests.timing import HANGING
 from webhook.cli.clusterreports.dialects import OPENREPORTS
 
 Object = dict[str, Any]
@@ -466,7 +467,7 @@ def test_a_server_that_is_killed_and_started_again_is_audited_all_the_same(
     # The server listens long before it answers: a request that comes late enough waits, and finds nothing amiss.
     time.sleep(2)
     cluster.start_server()
-    running.join(timeout=120)
+    running.join(timeout=HANGING)
     (done,) = found
     if done.code == 0:
         assert said(done.report) == said(all_of_them.report)

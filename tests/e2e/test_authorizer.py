@@ -15,6 +15,7 @@ from tests.e2e.live import RULES, Live, binding, live, policy
 from tests.e2e.objects import namespace
 from tests.e2e.proxy import Proxy
 from tests.server.running import wait_for
+from tests.timing import patience, within
 
 RBAC = "rbac.authorization.k8s.io"
 
@@ -160,15 +161,14 @@ def test_a_cluster_that_does_not_answer_holds_up_no_other_review(server: Live, p
             each.start()
         others = 0
         while any(each.is_alive() for each in waiting):
-            began = time.monotonic()
-            assert server.asked(name="plain").endswith("plainly no")
-            assert time.monotonic() - began < 0.5
+            with within(0.5):
+                assert server.asked(name="plain").endswith("plainly no")
             others += 1
         assert others > 20
         assert len(told) == 20
         for message, seconds in told:
             assert "resulted in error: the API server could not be asked about access (" in message
-            assert seconds < 2.2
+            assert seconds < patience(2.2)
     finally:
         proxy.go_on()
     wait_for(lambda: server.asked(name="glass").endswith("only who may break it"), 15)
@@ -182,9 +182,8 @@ def test_it_stops_while_questions_are_open(cluster: ControlPlane, policies: Path
             waiting = threading.Thread(target=lambda: told.append(other.asked("?timeout=2s", name="glass")))
             waiting.start()
             time.sleep(0.3)
-            began = time.monotonic()
-            assert other.running.stop() == 0
-            assert time.monotonic() - began < 5
+            with within(5):
+                assert other.running.stop() == 0
             waiting.join()
             assert "could not be asked" in told[0]  # and not cut off
         finally:

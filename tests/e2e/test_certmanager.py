@@ -27,6 +27,7 @@ from tests.e2e.objects import pod
 from tests.e2e.traffic import Traffic
 from tests.e2e.webhooks import KINDS, MANIFESTS, POLICIES, rendered
 from tests.server.running import Running, announced, end, launch, wait_for
+from tests.timing import HANGING
 
 PODS = "/api/v1/namespaces/default/pods?dryRun=All"
 REGISTRATION = "/apis/admissionregistration.k8s.io/v1"
@@ -69,7 +70,7 @@ class Installed:
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         with (
-            socket.create_connection(("127.0.0.1", self.server.port), timeout=30) as plain,
+            socket.create_connection(("127.0.0.1", self.server.port), timeout=HANGING) as plain,
             context.wrap_socket(plain) as connection,
         ):
             shown = connection.getpeercert(binary_form=True)

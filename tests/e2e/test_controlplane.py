@@ -14,6 +14,7 @@ import pytest
 
 from tests.e2e.controlplane import CONTROLLER, DEVELOPER, ControlPlane, StartError, started
 from tests.e2e.people import roles
+from tests.timing import HANGING
 
 
 def test_it_is_the_version_that_it_says(cluster: ControlPlane) -> None:
@@ -28,7 +29,7 @@ def test_users_may_do_what_rbac_says(cluster: ControlPlane) -> None:
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "it"}}
     assert cluster.client(DEVELOPER).post(path, body).status == 403
     cluster.apply(*roles())
-    until = time.monotonic() + 10
+    until = time.monotonic() + HANGING
     while (reply := cluster.client(DEVELOPER).post(path, body)).status != 201:
         assert time.monotonic() < until, reply.message
     assert cluster.client(CONTROLLER).post(path, body).status == 403
@@ -59,7 +60,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 from tests.e2e.controlplane import started
 with started(pathlib.Path(sys.argv[1])) as plane:
     print(plane.folder, flush=True)
-    time.sleep(60)
+    time.sleep(3600)
 """
 
 
@@ -78,8 +79,8 @@ def test_nothing_is_left_however_the_tests_end(assets: Path, tmp_path: Path, sen
         folder = Path(begun.stdout.readline().strip())
         assert sorted(processes_of(mine)) == ["etcd", "kube-apiserver"]
         begun.send_signal(sent)
-        begun.wait(30)
-    until = time.monotonic() + 10
+        begun.wait(HANGING)
+    until = time.monotonic() + HANGING
     while processes_of(mine):
         assert time.monotonic() < until, processes_of(mine)
         time.sleep(0.05)

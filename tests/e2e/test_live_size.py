@@ -17,6 +17,7 @@ from tests.e2e.controlplane import ADMIN, ControlPlane, manifests
 from tests.e2e.live import FAR, Live, binding, config_map, live, policy
 from tests.e2e.objects import namespace
 from tests.server.running import wait_for
+from tests.timing import patience
 
 COUNT = 10_000
 VALUE = "x" * 1000  # characters of each object's data
@@ -109,6 +110,6 @@ def test_ten_thousand_objects(many: ControlPlane, tmp_path: Path, capsys: pytest
             f"{median * 1000:.0f} ms over a connection of its own, the slowest {max(took_each) * 1000:.0f} ms"
         )
     assert told
-    assert took < MAX_SECONDS
+    assert took < patience(MAX_SECONDS)
     assert each < MAX_EACH
-    assert median < 0.25
+    assert median < patience(0.25)

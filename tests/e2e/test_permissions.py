@@ -16,6 +16,7 @@ from tests.e2e.webhooks import POLICIES as SHIPPED
 from tests.e2e.webhooks import rendered
 from tests.manifests.kustomize import OVERLAYS
 from tests.server.running import wait_for
+from tests.timing import HANGING
 from webhook.cluster import permissions
 from webhook.policy.load.loading import load
 from webhook.policy.needed import lookups_of
@@ -117,7 +118,7 @@ VERDICTS = {
 @pytest.fixture(scope="module")
 def policies(cluster: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Path:
     cluster.apply(GATES, namespace("rules"), namespace("gatewright-system"), namespace("shop", team="blue"))
-    cluster.kubectl("wait", "--for=condition=Established", "crd/gates.rules.example.com", "--timeout=20s")
+    cluster.kubectl("wait", "--for=condition=Established", "crd/gates.rules.example.com", f"--timeout={HANGING:.0f}s")
     secret = {"name": "gate", "namespace": "rules", "labels": {"for": "gate"}}
     cluster.apply(
         config_map("limits", "rules", open="yes"),

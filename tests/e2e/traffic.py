@@ -9,6 +9,7 @@ from tests.e2e.apiserver import Client
 from tests.e2e.controlplane import ControlPlane
 from tests.e2e.objects import pod
 from tests.server.running import wait_for
+from tests.timing import HANGING
 
 PODS = "/api/v1/namespaces/default/pods?dryRun=All"
 SECONDS = 60.0  # to wait for answers, on a machine with much else to do
@@ -38,7 +39,7 @@ class Traffic:
     def stop(self) -> None:
         self._ended.set()
         for thread in self._threads:
-            thread.join(60)
+            thread.join(HANGING)
 
     def wait_for(self, answered: int) -> None:
         """Wait until so many requests have been answered."""

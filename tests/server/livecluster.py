@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.audit.clusters import kubeconfig
 from tests.cluster.apiserver import Exchange, config_map, listed, playing
+from tests.timing import HANGING
 
 
 @contextmanager
@@ -27,7 +28,7 @@ def cluster(folder: Path, ready: threading.Event, also: threading.Event | None =
                 exchange.refuse(503, "not yet")
         elif exchange.path.endswith("/subjectaccessreviews"):
             if also is not None:
-                also.wait(30)
+                also.wait(HANGING)
             exchange.json({"status": {"allowed": False}})
         elif exchange.path == "/api/v1/namespaces/office/configmaps":
             if also is not None and also.is_set():

@@ -205,7 +205,7 @@ def test_a_registry_that_hangs_holds_up_nothing(start: Start, held: Answering) -
     hanging = threading.Event()
 
     def hang(_: Handler) -> bool:
-        hanging.wait(120)
+        hanging.wait(HANGING)
         return False
 
     held.instead = hang

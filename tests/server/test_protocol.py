@@ -302,7 +302,7 @@ def port() -> Iterator[Served]:
 def _exchanged(port: Served, *pieces: bytes) -> bytes:
     """What comes back for the pieces, each a TLS record of its own, until the server closes."""
     with port.connected() as connection:
-        connection.settimeout(60)
+        connection.settimeout(HANGING)
         try:
             for piece in pieces:
                 connection.sendall(piece)

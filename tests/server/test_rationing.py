@@ -8,6 +8,7 @@ from collections import Counter
 
 from tests.server.ports import rest
 from tests.server.running import Running
+from tests.timing import HANGING
 from webhook.server.rationing import A_SECOND, AT_ONCE, Ration
 
 
@@ -37,7 +38,7 @@ def test_whoever_asks_too_often_is_told_so_and_the_connection_closed(server: Run
     counts: Counter[bytes] = Counter()
     for _ in range(10):
         # An address of its own, so that the other tests of this module keep their ration.
-        with socket.create_connection(("127.0.0.1", server.plain_port), 60, ("127.0.0.5", 0)) as connection:
+        with socket.create_connection(("127.0.0.1", server.plain_port), HANGING, ("127.0.0.5", 0)) as connection:
             asked = b"GET /ca.pem HTTP/1.1\r\nhost: x\r\n%s\r\n"
             connection.sendall(asked % b"" * 89 + asked % b"connection: close\r\n")
             got = rest(connection)
@@ -56,7 +57,7 @@ def test_probes_are_answered_however_often_their_address_asks(server: Running) -
     """A Pod with the node's address cannot have the kubelet find the server unready."""
 
     def ask(path: str) -> bytes:
-        with socket.create_connection(("127.0.0.1", server.plain_port), 60, ("127.0.0.6", 0)) as connection:
+        with socket.create_connection(("127.0.0.1", server.plain_port), HANGING, ("127.0.0.6", 0)) as connection:
             asked = b"GET %s HTTP/1.1\r\nhost: x\r\n%s\r\n"
             connection.sendall(asked % (path.encode(), b"") * 99 + asked % (path.encode(), b"connection: close\r\n"))
             return rest(connection)

@@ -23,7 +23,7 @@ import pytest
 
 from tests.server.ports import PAIR, TRUST, Served, request, response, served
 from tests.server.running import wait_for
-from tests.timing import ASSERTED, patience
+from tests.timing import ASSERTED, HANGING, patience
 from webhook.server import turns
 from webhook.server.exchange import Answer, Client, Head, Later, Limits
 from webhook.server.logs import Log
@@ -102,7 +102,7 @@ def _connected(port: Served, count: int, address: str = "127.0.0.1") -> Iterator
     with contextlib.ExitStack() as stack:
         yield [
             stack.enter_context(
-                TRUST.wrap_socket(socket.create_connection(("127.0.0.1", port.number), 60, (address, 0)))
+                TRUST.wrap_socket(socket.create_connection(("127.0.0.1", port.number), HANGING, (address, 0)))
             )
             for _ in range(count)
         ]

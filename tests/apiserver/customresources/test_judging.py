@@ -20,6 +20,7 @@ from tests.apiserver.customresources.corpus import (
     struct,
     widget,
 )
+from tests.timing import within
 from webhook.apiserver.customresources import definitions, judging, openapi
 
 
@@ -176,9 +177,8 @@ def test_hostile_objects_stay_within_bounds() -> None:
     of = kind(of_spec(spec))
     unknown = judging.decoded(of, widget({f"f{number}": number for number in range(1000)}))
     assert len(unknown.unknown) == 1000
-    started = time.process_time()
-    texts = judged(of, widget({"set": ["x"] * 20_000, "list": [0] * 20_000, "text": "a" * 1_000_000 + "!"}))
-    assert time.process_time() - started < 20, "linear in the object, also on a slow machine"
+    with within(20, time.process_time):  # linear in the object
+        texts = judged(of, widget({"set": ["x"] * 20_000, "list": [0] * 20_000, "text": "a" * 1_000_000 + "!"}))
     assert 1_000 <= len(texts) < 25_000
 
 

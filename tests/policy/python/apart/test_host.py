@@ -32,7 +32,7 @@ class Server:
             order = json.dumps({"start": number, "memory": 64 << 20}).encode()
             socket.send_fds(self.control, [order], [theirs.fileno(), writing])
         os.close(writing)
-        ours.settimeout(60)
+        ours.settimeout(HANGING)
         return ours, reading
 
     def heard(self) -> dict[str, int]:
@@ -45,7 +45,7 @@ def server() -> Iterator[Server]:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     command = [sys.executable, "-m", "webhook.policy.python.apart.host", str(theirs.fileno())]
     with ours:
-        ours.settimeout(60)
+        ours.settimeout(HANGING)
         with theirs:
             process = subprocess.Popen(command, pass_fds=[theirs.fileno()])
         yield Server(ours, process)
