@@ -55,9 +55,6 @@ class Reference(Struct, frozen=True):
     def with_digest(self, digest: str) -> Reference:
         return Reference(self.registry, self.repository, digest=digest)
 
-    def with_tag(self, tag: str) -> Reference:
-        return Reference(self.registry, self.repository, tag=tag)
-
 
 def is_reference(tree: str) -> bool:
     """Whether the name of a policy tree is that of a bundle in a registry."""

@@ -219,11 +219,6 @@ def python(policies: Sequence[Unwritten]) -> str:
     return text
 
 
-def as_policy(unwritten: Unwritten) -> JSONObject:
-    """The policy as `binding` reads it."""
-    return {"kind": VALIDATING, "metadata": {"name": unwritten.name}}
-
-
 def _resources(rules: Sequence[JSONObject]) -> list[str]:
     """The resources of rules as the decorators name them."""
     named: list[str] = []

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -55,13 +55,6 @@ class Found(Struct):
     result: str
     message: str = ""
     count: int = 1
-
-
-class Takes(Protocol):
-    """Takes the findings of reviews."""
-
-    def take(self, path: str, request: Request, findings: Iterable[dict[str, Any]]) -> None:
-        """Take the findings of a review, as its log line has them."""
 
 
 def _of(path: str, request: Request, findings: Iterable[dict[str, Any]]) -> Iterator[Found]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -359,8 +359,3 @@ def _objects(match: JSONObject, kinds: Kinds, target: Version) -> Scope:
 def variable(scope: Scope, name: str, term: Term) -> Scope:
     """The scope with a variable of the policy that is defined by an expression."""
     return scope.having({f"variables.{name}": scope.of(term)})
-
-
-def types_of(value: Any) -> str:
-    """CEL's type of a constant."""
-    return _CEL[type(value).__name__]
