@@ -70,7 +70,7 @@ def test_more_connections_than_files_are_not_promised(policies: Path, start: Cal
     command = ["/bin/sh", "-c", 'ulimit -n 400 && exec "$@"', "sh", *COMMAND]
     server = start("--policies", str(policies), "--read-timeout", "60", command=command)
     (line,) = [line for line in server.lines if line["event"] == "limits"]
-    assert "--max-connections is 512, but the limit of 400 open files allows 136; 136 are accepted" in line["message"]
+    assert "--max-connections is 512, but the limit of 400 open files allows 128; 128 are accepted" in line["message"]
     with contextlib.ExitStack() as stack:
         for _ in range(300):
             stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=HANGING))

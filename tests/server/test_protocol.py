@@ -137,7 +137,9 @@ def test_past_the_most_connections_the_one_that_waits_longest_is_closed(
             idle.append(stack.enter_context(server.connected()))
             busy.request("POST", "/validate", CREATE_POD, {"content-type": "application/json"})
             assert busy.getresponse().read()
-        assert all(rest(connection) == b"" for connection in idle[:20])  # at the latest when the client listens
+        for connection in idle[:20]:  # at the latest when the client listens
+            got = rest(connection)
+            assert got == b"" or (got.startswith(b"HTTP/1.1 503 ") and b"retry-after: 0" in got)
         wait_for(lambda: len(_open(idle[20:])) == 7)
     busy.close()
 
@@ -154,6 +156,65 @@ def _open(connections: list[ssl.SSLSocket]) -> list[ssl.SSLSocket]:
         except OSError:
             pass
     return still
+
+
+@pytest.fixture(params=[True, False], ids=["tls", "plain"])
+def small(request: pytest.FixtureRequest) -> Iterator[Served]:
+    """A port for two connections."""
+    with served(Echo(), replace(LIMITS, connections=2, read_timeout=HANGING), secure=request.param) as found:
+        yield found
+        assert found.errors == []
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"POST /too-late", b"POST /too-late HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n"]
+)
+def test_who_makes_way_for_another_connection_is_told_to_try_again(small: Served, sent: bytes) -> None:
+    with small.connected() as first, small.connected() as second:
+        wait_for(lambda: len(small.port.waiting) == 2)
+        first.sendall(sent)
+        wait_for(lambda: not sent or small.port.held)
+        with small.connected() as third:
+            status, head, body = response(first.makefile("rb"))
+            assert (status, b"connection: close" in head) == (503, True)
+            assert body == ({"error": "more than 2 connections are open; try again"} if sent else "gone")
+            assert (b"retry-after: 1" in head) == bool(sent)
+            for connection in (second, third):
+                connection.sendall(request(b"/stays"))
+                assert response(connection.makefile("rb"))[0] == 200
+    assert small.app.refusals == ([503] if sent else [])
+    wait_for(lambda: not small.port.open)
+    assert (small.port.making_way, small.port.held) == (0, 0)
+
+
+def test_who_comes_when_all_connections_are_at_work_is_told_to_try_again(small: Served) -> None:
+    small.app.release = small.call(asyncio.Event)
+    with small.connected() as first, small.connected() as second:
+        for connection in (first, second):
+            connection.sendall(request(b"/later"))
+        wait_for(lambda: len(small.app.asked) == 2)
+        with small.connected() as third:
+            assert response(third.makefile("rb"))[0] == 503
+        small.call(small.app.release.set)
+        assert [response(each.makefile("rb"))[0] for each in (first, second)] == [200, 200]
+
+
+def test_who_makes_way_and_does_not_close_is_not_waited_for_without_bound() -> None:
+    limits = replace(LIMITS, connections=2, read_timeout=HANGING)
+    with served(Echo(), limits) as port, contextlib.ExitStack() as stack:
+        seen, made = 0, Connection.connection_made
+
+        def look(connection: Connection, transport: asyncio.BaseTransport) -> None:
+            nonlocal seen
+            made(connection, transport)
+            seen = max(seen, len(port.port.open))
+
+        stack.enter_context(pytest.MonkeyPatch.context()).setattr(Connection, "connection_made", look)
+        for _ in range(60):  # none of them takes part in closing
+            stack.enter_context(port.connected())
+        assert limits.connections < seen <= limits.connections + limits.making_way + 1
+        wait_for(lambda: len(port.port.open) == 2)
+        assert port.port.making_way == 0
 
 
 Sending = Callable[[socket.socket, bytes], None]

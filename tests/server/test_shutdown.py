@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import signal
 import socket
@@ -23,6 +24,7 @@ from tests.timing import HANGING, patience
 from webhook.server import accepting
 from webhook.server.accepting import Acceptor
 from webhook.server.exchange import Limits
+from webhook.server.listening import Server
 from webhook.server.port import Port
 from webhook.server.protocol import Connection
 
@@ -226,6 +228,37 @@ def test_a_request_that_never_ends_is_cut_off(start: Callable[..., Running], pol
         wait_for(lambda: _read(connection))
         assert server.stop() == 0
         assert rest(connection) == b""
+
+
+@pytest.mark.parametrize("sent", [request(b"/later"), request(b"/later")[:-2]], ids=["unanswered", "arriving"])
+@pytest.mark.parametrize("forced", [False, True])
+def test_an_ended_server_has_no_connections(sent: bytes, forced: bool) -> None:
+    """Whatever the process does then: the exporter of traces may still be waited for."""
+    bound = socket.create_server(("127.0.0.1", 0))
+    bound.setblocking(False)
+    app = Echo()
+
+    async def main() -> None:
+        app.release = asyncio.Event()
+        server = Server(app, bound, LIMITS, 0.0, HANGING if forced else 0.1)
+        await server.begin()
+        reader, writer = await asyncio.open_connection(*bound.getsockname())
+        writer.write(sent)
+        held = server.port
+        while not (app.asked or held.held):
+            await asyncio.sleep(0.01)
+        if forced:
+            server.force()
+        await server.end()
+        with contextlib.suppress(ConnectionError):
+            assert await asyncio.wait_for(reader.read(), HANGING) == b""
+        assert (held.open, held.held) == (set(), 0)
+        await asyncio.sleep(0)
+        assert not held.tasks
+        writer.close()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main())
 
 
 def _refuses(server: Running) -> bool:

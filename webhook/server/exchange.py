@@ -117,6 +117,11 @@ class Limits(Struct, frozen=True):
     idle_timeout: float  # between two requests of a connection
 
     @property
+    def making_way(self) -> int:
+        """Most connections beyond `connections` that are still being closed."""
+        return max(8, self.connections // 8)
+
+    @property
     def message(self) -> int:
         """Most bytes of one request on the wire, framing included. More of them close the connection."""
         return 2 * self.body + (1 << 20)

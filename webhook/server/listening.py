@@ -94,7 +94,7 @@ class Server(uvicorn.Server):
                 date_header=False,
             )
         )
-        self._port = Port(application, limits)
+        self.port = Port(application, limits)
         self._bound = bound
         self._shutdown_idle = shutdown_idle
         self._shutdown_timeout = shutdown_timeout
@@ -113,7 +113,7 @@ class Server(uvicorn.Server):
 
     def retire(self) -> None:
         """From now on, end each connection with its next answer. Connections are still accepted."""
-        self._port.closing = True
+        self.port.closing = True
 
     async def end(self) -> None:
         """Shut down gracefully: accept no more connections, answer the requests in flight, close all connections.
@@ -136,10 +136,10 @@ class Server(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        limits = self._port.limits
+        limits = self.port.limits
         self._acceptor = Acceptor(
             self._bound,
-            partial(Connection, self._port),
+            partial(Connection, self.port),
             self._context,
             handshakes=limits.connections,
             timeout=limits.read_timeout,
@@ -152,16 +152,16 @@ class Server(uvicorn.Server):
             return
         await self._acceptor.close()
         await self._closed(self._shutdown_idle)
-        self._port.finish()
+        self.port.finish()
         if not await self._closed(self._shutdown_timeout):
-            self._port.cut()
+            self.port.cut()
             await asyncio.sleep(0)  # lets the transports close their sockets
 
     async def _closed(self, seconds: float) -> bool:
         """Wait for all connections to close, for at most `seconds`. Returns whether all are closed."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
-        while self._port.open or (self._acceptor is not None and self._acceptor.under_way):
+        while self.port.open or (self._acceptor is not None and self._acceptor.under_way):
             if self.force_exit or loop.time() >= until:
                 return False
             await asyncio.sleep(_CHECK_EVERY)

@@ -20,6 +20,9 @@ class Connected(Protocol):
     def cut(self) -> None:
         """Close now."""
 
+    def make_way(self) -> None:
+        """Close for another connection."""
+
     def give_way(self) -> None:
         """End the request or response that is under way, so that what it holds is free."""
 
@@ -31,6 +34,7 @@ class Port(Struct, eq=False):
     limits: Limits
     open: set[Connected] = field(default_factory=set)
     waiting: dict[Connected, None] = field(default_factory=dict)  # for data of the client, longest first
+    making_way: int = 0  # of the open ones: those that close as there are too many
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     known: list[Known] = field(default_factory=list)  # heads of recent requests
     closing: bool = False  # each connection ends with its next answer

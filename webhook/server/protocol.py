@@ -65,6 +65,7 @@ class Connection(asyncio.BufferedProtocol):
         "_later",
         "_limits",
         "_loop",
+        "_making_way",
         "_parser",
         "_port",
         "_queue",
@@ -110,6 +111,7 @@ class Connection(asyncio.BufferedProtocol):
         self._writing_paused = False
         self._reading_paused = False
         self._ending = False  # close once all complete requests are answered
+        self._making_way = False  # for another connection
         self._read_timer: asyncio.TimerHandle | None = None
         self._drain_timer: asyncio.TimerHandle | None = None
         self._idle_timer: asyncio.TimerHandle | None = None
@@ -126,11 +128,11 @@ class Connection(asyncio.BufferedProtocol):
         self._denied = self._application.admit(certificate)
         port = self._port
         port.open.add(self)
-        if len(port.open) > self._limits.connections:
-            if not port.waiting:
-                self.cut()
+        if len(port.open) - port.making_way > self._limits.connections:
+            longest = next(iter(port.waiting), self)
+            longest.make_way()
+            if longest is self:
                 return
-            next(iter(port.waiting)).cut()
         port.waiting[self] = None
         self._read_timer = self._loop.call_later(self._limits.read_timeout, self._too_slow)
 
@@ -138,6 +140,8 @@ class Connection(asyncio.BufferedProtocol):
         port = self._port
         port.open.discard(self)
         port.waiting.pop(self, None)
+        port.making_way -= self._making_way
+        self._making_way = False
         self._body = b""
         self._queue.clear()
         self._release()
@@ -209,6 +213,24 @@ class Connection(asyncio.BufferedProtocol):
         """Close now, without answering requests in flight."""
         self._port.waiting.pop(self, None)
         self._transport.abort()
+
+    def make_way(self) -> None:
+        """Close, as there are too many connections: with 503 to what the client is sending, or may be about to send.
+
+        While many close in this way, which may take their clients a second, others are closed at once.
+        """
+        port = self._port
+        if self._writing_paused or port.making_way >= port.limits.making_way:
+            self.cut()
+            return
+        port.waiting.pop(self, None)
+        self._making_way = True
+        port.making_way += 1
+        if self._arriving:
+            most = self._limits.connections
+            self._end_with(self._refused(503, f"more than {most} connections are open; try again", _TRY_AGAIN))
+        else:
+            self._part()
 
     def give_way(self) -> None:
         """Give back what is held: refuse the request that is arriving; without one, close now."""

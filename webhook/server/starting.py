@@ -34,6 +34,7 @@ PLAIN_CONNECTIONS: Final = 64
 """Connections of the plain port: for probes, a few scrapers and people."""
 
 _OTHER_FILES = 64  # descriptors for everything but connections
+_FILES = 2 + 1 / 8  # of a connection: it, a handshake, and the part that is still being closed (Limits.making_way)
 
 
 class StartError(Exception):
@@ -125,7 +126,7 @@ def with_descriptors(settings: Settings, log: Log) -> Settings:
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = max(1, (limit - PLAIN_CONNECTIONS - _OTHER_FILES) // 2)
+    most = max(1, int((limit - PLAIN_CONNECTIONS - _OTHER_FILES) / _FILES))
     if limit == resource.RLIM_INFINITY or settings.max_connections <= most:
         return settings
     message = (
