@@ -43,7 +43,7 @@ class Reply:
 
 
 class Client:
-    """One user's connection to a server on loopback, kept alive."""
+    """One user's connection to a server on loopback, kept alive. Bodies are sent as JSON, bytes as they are."""
 
     def __init__(self, port: int, ca: bytes, token: str) -> None:
         context = ssl.create_default_context(cadata=ca.decode())
@@ -59,7 +59,7 @@ class Client:
         headers: Mapping[str, str | list[str]] = MappingProxyType({}),
     ) -> Reply:
         sent = {"Authorization": f"Bearer {self._token}", "Accept": "application/json", **headers}
-        encoded = b"" if body is None else json.dumps(body).encode()
+        encoded = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         if body is not None:
             sent["Content-Type"] = content_type
         if body is not None or method not in ("GET", "DELETE"):

@@ -43,6 +43,9 @@ class Refusing:
     def refuse(self, head: Head, client: Client) -> Answer | None:
         return None
 
+    def too_large(self, head: Head, begin: bytes, client: Client) -> Answer | None:
+        return None
+
     def refused(self, status: int, message: str, head: Head | None, client: Client) -> None:
         raise AssertionError(message)
 

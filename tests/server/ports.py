@@ -63,6 +63,9 @@ class Echo:
         answer = Answer(200, json.dumps([head.method, head.path, len(body)]).encode())
         return self._later(head, answer) if head.path.startswith(("/later", "/broken")) else answer
 
+    def too_large(self, head: Head, begin: bytes, client: Client) -> Answer | None:
+        return None
+
     def refused(self, status: int, message: str, head: Head | None, client: Client) -> None:
         self.refusals.append(status)
 

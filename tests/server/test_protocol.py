@@ -25,6 +25,7 @@ from msgspec.structs import replace
 from tests.server.ports import LIMITS, RAISED, Echo, Served, request, response, rest, served
 from tests.server.running import Running, recorded, wait_for
 from tests.timing import HANGING, patience, within
+from webhook.server.exchange import READ_ON
 from webhook.server.protocol import MAX_HEAD, MAX_HEADERS, MAX_PIPELINED, Connection
 
 CREATE_POD = recorded("020")
@@ -500,8 +501,8 @@ def test_framing_that_can_be_read_in_two_ways_is_refused(port: Served, text: byt
         (request(b"/", b"transfer-encoding: chunked") + b"0\r\nx: " + b"y" * MAX_HEAD + b"\r\n\r\n", [431]),
         (request(b"/", body=b"x" * LIMITS.body), [200]),
         (request(b"/", body=b"x" * (LIMITS.body + 1)), [413]),
-        (request(b"/", body=b"x" * (2 * LIMITS.body + 1)), [413]),
-        (request(b"/", b"transfer-encoding: chunked") + b"7530\r\n" + b"x" * 30_000, [413]),
+        (request(b"/", body=b"x" * (READ_ON * LIMITS.body + 1)), [413]),
+        (request(b"/", b"transfer-encoding: chunked") + b"c350\r\n" + b"x" * 50_000, [413]),
         (request(b"/", b"content-length: 999999999999999"), [413]),
         (request(b"/refused", b"content-length: 999999999999999"), [404]),
         (request(b"/refused", body=b"x" * 15_000), [404]),

@@ -100,7 +100,7 @@ REVIEW = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "reque
         ("POST", "/validate", "application/json", b"{", 400, "not JSON"),
         ("POST", "/validate", "application/json", b'{"apiVersion": NaN}', 400, "not JSON"),
         ("POST", "/validate", "application/json", b'{"kind": "\xff\xfe"}', 400, "UTF-8"),
-        ("POST", "/validate", "application/json", b"[" * 9000 + b"]" * 9000, 400, "depth"),
+        ("POST", "/validate", "application/json", b"[" * 9000 + b"]" * 9000, 400, "250 levels"),
         ("POST", "/mutate", "application/json", b'{"a":' * 400 + b"1" + b"}" * 400, 400, "250 levels"),
         ("POST", "/mutate", "application/json", b"[]", 400, "got a list"),
         ("POST", "/validate", "application/json", b'{"kind":"Pod","apiVersion":"v1"}', 400, "apiVersion"),
@@ -136,6 +136,62 @@ def test_what_is_no_review_gets_an_error_in_json(
     assert server.post("/validate", CREATE_POD).response["allowed"] is False
 
 
+def _shaped(value: bytes, uid: str, resource: str = "pods", kind: str = "Pod") -> bytes:
+    """A review as an API server writes it, of an object with this text for a value."""
+    request = {
+        "uid": uid,
+        "kind": {"group": "", "version": "v1", "kind": kind},
+        "resource": {"group": "", "version": "v1", "resource": resource},
+        "name": "shaped",
+        "namespace": "default",
+        "operation": "CREATE",
+        "userInfo": {"username": "a"},
+        "object": {"metadata": {"name": "shaped"}, "x": None},
+    }
+    review = {"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": request}
+    return json.dumps(review, separators=(",", ":")).encode().replace(b"null", value)
+
+
+SHAPES = {
+    "deep": (b"[" * 300 + b"]" * 300, 422, "250 levels"),
+    "deeper": (b"[" * 9000 + b"]" * 9000, 422, "250 levels"),
+    "long": (b'"' + b"x" * (70 << 10) + b'"', 413, "--max-body"),
+    "very long": (b'"' + b"x" * (200 << 10) + b'"', 413, "--max-body"),
+}
+
+
+@pytest.mark.parametrize("path", ["/validate", "/validate/ignore"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_no_shape_of_an_object_passes_a_policy_that_denies(server: Running, path: str, shape: str) -> None:
+    """`quoting` has failurePolicy Ignore: an HTTP error would let the object pass."""
+    value, code, told = SHAPES[shape]
+    uid = f"{shape} {path}"
+    answer = server.post(path, _shaped(value, uid, "configmaps", "ConfigMap"))
+    assert (answer.status, answer.response["uid"], answer.response["allowed"]) == (200, uid, False)
+    status = answer.response["status"]
+    assert status["code"] == code
+    assert status["message"].startswith("ValidatingAdmissionPolicy 'quoting' with binding 'quoting' denied request: ")
+    assert told in status["message"]
+    wait_for(lambda: [line for line in server.lines if line.get("uid") == uid])
+    line = next(line for line in server.lines if line.get("uid") == uid)
+    assert (line["verdict"], line["findings"][0]["policy"]) == ("deny", "quoting")
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_no_policy_would_judge_may_have_any_shape(server: Running, shape: str) -> None:
+    value = SHAPES[shape][0]
+    answers = [server.post(path, _shaped(value, "u", "events", "Event")) for path in ("/validate", "/mutate")]
+    assert [answer.response["allowed"] for answer in answers] == [True, True]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_would_be_mutated_is_for_the_failure_policy_of_the_webhook(server: Running, shape: str) -> None:
+    value, code, _ = SHAPES[shape]
+    answer = server.post("/mutate", _shaped(value, "u", "services", "Service"))
+    assert answer.status == {422: 400, 413: 413}[code]
+    assert "error" in answer.json
+
+
 def _raw(server: Running, pieces: Iterable[bytes]) -> bytes:
     """What comes back over TLS for these bytes, until the server closes or falls silent."""
     with (
@@ -164,7 +220,7 @@ def test_a_body_that_claims_to_be_enormous_is_not_waited_for(server: Running) ->
 
 def test_a_chunked_body_without_end_is_cut_off(server: Running) -> None:
     chunk = b"4000\r\n" + b" " * 0x4000 + b"\r\n"
-    got = _raw(server, [HEAD + b"transfer-encoding: chunked\r\n\r\n", *[chunk] * 9])
+    got = _raw(server, [HEAD + b"transfer-encoding: chunked\r\n\r\n", *[chunk] * 17])  # past four times the limit
     assert got.startswith(b"HTTP/1.1 413 ")
     assert b"connection: close" in got
 

@@ -53,6 +53,9 @@ class Slow:
     def refuse(self, head: Head, client: Client) -> Answer | None:
         return None
 
+    def too_large(self, head: Head, begin: bytes, client: Client) -> Answer | None:
+        return None
+
     def refused(self, status: int, message: str, head: Head | None, client: Client) -> None:
         raise AssertionError(message)
 

@@ -21,6 +21,8 @@ KIND = "AdmissionReview"
 MAX_DEPTH = 250
 """The most levels of nesting in a review: as many as the API server's CEL allows, and safe for recursive code."""
 
+_TOO_DEEP = f"the review is nested deeper than {MAX_DEPTH} levels"
+_DEPTH_EXCEEDED = "depth limit exceeded"  # how orjson's error begins past 1,024 levels
 _MAX_TYPE_NAME = 253  # characters of a group, version, kind, resource or subresource: those of a DNS subdomain
 _MAX_SHOWN = 64
 _TYPE_NAMES: dict[type, str] = {
@@ -38,6 +40,10 @@ class BadReview(ValueError):
     """The body is not a valid AdmissionReview v1; the text says which field is wrong and how."""
 
 
+class TooDeep(BadReview):
+    """It may be one, but is nested deeper than MAX_DEPTH levels."""
+
+
 def parse(body: bytes) -> Request:
     """The request in the JSON text of an AdmissionReview. Raises BadReview.
 
@@ -47,11 +53,13 @@ def parse(body: bytes) -> Request:
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError as error:
+        if str(error).startswith(_DEPTH_EXCEEDED):
+            raise TooDeep(_TOO_DEEP) from None
         raise BadReview(f"the body is not JSON: {error}" if body else "the body is empty") from None
     if type(document) is not dict:
         raise BadReview(f"expected an AdmissionReview, got {_TYPE_NAMES[type(document)]}")
     if _brackets(body, MAX_DEPTH + 1) > MAX_DEPTH and _deeper(document, MAX_DEPTH):
-        raise BadReview(f"the review is nested deeper than {MAX_DEPTH} levels")
+        raise TooDeep(_TOO_DEEP)
     if document.get("apiVersion") != API_VERSION or document.get("kind") != KIND:
         field, expected = ("kind", KIND) if document.get("apiVersion") == API_VERSION else ("apiVersion", API_VERSION)
         raise BadReview(f"{field}: expected {expected!r}, got {_shown(document, field)}")

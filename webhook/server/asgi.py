@@ -37,6 +37,9 @@ class ASGI:
     def refuse(self, head: Head, client: Client) -> Answer | None:
         """Refuses nothing: the application sees every request."""
 
+    def too_large(self, head: Head, begin: bytes, client: Client) -> Answer | None:
+        return None
+
     def refused(self, status: int, message: str, head: Head | None, client: Client) -> None:
         """Does nothing: requests that the protocol refuses on this port are neither counted nor logged."""
 

@@ -103,15 +103,26 @@ class Application(Protocol):
     def answer(self, head: Head, body: bytes, client: Client) -> Answer | Later | Awaitable[Answer]:
         """The response to a complete request, or what it will come by. Must not raise; the awaitable may."""
 
+    def too_large(self, head: Head, begin: bytes, client: Client) -> Answer | None:
+        """The response to a request whose body is larger than the port's limit; None to refuse it with 413.
+
+        begin: of the body, at most as much as the limit.
+        """
+
     def refused(self, status: int, message: str, head: Head | None, client: Client) -> None:
         """Called when the protocol refuses a request. `head` is None if no head could be read."""
+
+
+READ_ON: Final = 4
+"""This many times the most bytes of a body are read. An API server takes requests of 3 MiB, and writes six bytes for
+some characters of theirs: the object of a request, and the one that is stored, make 27 MiB at most."""
 
 
 class Limits(Struct, frozen=True):
     """The limits of one port. Sizes are in bytes, times in seconds."""
 
     connections: int
-    body: int  # of one request; up to twice as much is read and dropped, so that the client can read the refusal
+    body: int  # of one request; up to READ_ON times as much is read and dropped, so that the client reads its response
     held: int  # sum of what all connections hold: requests that arrive or wait, and responses that are not read
     read_timeout: float  # for a request to arrive, and for a client to read its response
     idle_timeout: float  # between two requests of a connection
@@ -124,7 +135,7 @@ class Limits(Struct, frozen=True):
     @property
     def message(self) -> int:
         """Most bytes of one request on the wire, framing included. More of them close the connection."""
-        return 2 * self.body + (1 << 20)
+        return READ_ON * self.body + (1 << 20)
 
 
 _TCP_INFO: Final = 11  # Linux

@@ -21,7 +21,7 @@ import httptools
 import orjson
 
 from webhook.server import heads
-from webhook.server.exchange import Answer, Client, Head, Later
+from webhook.server.exchange import READ_ON, Answer, Client, Head, Later
 from webhook.server.knownheads import Known
 from webhook.server.port import Port
 
@@ -338,9 +338,10 @@ class Connection(asyncio.BufferedProtocol):
             refusal = self._refused(403, self._denied)
         if refusal is None and self._parser.should_upgrade():
             refusal = self._refused(400, "upgrade: expected none; this server speaks HTTP/1.1 only")
-        if refusal is None and length > limits.body and (expects or length > 2 * limits.body):
+        most = READ_ON * limits.body
+        if refusal is None and length > limits.body and (expects or length > most):
             refusal = self._too_large()
-        if refusal is not None and (expects or length > 2 * limits.body):
+        if refusal is not None and (expects or length > most):
             raise _Stop(refusal)  # without waiting for the body
         self._refusal = refusal
         if expects:
@@ -351,10 +352,11 @@ class Connection(asyncio.BufferedProtocol):
         size = self._body_size = self._body_size + len(piece)
         limits = self._limits
         if self._refusal is None and size > limits.body:
-            self._body = b""
-            self._refusal = self._too_large()
+            begin, self._body = bytes(self._body), b""
+            answer = self._application.too_large(self._head or _UNREAD, begin, self._client)
+            self._refusal = answer or self._too_large()
         if self._refusal is not None:
-            if size > 2 * limits.body:
+            if size > READ_ON * limits.body:
                 raise _Stop(self._refusal)
             return
         if not self._body:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import orjson
 from msgspec import Struct
 
-from webhook.admission import engine, replying, review
+from webhook.admission import engine, replying, review, unread
 from webhook.admission.confidential import Confidential, concerns_secret
 from webhook.admission.decision import Decision, Excepted, Finding, Mutation
 from webhook.admission.redaction import SecretsSeen
@@ -27,6 +27,7 @@ from webhook.cel.cost.metering import Deadline
 from webhook.cel.tree.errors import EvaluationError
 from webhook.cel.value.times import NANO, parse_duration
 from webhook.cluster.view import ClusterView, Question, Unanswered
+from webhook.policy.evaluation import Failure
 from webhook.policy.request import Request
 from webhook.policy.reviewing import Runs
 from webhook.server import tls
@@ -153,6 +154,12 @@ class Reviews:
         except Unanswered as unanswered:
             return self._counted_awaited(head, body, client, started, in_force, unanswered.question, watch, lookups)
 
+    def too_large(self, head: Head, begin: bytes, client: Client) -> Answer | None:
+        """The response to a review that is larger than `--max-body`."""
+        in_force = self._state.in_force
+        why = unread.too_large(f"the server reads ({flag('max_body')})")
+        return self._unread(head, begin, perf_counter(), in_force, in_force.cluster, why)
+
     def refused(self, status: int, message: str, head: Head | None, client: Client) -> None:
         """Count a refused request. It is logged only if its head could be read."""
         self._metrics.refused(status)
@@ -231,19 +238,26 @@ class Reviews:
     ) -> Answer:
         """The response to a review. Raises Unanswered if a policy needs an answer that `cluster` does not have."""
         if len(body) > SMALL and not fits(body, ENDPOINTS[head.path].phase, self._memory):
+            most = f"{self._memory >> 20} MiB of memory"
+            found = self._unread(head, body, started, in_force, cluster, unread.too_large(f"{most} (--max-memory)"))
+            if watch is not None:
+                watch.failed(head.path, 200 if found is not None else 413, "too large")
+            if found is not None:
+                return found
             message = (
-                f"the objects of the review would take more than {self._memory >> 20} MiB of memory;"
+                f"the objects of the review would take more than {most};"
                 f" expected fewer or larger values, or a larger --max-memory"
             )
-            if watch is not None:
-                watch.failed(head.path, 413, "too large")
             return self._refusal(413, message, head, client)
         try:
             request = review.parse(body)
         except review.BadReview as error:
+            found = None
+            if isinstance(error, review.TooDeep):
+                found = self._unread(head, body, started, in_force, cluster, unread.too_deep())
             if watch is not None:
-                watch.failed(head.path, 400, "not a review")
-            return self._refusal(400, str(error), head, client)
+                watch.failed(head.path, 200 if found is not None else 400, "not a review")
+            return found or self._refusal(400, str(error), head, client)
         endpoint, policies = ENDPOINTS[head.path], in_force.policies
         outcome: Decision | Mutation
         try:
@@ -282,6 +296,34 @@ class Reviews:
             watch.decided(head.path, request, outcome, policies.revision, seconds)
         if lookups is not None and self._recorder is not None:
             self._recorder.put(head.path, request, body, outcome, text, policies.revision, lookups)
+        return Answer(200, text)
+
+    def _unread(
+        self,
+        head: Head,
+        begin: bytes,
+        started: float,
+        in_force: InForce,
+        cluster: ClusterView,
+        why: Failure,
+    ) -> Answer | None:
+        """The response to a review whose objects cannot be read; None if it is an HTTP error."""
+        request = unread.request_of(begin)
+        if request is None:
+            return None
+        endpoint, policies = ENDPOINTS[head.path], in_force.policies
+        if endpoint.failure_policy is not None:
+            policies = policies.only(endpoint.failure_policy)
+        outcome: Decision | Mutation | None
+        if endpoint.phase == "validate":
+            outcome = unread.validate(request, policies, cluster, why)
+            text = replying.respond(request, outcome, policies.revision)
+        else:
+            outcome = unread.mutate(request, policies)
+            if outcome is None:
+                return None
+            text = replying.respond_mutation(request, outcome, policies.revision)
+        self._record(head.path, request, outcome, policies.revision, perf_counter() - started)
         return Answer(200, text)
 
     def _record(self, path: str, request: Request, outcome: Decision | Mutation, revision: str, seconds: float) -> None:
