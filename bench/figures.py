@@ -63,7 +63,7 @@ def figure(
     wanted = f"wanted: {_wanted(found)}" if _wanted(found) else "no promise"
     missed = "  NOT MET" if found["met"] is False else ""
     spread = f"rounds from {min(rounds):.2f} to {max(rounds):.2f}; " if rounds else ""
-    print(f"  {name}: {_text(value, unit)} ({wanted}; {spread}load {found['load']:.1f}){missed}\n")
+    print(f"  {name}: {text(value, unit)} ({wanted}; {spread}load {found['load']:.1f}){missed}\n")
 
 
 def took(benchmark: str, seconds: float) -> None:
@@ -73,7 +73,7 @@ def took(benchmark: str, seconds: float) -> None:
 
 def table() -> str:
     """The figures that have a bound, each with what was wanted and whether it was reached; how long all of it took."""
-    rows = [(each["name"], _text(each["value"], each["unit"]), _wanted(each), each["met"]) for each in _FOUND]
+    rows = [(each["name"], text(each["value"], each["unit"]), _wanted(each), each["met"]) for each in _FOUND]
     rows = [row for row in rows if row[3] is not None]
     widths = [max([*(len(row[column]) for row in rows), 6]) for column in range(3)]
     lines = [f"{'figure':{widths[0]}}  {'got':>{widths[1]}}  {'wanted':{widths[2]}}  reached"]
@@ -95,9 +95,10 @@ def _wanted(found: dict[str, Any]) -> str:
     """`at most 2.50x`; empty without a bound."""
     for side, words in (("atMost", "at most"), ("atLeast", "at least")):
         if found[side] is not None:
-            return f"{words} {_text(found[side], found['unit'])}"
+            return f"{words} {text(found[side], found['unit'])}"
     return ""
 
 
-def _text(value: float, unit: Unit) -> str:
+def text(value: float, unit: Unit) -> str:
+    """A value with its unit, as figures are printed."""
     return f"{value:.2f}{'' if unit in ('', 'x') else ' '}{unit}"
