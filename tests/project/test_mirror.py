@@ -243,6 +243,7 @@ server/exchange: server/test_protocol
 server/feeding: server/traces/test_sending
 server/gathering: server/test_asgi
 server/heads: server/test_protocol
+server/incoming: server/test_protocol
 server/listening: server/test_process
 server/port: server/test_protocol
 server/lifecycle: server/test_process

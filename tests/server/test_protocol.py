@@ -26,7 +26,8 @@ from tests.server.ports import LIMITS, RAISED, Echo, Served, request, response, 
 from tests.server.running import Running, recorded, wait_for
 from tests.timing import HANGING, patience, within
 from webhook.server.exchange import READ_ON
-from webhook.server.protocol import MAX_HEAD, MAX_HEADERS, MAX_PIPELINED, Connection
+from webhook.server.incoming import MAX_HEAD, MAX_HEADERS
+from webhook.server.protocol import MAX_PIPELINED, Connection
 
 CREATE_POD = recorded("020")
 HEAD = b"POST /validate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"

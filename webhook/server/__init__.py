@@ -4,8 +4,8 @@ It passes the bytes of a review to webhook.admission and sends the answer back; 
 review, call by call:
 
 1. accepting.Acceptor accepts a connection, and has its TLS handshake made.
-2. protocol.Connection reads a request: its head by heads, or by knownheads if it came before; port.Port bounds what the
-   connections hold.
+2. protocol.Connection has incoming.Incoming parse a request, or knownheads recognise its head if it came before; heads
+   says what a head means, and port.Port bounds what the connections hold.
 3. reviews.Reviews.answer says when it is evaluated: now, or when turns.Turns has its turn.
 4. reviews.Reviews._answered parses it, has the engine decide, and writes the reply. A policy in Python runs by
    isolation; what needs the API server first is awaited, and decided again.

@@ -1,9 +1,8 @@
 """HTTP/1.1 on one connection: parses requests, passes them to the application, and writes its responses in order.
 
-httptools parses; this protocol enforces the limits. The memory and the time that a connection takes are bounded, even
-if the client is hostile: there are limits for a request's head and body, for the time in which a request arrives and
-its response is read, and for the number of connections. A message whose length is ambiguous, or whose framing does not
-follow RFC 9112, is refused, and the connection is closed after the response.
+webhook.server.incoming parses what arrives. The memory and the time that a connection takes are bounded, even if the
+client is hostile: there are limits for a request's head and body, for the time in which a request arrives and its
+response is read, and for the number of connections.
 
 A request is answered within the call that delivers its last byte, unless the application returns an awaitable.
 """
@@ -17,19 +16,12 @@ from functools import partial
 from http import HTTPStatus
 from typing import Final
 
-import httptools
 import orjson
 
-from webhook.server import heads
-from webhook.server.exchange import READ_ON, Answer, Client, Head, Later
+from webhook.server.exchange import Answer, Client, Head, Later
+from webhook.server.incoming import MAX_HEAD, TRY_AGAIN, UNREAD, Incoming, Overfull
 from webhook.server.knownheads import Known
 from webhook.server.port import Port
-
-MAX_HEAD: Final = 16 << 10
-"""Most bytes of request line and headers of one request, trailers of a chunked body included."""
-
-MAX_HEADERS: Final = 128
-"""Most headers of one request, trailers included."""
 
 MAX_WAITING: Final = 64 << 10
 """Most bytes of unread responses. While more wait, no further request of the connection is answered."""
@@ -43,64 +35,39 @@ class Connection(asyncio.BufferedProtocol):
 
     __slots__ = (
         "_application",
-        "_arriving",
         "_asked",
-        "_begun",
-        "_body",
-        "_body_size",
         "_busy",
         "_client",
-        "_continue",
-        "_denied",
         "_drain_timer",
         "_ending",
-        "_head",
-        "_head_size",
-        "_headers",
         "_held",
         "_idle_since",
         "_idle_timer",
-        "_keep",
+        "_incoming",
         "_last",
         "_later",
         "_limits",
         "_loop",
         "_making_way",
-        "_parser",
         "_port",
         "_queue",
         "_read_timer",
         "_reading_paused",
         "_received",
-        "_refusal",
         "_transport",
-        "_url",
         "_writing_paused",
     )
 
-    _transport: asyncio.Transport
+    _transport: asyncio.Transport  # this and the next two: set when the connection is made
+    _client: Client
+    _incoming: Incoming
 
     def __init__(self, port: Port) -> None:
         self._port = port
         self._limits = port.limits
         self._application = port.application
         self._loop = asyncio.get_running_loop()
-        self._parser = httptools.HttpRequestParser(self)
-        self._client = _NOBODY
-        self._denied: str | None = None  # why all requests are refused; see Application.admit
-        # The request that is arriving.
-        self._arriving = False
-        self._begun = 0  # requests that have begun on this connection
-        self._received = 0  # bytes of this request, without a piece of data that began with another one
-        self._url = b""
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._head_size = 0
-        self._head: Head | None = None  # None before its headers are complete
-        self._body: bytes | bytearray = b""
-        self._body_size = 0
-        self._refusal: Answer | None = None  # the response, if it is refused while its body is still arriving
-        self._keep = True  # the connection stays open after it
-        self._continue = False  # the client waits for 100 Continue
+        self._received = 0  # bytes of the request that arrives, without a piece of data that began with another one
         self._last = False  # no more requests are read
         # Complete requests that wait for an earlier response.
         self._queue: deque[_Request] = deque()
@@ -125,7 +92,8 @@ class Connection(asyncio.BufferedProtocol):
         certificate = transport.get_extra_info("peercert")
         self._client = Client(peer[0] if peer else "", certificate, transport.get_extra_info("socket"))
         self._transport.set_write_buffer_limits(high=MAX_WAITING)
-        self._denied = self._application.admit(certificate)
+        denied = self._application.admit(certificate)
+        self._incoming = Incoming(self, self._application, self._limits, self._client, denied)
         port = self._port
         port.open.add(self)
         if len(port.open) - port.making_way > self._limits.connections:
@@ -142,7 +110,6 @@ class Connection(asyncio.BufferedProtocol):
         port.waiting.pop(self, None)
         port.making_way -= self._making_way
         self._making_way = False
-        self._body = b""
         self._queue.clear()
         self._release()
         if self._later is not None:
@@ -152,10 +119,8 @@ class Connection(asyncio.BufferedProtocol):
             if timer is not None:
                 timer.cancel()
         self._read_timer = self._drain_timer = self._idle_timer = None
-        # Parser and transport refer to this connection, and it refers to them. Without these lines only a garbage
-        # collection would free them, and hours may pass without one, because reviews leave no cyclic garbage.
-        self._parser = None  # type: ignore[assignment]
-        self._transport = _CLOSED
+        self._incoming.close()
+        self._transport = _CLOSED  # which refers to this connection too; see Incoming.close
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._port.buffer
@@ -163,7 +128,8 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         port = self._port
         data = port.buffer[:nbytes].tobytes()
-        if self._arriving or self._busy or self._reading_paused or self._last or self._denied:
+        incoming = self._incoming
+        if incoming.arriving or self._busy or self._reading_paused or self._last or incoming.denied:
             self._feed(data)
             return
         for known in port.known:
@@ -171,18 +137,17 @@ class Connection(asyncio.BufferedProtocol):
             if body is not None and len(body) <= self._limits.body:
                 if self._read_timer is not None:
                     self._stop_read_timer()
-                self._begun += 1
                 self._answer(known.head, body, None, True)
                 return
-        begun = self._begun
+        begun = incoming.begun
         self._feed(data)
-        if self._begun == begun + 1:
+        if incoming.begun == begun + 1:
             self._remember(data)
 
     def eof_received(self) -> bool:
         # Over TLS nothing can be sent after EOF: the transport closes, whatever this returns.
         self._last = self._ending = True
-        return self._busy or bool(self._queue)
+        return self.occupied
 
     def pause_writing(self) -> None:
         self._writing_paused = True
@@ -206,7 +171,7 @@ class Connection(asyncio.BufferedProtocol):
     def finish(self) -> None:
         """Close once the requests in flight are answered, also one that is still arriving."""
         self._ending = True
-        if not self._arriving and not self._busy and not self._queue:
+        if not self._incoming.arriving and not self._busy and not self._queue:
             self._part()
 
     def cut(self) -> None:
@@ -226,16 +191,18 @@ class Connection(asyncio.BufferedProtocol):
         port.waiting.pop(self, None)
         self._making_way = True
         port.making_way += 1
-        if self._arriving:
+        if self._incoming.arriving:
             most = self._limits.connections
-            self._end_with(self._refused(503, f"more than {most} connections are open; try again", _TRY_AGAIN))
+            message = f"more than {most} connections are open; try again"
+            self._end_with(self._incoming.refused(503, message, TRY_AGAIN))
         else:
             self._part()
 
     def give_way(self) -> None:
         """Give back what is held: refuse the request that is arriving; without one, close now."""
-        if self._arriving and not self._writing_paused:
-            self._end_with(self._refused(503, "too many requests are arriving at once; try again", _TRY_AGAIN))
+        incoming = self._incoming
+        if incoming.arriving and not self._writing_paused:
+            self._end_with(incoming.refused(503, "too many requests are arriving at once; try again", TRY_AGAIN))
             self._hold()
         if self._held:
             self.cut()
@@ -245,9 +212,10 @@ class Connection(asyncio.BufferedProtocol):
 
     def _hold(self) -> None:
         """Count what this connection holds now."""
-        held = len(self._body)
-        if self._arriving:
-            held += self._received if self._head is None else self._head_size
+        incoming = self._incoming
+        held = len(incoming.body)
+        if incoming.arriving:
+            held += self._received if incoming.head is None else incoming.head_size
         if self._busy:
             held += self._asked
         for head, body, _, _ in self._queue:
@@ -257,7 +225,7 @@ class Connection(asyncio.BufferedProtocol):
         port = self._port
         port.held += held - self._held
         self._held = held
-        if held and (self._arriving or self._writing_paused):
+        if held and (incoming.arriving or self._writing_paused):
             port.holding.setdefault(self)
             if port.held > self._limits.held:
                 port.make_room()
@@ -272,155 +240,82 @@ class Connection(asyncio.BufferedProtocol):
     def _feed(self, data: bytes) -> None:
         if self._last:
             return
-        begun, whole = self._begun, not self._arriving
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            pass  # the request is the last one; the data after it is not HTTP
-        except httptools.HttpParserCallbackError as error:
-            stop = error.__context__
-            if not isinstance(stop, _Stop):
-                raise
-            answer = stop.answer
-            del stop  # its traceback holds this frame
-            if answer is not None:
-                self._end_with(answer)
-        except httptools.HttpParserInvalidMethodError:
-            self._end_with(self._unknown_method(data))
-        except httptools.HttpParserError:
-            if not self._last:  # otherwise the error is in data after the last request
-                self._end_with(self._refused(400, "not an HTTP/1.1 request"))
-        if not self._arriving:
+        incoming = self._incoming
+        begun, whole = incoming.begun, not incoming.arriving
+        answer = incoming.feed(data)
+        if answer is not None:
+            self._end_with(answer)
+        if not incoming.arriving:
             self._stop_read_timer()
             if self._held or self._queue:
                 self._hold()
             return
-        if self._begun != begun or self._read_timer is None:
+        if incoming.begun != begun or self._read_timer is None:
             # In a piece that began with another request, nobody says where this one begins.
-            self._received = len(data) if whole and self._begun == begun + 1 else 0
+            self._received = len(data) if whole and incoming.begun == begun + 1 else 0
             self._stop_read_timer()
             self._read_timer = self._loop.call_later(self._limits.read_timeout, self._too_slow)
         else:
             self._received += len(data)
-        if self._head is None and self._received > MAX_HEAD:
-            self._end_with(self._head_too_large())
+        if incoming.head is None and self._received > MAX_HEAD:
+            self._end_with(incoming.head_too_large())
         elif self._received > self._limits.message:
             self.cut()
         self._hold()
 
-    def on_message_begin(self) -> None:
-        if self._last or self._transport.is_closing():
-            raise _Stop(None)
-        self._arriving = True
-        self._begun += 1
-        self._url = b""
-        self._headers = []
-        self._head_size = 0
-        self._head = None
-        self._body_size = 0
-        self._refusal = None
-        self._continue = False
+    # Called by Incoming.
 
-    def on_url(self, url: bytes) -> None:
-        self._url += url
-        self._count_head(len(url))
+    @property
+    def ended(self) -> bool:
+        return self._last or self._transport.is_closing()
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers.append((name.lower(), value))
-        self._count_head(len(name) + len(value) + 4)
+    @property
+    def occupied(self) -> bool:
+        return self._busy or bool(self._queue)
 
-    def on_headers_complete(self) -> None:
-        head, length, expects = self._read_head()
-        limits = self._limits
-        self._head = head
-        refusal = self._application.refuse(head, self._client) if self._denied is None else None
-        if self._denied is not None:
-            refusal = self._refused(403, self._denied)
-        if refusal is None and self._parser.should_upgrade():
-            refusal = self._refused(400, "upgrade: expected none; this server speaks HTTP/1.1 only")
-        most = READ_ON * limits.body
-        if refusal is None and length > limits.body and (expects or length > most):
-            refusal = self._too_large()
-        if refusal is not None and (expects or length > most):
-            raise _Stop(refusal)  # without waiting for the body
-        self._refusal = refusal
-        if expects:
-            self._continue = True
-            self._send_continue()
-
-    def on_body(self, piece: bytes) -> None:
-        size = self._body_size = self._body_size + len(piece)
-        limits = self._limits
-        if self._refusal is None and size > limits.body:
-            begin, self._body = bytes(self._body), b""
-            answer = self._application.too_large(self._head or _UNREAD, begin, self._client)
-            self._refusal = answer or self._too_large()
-        if self._refusal is not None:
-            if size > READ_ON * limits.body:
-                raise _Stop(self._refusal)
-            return
-        if not self._body:
-            self._body = piece
-        else:
-            if type(self._body) is bytes:
-                self._body = bytearray(self._body)
-            self._body += piece
-
-    def on_message_complete(self) -> None:
-        head, body = self._head or _UNREAD, bytes(self._body)
-        self._arriving = False
-        self._body = b""
-        keep = self._keep and self._parser.should_keep_alive()
+    def complete(self, head: Head, body: bytes, refusal: Answer | None, keep: bool) -> None:
         self._last = not keep
         if self._busy or self._queue or self._writing_paused:
             if len(self._queue) >= MAX_PIPELINED:
-                text = f"more than {MAX_PIPELINED} requests of this connection wait; send them after their answers"
-                raise _Stop(self._refused(503, text, _TRY_AGAIN))
-            self._queue.append((head, body, self._refusal, keep))
+                raise Overfull(
+                    f"more than {MAX_PIPELINED} requests of this connection wait; send them after their answers"
+                )
+            self._queue.append((head, body, refusal, keep))
             self._pause_reading()
         else:
-            self._answer(head, body, self._refusal, keep)
+            self._answer(head, body, refusal, keep)
 
-    def _read_head(self) -> tuple[Head, int, bool]:
-        """The head, the body's length (0 if it is chunked), and whether the client waits for 100 Continue."""
-        parser = self._parser
-        version = parser.get_http_version()
-        try:
-            head, length, expects = heads.read(parser.get_method(), version, self._url, self._headers)
-        except heads.Malformed as error:
-            raise _Stop(self._refused(400, str(error))) from None
-        self._keep = version == "1.1" and not parser.should_upgrade()
-        return head, length, expects
+    def send_continue(self) -> None:
+        incoming = self._incoming
+        if incoming.expects and not (self._busy or self._queue or self._writing_paused):
+            incoming.expects = False
+            if incoming.arriving and not incoming.body_size:
+                self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _remember(self, data: bytes) -> None:
         """Keep the head of a request that began in `data`, if `data` is exactly this request."""
-        head = self._head
-        if head is None or self._arriving or self._last or self._refusal is not None:
+        head = self._incoming.accepted
+        if head is None or self._last:
             return
         known = Known.of(data, head)
         if known is not None:
             self._port.known.insert(0, known)
             del self._port.known[_MAX_KNOWN:]
 
-    def _count_head(self, size: int) -> None:
-        self._head_size += size
-        if self._head_size > MAX_HEAD or len(self._headers) > MAX_HEADERS:
-            raise _Stop(self._head_too_large())
-
     def _too_slow(self) -> None:
         self._read_timer = None
         if self._reading_paused or self._busy:  # the delay is ours, not the client's
             self._read_timer = self._loop.call_later(self._limits.read_timeout, self._too_slow)
-        elif self._arriving:
+        elif self._incoming.arriving:
             seconds = self._limits.read_timeout
-            self._end_with(self._refused(408, f"the request did not arrive within {seconds:g} s"))
+            self._end_with(self._incoming.refused(408, f"the request did not arrive within {seconds:g} s"))
         else:
             self.cut()
 
     def _too_idle(self) -> None:
         self._idle_timer = None
         timeout = self._limits.idle_timeout
-        idle = not (self._arriving or self._busy or self._reading_paused)
+        idle = not (self._incoming.arriving or self._busy or self._reading_paused)
         left = self._idle_since + timeout - self._loop.time() if idle else timeout
         if left <= 0:
             self._part()
@@ -502,7 +397,7 @@ class Connection(asyncio.BufferedProtocol):
         if headers:
             more = b"".join([b"%s: %s\r\n" % header for header in headers])
         port = self._port
-        if close or not keep or ((self._ending or port.closing) and not self._queue and not self._arriving):
+        if close or not keep or ((self._ending or port.closing) and not self._queue and not self._incoming.arriving):
             keep = False
             more += b"connection: close\r\n"
         length = len(body)
@@ -529,33 +424,23 @@ class Connection(asyncio.BufferedProtocol):
             self._answer(*queue.popleft())
         if queue or self._busy or self._writing_paused or self._transport.is_closing():
             return
-        if self._ending and not self._arriving:
+        if self._ending and not self._incoming.arriving:
             self._close()
             return
-        self._send_continue()
+        self.send_continue()
         if self._held:
             self._hold()
         if self._reading_paused:
             self._reading_paused = False
             self._transport.resume_reading()
 
-    def _send_continue(self) -> None:
-        if self._continue and not (self._busy or self._queue or self._writing_paused):
-            self._continue = False
-            if self._arriving and not self._body_size:
-                self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
     def _end_with(self, answer: Answer) -> None:
         """Answer the request that is arriving without reading the rest of it, and close the connection.
 
         The next request cannot be found without the rest of this one.
         """
-        head = (self._head if self._arriving else None) or _UNREAD
-        if head is _UNREAD and self._arriving and self._url:
-            head = _UNREAD._replace(method=self._parser.get_method().decode("ascii"))  # an answer to HEAD has no body
-        self._arriving = False
+        head = self._incoming.abandon()
         self._last = True
-        self._body = b""
         self._stop_read_timer()
         if self._busy or self._queue or self._writing_paused:
             self._queue.append((head, b"", answer, False))
@@ -573,34 +458,13 @@ class Connection(asyncio.BufferedProtocol):
         if answer is None or self._transport.is_closing():
             self._close()
         else:
-            self._write(_UNREAD, answer, False)
+            self._write(UNREAD, answer, False)
 
     def _close(self) -> None:
         """Close once the client has read its responses, or after `read_timeout`."""
         self._transport.close()
         if self._drain_timer is None:
             self._drain_timer = self._loop.call_later(self._limits.read_timeout, self.cut)
-
-    # Refusing.
-
-    def _refused(self, status: int, message: str, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Answer:
-        head = self._head if self._arriving else None
-        self._application.refused(status, message, head, self._client)
-        return Answer(status, orjson.dumps({"error": message}), headers=headers, close=True)
-
-    def _too_large(self) -> Answer:
-        return self._refused(413, f"the body is larger than {self._limits.body} bytes")
-
-    def _head_too_large(self) -> Answer:
-        return self._refused(431, f"request line and headers exceed {MAX_HEAD} bytes or {MAX_HEADERS} headers")
-
-    def _unknown_method(self, data: bytes) -> Answer:
-        """The response to a request with a method that httptools does not know: it stops there, before the headers."""
-        head = None if self._busy or self._queue else heads.of_unknown_method(data)
-        if head is None:
-            return self._refused(400, "not an HTTP/1.1 request")
-        refusal = self._application.refuse(head, self._client)
-        return refusal or self._refused(405, f"unknown method {head.method}")
 
 
 class _Closed(asyncio.Transport):
@@ -613,22 +477,11 @@ class _Closed(asyncio.Transport):
 _CLOSED: Final = _Closed()
 
 
-class _Stop(Exception):
-    """Raised in the parser's callbacks to stop reading: `answer` responds to the request that is arriving."""
-
-    def __init__(self, answer: Answer | None) -> None:
-        super().__init__()
-        self.answer = answer
-
-
 _Request = tuple[Head, bytes, Answer | None, bool]
 """A complete request: head, body, the response if it was refused, and whether the connection stays open after it."""
 
-_UNREAD: Final = Head("", "", b"", b"", (), b"")
-_NOBODY: Final = Client("")
 _MAX_KNOWN: Final = 8
 _QUEUED: Final = 1 << 10  # bytes that a request takes in the queue, besides its target and body
-_TRY_AGAIN: Final = ((b"retry-after", b"1"),)
 _STATUS_LINES: Final = {
     status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode()) for status in HTTPStatus
 }
