@@ -72,6 +72,7 @@ SIDEBAR = {
         Work on Gatewright
             Contributing <CONTRIBUTING>
             Architecture <docs/architecture>
+            Where is …? <docs/where>
             Tests <docs/testing>
             Performance <docs/performance>
             Decisions <docs/decisions/README>

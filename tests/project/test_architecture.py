@@ -1,12 +1,14 @@
-"""docs/architecture.md names what is there: its paths exist, and no room and no module of the ground is missing."""
+"""docs/architecture.md and docs/where.md name what exists: files, and what these define; no room is missing."""
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/architecture.md").read_text()
+QUESTIONS = (ROOT / "docs/where.md").read_text()
 _, ROOMS, _ = re.split(r"\n## The rooms\n|\n## Where to add\n", PAGE)
 
 
@@ -38,3 +40,50 @@ def test_every_room_and_every_module_of_the_ground_is_on_the_map() -> None:
     assert not sorted(str(each.relative_to(ROOT)) for each in packages if each not in on_the_map)
     ground = [path.name for path in (ROOT / "webhook").glob("*.py") if path.name != "__init__.py"]
     assert not sorted(name for name in ground if f"`{name}`" not in ROOMS)
+
+
+def _defined(file: Path) -> set[str]:
+    """What a module defines: its functions, classes and variables, and `Class.method`."""
+    names = set[str]()
+
+    def add(within: str, body: list[ast.stmt]) -> None:
+        for each in body:
+            if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                names.add(within + each.name)
+            if isinstance(each, ast.ClassDef):
+                add(f"{each.name}.", each.body)
+            for target in [each.target] if isinstance(each, ast.AnnAssign) else getattr(each, "targets", []):
+                names.add(within + ast.unparse(target))
+
+    add("", ast.parse(file.read_text()).body)
+    return names
+
+
+def _missing(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The files that do not define the name, neither by itself nor within a class."""
+    return [
+        (file, name)
+        for file, name in pairs
+        for place in [next(each for each in _places(file) if each.exists())]
+        if not any(f".{each}".endswith(f".{name}") for each in _defined(place))
+    ]
+
+
+def test_every_place_of_the_questions_exists() -> None:
+    named = re.findall(r"`([\w./]+?\.py|[\w./]+/|docs/[\w./]+)(?::([\w.]+))?`", QUESTIONS)
+    assert len(named) > 60
+    assert not [file for file, _ in named if not any(place.exists() for place in _places(file))]
+    assert not _missing([(file, name) for file, name in named if name])
+    assert len(re.findall(r"(?m)^## ", QUESTIONS)) == 12
+
+
+def test_what_the_map_says_a_file_defines_is_defined_there() -> None:
+    """In the text and the tables: `name` in `file.py`, and `file.py`, `name`, other names."""
+    commands = {"check", "lint", "test"}
+    pairs = [
+        (file, name) for name, file in re.findall(r"`([\w.]+)` (?:of|in) `([\w/]+\.py)`", PAGE) if name not in commands
+    ]
+    for file, names in re.findall(r"`([\w/]+\.py)`((?:, `\w+`)+) \|", PAGE):
+        pairs += [(file, name) for name in re.findall(r"`(\w+)`", names)]
+    assert len(pairs) > 25
+    assert not _missing(pairs)

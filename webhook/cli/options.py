@@ -401,16 +401,16 @@ def operation_of(
 
 def workloads_of(settings: Path | None) -> CustomWorkloads:
     """The custom workloads of the settings file, or of the repository's settings. Raises NotGiven."""
-    from webhook.cli import repositorysettings, settingsfile
+    from webhook.cli import repositorysettings, podtemplatesfile
 
-    found, wrong = settingsfile.read(settings)
+    found, wrong = podtemplatesfile.read(settings)
     if wrong:
         raise NotGiven(problems=wrong)
     if settings is not None or os.environ.get(NO_SETTINGS):
         return found
     here, wrong = repositorysettings.read()
     if here.workloads.named and found.named:
-        where = f"{here.file} has pod-templates, and {settingsfile.DEFAULT} podTemplates; keep one of them"
+        where = f"{here.file} has pod-templates, and {podtemplatesfile.DEFAULT} podTemplates; keep one of them"
         raise NotGiven(where)
     if wrong:
         raise NotGiven(problems=wrong)

@@ -26,7 +26,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from webhook.cli import settingsfile
+from webhook.cli import podtemplatesfile
 from webhook.documents import files
 from webhook.documents.document import Problem
 from webhook.lazypatterns import lazily
@@ -197,7 +197,7 @@ class _Table:
     def _workloads(self) -> CustomWorkloads:
         value = self._value.get("pod-templates", {})
         if isinstance(value, dict):
-            return settingsfile.of_templates(
+            return podtemplatesfile.of_templates(
                 value, lambda name, message: self.problems.append(self.problem(name, message))
             )
         self.wrong("pod-templates", "expected a table of PLURAL.GROUP and a path of fields")

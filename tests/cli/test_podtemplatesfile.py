@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from webhook.cli.settingsfile import read
+from webhook.cli.podtemplatesfile import read
 
 
 @pytest.fixture
