@@ -401,7 +401,7 @@ def operation_of(
 
 def workloads_of(settings: Path | None) -> CustomWorkloads:
     """The custom workloads of the settings file, or of the repository's settings. Raises NotGiven."""
-    from webhook.cli import repositorysettings, podtemplatesfile
+    from webhook.cli import podtemplatesfile, repositorysettings
 
     found, wrong = podtemplatesfile.read(settings)
     if wrong:
