@@ -91,7 +91,7 @@ class ApiServer:
         """The object after mutation as validating admission sees it, and what the API server refuses of it before.
 
         changed: a mutation has changed it, so that a custom object gets the defaults of its schema once more.
-        validated: False leaves out what is refused.
+        validated: False leaves out refusals.
         """
         made = completion.created(value, resource, creation)
         custom = self._custom_kind(resource)

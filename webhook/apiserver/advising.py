@@ -168,7 +168,7 @@ def _quantity(text: str) -> str:
 
 
 def _in_words(value: Any, of: GoType) -> str:
-    """What is expected of a value, and what it is; "" for forms that no words are known for."""
+    """The expected form of a value, and its own; "" for forms without words here."""
     expected = _FORMS.get(of.form, "")
     if not expected:
         return ""

@@ -1,4 +1,4 @@
-"""What the API server sets and takes away of an object beside its defaults: metadata, and what a kind's strategy does.
+"""What the API server sets and removes in an object besides defaults: metadata, and the changes of a kind's strategy.
 
 Both functions take objects as they are written (webhook.apiserver.encoding), and return others; they modify nothing.
 """

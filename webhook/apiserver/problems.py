@@ -20,10 +20,10 @@ class FieldProblem(Struct, frozen=True):
     """One reason why the API server refuses an object.
 
     `path`: the field; it may be absent from the object, as a missing required field is. `message`: the API server's
-    text. `known`: the names that the field at `path` may have, if it has none of them. `advice`: what is right instead.
-    `words`: of a value in a wrong form, in plain words, what is expected and what it is.
-    `strict`: the API server refuses the object only if the client asks for strict field validation, as kubectl does.
-    `versions`: which other Kubernetes versions know the field or kind (`in_other_versions`), if one does.
+    text. `known`: the names that the field at `path` may have, if it has none of them. `advice`: the right way to write
+    it. `words`: of a value in a wrong form, in plain words, what is expected and what it is. `strict`: the API server
+    refuses the object only if the client asks for strict field validation, as kubectl does. `versions`: which other
+    Kubernetes versions know the field or kind (`in_other_versions`), if one does.
     """
 
     path: Path

@@ -48,7 +48,7 @@ _GENERATION: Final = frozenset(
         *(("", kind) for kind in ("Pod", "PodTemplate", "ReplicationController")),
     }
 )
-"""Group and kind of what has metadata.generation 1."""
+"""Group and kind of objects that are created with metadata.generation 1."""
 
 _STATUS: Final = frozenset(
     {

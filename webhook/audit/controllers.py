@@ -22,7 +22,7 @@ class Workloads:
         self._above: dict[str, Mapping[str, Any]] = {}  # uid -> the controller's reference
 
     def add(self, value: Mapping[str, Any], resource: Resource) -> None:
-        """Note the controller of an object, before what it controls is asked about."""
+        """Note the controller of an object, before the objects that it controls are looked up."""
         if resource.group not in _WORKLOADS and "." not in resource.group:
             return
         reference = controller(value)

@@ -53,8 +53,8 @@ class Listing(Struct, frozen=True):
 
 
 def listings(served: Sequence[Served], policies: PolicySet) -> list[Listing]:
-    """What is listed for these policies, which are all bound: workloads first, then what stands between them and their
-    Pods, Pods last.
+    """The resources that are listed for these policies, which are all bound: workloads first, then the objects between
+    them and their Pods, Pods last.
 
     Each policy judges a resource in the first of the served versions that its rules name, so that most resources are
     listed once.
@@ -85,7 +85,8 @@ def listings(served: Sequence[Served], policies: PolicySet) -> list[Listing]:
 
 
 def _updated(policies: PolicySet, resource: Resource) -> PolicySet:
-    """The policies by which an object is judged as if written as it is, with what mutates objects before them."""
+    """The policies that judge an object as if it were written unchanged, with the mutating policies that come before
+    them."""
     chosen = {_id(policy) for policy in policies.policies if UPDATE in _as(policy, resource)}
     return policies.where(lambda policy: bool(chosen) and (policy.kind == MUTATING or _id(policy) in chosen))
 

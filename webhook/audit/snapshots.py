@@ -89,7 +89,7 @@ class Writing:
         return self
 
     def finish(self) -> None:
-        """Write the end, once everything was read or a problem says what was not. Raises SnapshotError."""
+        """Write the end, once everything was read or a problem says what could not be read. Raises SnapshotError."""
         self._line({"end": self._count})
         self._whole = self._any
 

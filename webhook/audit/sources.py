@@ -62,7 +62,7 @@ class Source(Protocol):
 class Cluster:
     """The objects of a live cluster. largest: the most objects of a page.
 
-    shard: what is needed of the objects; others may come with them. `namespaces`: the names of the Namespaces, once
+    shard: the objects that are needed; others may come with them. `namespaces`: the names of the Namespaces, once
     they were looked up, and None if they could not be.
     """
 

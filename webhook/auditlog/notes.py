@@ -8,8 +8,8 @@
 | annotation `failed-open.validating.webhook.admission.k8s.io/…` | a webhook that did not answer, and was done without |
 | the message of a response that refuses the request | the policy that denied it |
 
-A binding with Warn alone leaves nothing in the log, whoever evaluates it. The log is written by the API server, but its
-texts come from policies and requests: they are data, whatever is in them.
+A binding with Warn alone leaves nothing in the log, whether the API server or a webhook evaluates it. The log is
+written by the API server, but its texts come from policies and requests: they are data, whatever is in them.
 """
 
 from __future__ import annotations
@@ -138,7 +138,8 @@ def _hidden(note: Note) -> Note:
 
 
 def _list(value: str) -> list[Mapping[str, Any]]:
-    """The JSON list of objects that an annotation holds; what is none, as others may use the same key, is empty."""
+    """The JSON list of objects that an annotation holds; empty if it is not such a list, as others may use the same
+    key."""
     try:
         found = orjson.loads(value)
     except orjson.JSONDecodeError:

@@ -37,7 +37,7 @@ Event = dict[str, Any]
 
 class LogFile:
     """A file of an audit log. Once `events` has ended, `lines` says how many lines were read, `torn` how many of them
-    hold no event, and `problems` what is wrong with the file."""
+    hold no event, and `problems` the problems of the file."""
 
     def __init__(self, file: str) -> None:
         self.file = file

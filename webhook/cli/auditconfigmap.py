@@ -99,7 +99,7 @@ class _ConfigMap:
         self.keys: dict[str, str] = {}
 
     def read(self) -> None:
-        """Take what it holds now: `keys` are those of binaryData, with base64."""
+        """Take its present content: `keys` are those of binaryData, with base64."""
         from webhook.cli.clusterreports.writing import patiently
         from webhook.cluster.connection import APIError
 

@@ -67,7 +67,7 @@ def text(
     most: int = MOST,
 ) -> str:
     """The metrics of a run. judged: namespace -> how many of its objects were judged; None of audit logs, whose metrics
-    have names of their own. now: seconds since the epoch. seconds: what the run took. shard: what it is labelled with,
+    have names of their own. now: seconds since the epoch. seconds: the duration of the run. shard: its label,
     if it is not everything. most: series of findings."""
     if judged is None:
         families = [

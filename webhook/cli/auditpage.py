@@ -55,7 +55,7 @@ _MAX_NAME: Final = 253
 
 
 def condensed(path: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The report in a file or a folder, in short, and as it is shown. Raises ReportError."""
+    """The summary of the report in a file or a folder, and the report as the page shows it. Raises ReportError."""
     saved = auditsaved.read(Path(path))
     try:
         return _shown(saved)

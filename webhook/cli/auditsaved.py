@@ -1,6 +1,6 @@
-"""A JSON report of `gatewright audit` as it is read back: of a file, or of a folder with the parts of a sharded audit.
+"""Reads a JSON report of `gatewright audit`: a file, or a folder with the parts of a sharded audit.
 
-Each shard writes a part of its own (`part_name`), and whoever reads makes one report of them: nothing has to be merged
+Each shard writes a part of its own (`part_name`), and the reader makes one report of them: nothing has to be merged
 when they are written. A file is mapped, and findings are kept as the text that they are: a report of 100 MB takes some
 MB of memory. If a file is cut off while it is read, the process ends by a signal.
 """

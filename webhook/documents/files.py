@@ -82,7 +82,7 @@ def repository(root: str) -> str:
 
 
 def leads_out(link: str, repository: str) -> bool:
-    """Whether a link leaves the repository. It may come with a pull request, and what it leads to be the machine's own:
+    """Whether a link leaves the repository. It may come with a pull request, and its target may belong to the machine:
     its reports would show that."""
     return not Path(link).resolve().is_relative_to(repository)
 
@@ -181,7 +181,7 @@ def _begun(number: int) -> bytes:
 
 
 class _Pipe(RawIOBase):
-    """A pipe. begun: what has been read of it."""
+    """A pipe. begun: the bytes that were already read from it."""
 
     def __init__(self, number: int, begun: bytes) -> None:
         self._file = os.fdopen(number, "rb", buffering=0)

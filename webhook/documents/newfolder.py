@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 class Unfinished(Exception):
-    """Another run is writing the folder, or did not end; the text names what is in the way."""
+    """Another run is writing the folder, or did not end; the text names the file or folder in the way."""
 
 
 def write(folder: Path, contents: Mapping[str, bytes]) -> list[Path]:

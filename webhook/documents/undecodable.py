@@ -7,5 +7,5 @@ from typing import Final
 import msgspec
 
 UNDECODABLE: Final = (msgspec.DecodeError, UnicodeError, RecursionError)
-"""What msgspec raises of a text that is not what was expected; if it is no UTF-8, or nested too deeply, Python's own
-errors. A test holds that whoever decodes JSON expects all of them."""
+"""The errors of decoding JSON: msgspec's, and Python's own for text that is not UTF-8 or is nested too deeply. A test
+holds that every caller that decodes JSON handles all of them."""

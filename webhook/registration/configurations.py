@@ -24,7 +24,7 @@ NEVER_ASKED: Final = ("kube-node-lease", "kube-public", "kube-system")
 """Namespaces that must work while Gatewright is down: of the control plane, of node leases, and of nodes that join.
 
 The API server itself makes these, and makes them again. Every other exempt namespace is named by the operator: a name
-that is exempt and not taken is an escape from all policies for whoever may create it.
+that is exempt and does not exist lets anyone who may create it escape all policies.
 """
 
 NAME_LABEL: Final = "kubernetes.io/metadata.name"
@@ -109,7 +109,7 @@ def namespaced_name(text: str) -> tuple[str, str]:
 def text(webhooks: Sequence[Webhook], options: Options, command: str) -> str:
     """Both configurations as a YAML stream.
 
-    Webhooks that no policy needs are written too: applying them takes the rules of an earlier version away.
+    Webhooks that no policy needs are written too: applying them removes the rules of an earlier version.
     `command`: the command line that the header names.
     """
     return "---\n".join(

@@ -1,6 +1,6 @@
 """What registered webhooks send, and what policies need of it: a policy that is loaded and not asked enforces nothing.
 
-Rules are compared, and no selectors and conditions: these narrow what is sent in ways that an operator chose
+Rules are compared, and no selectors and conditions: these restrict requests in ways that an operator chose
 (exempt namespaces), or that follow from the policies.
 """
 

@@ -1,6 +1,6 @@
 """A policy tree → the kustomization that ships it: the policies as a ConfigMap, their params as objects of the cluster.
 
-What is enforced in CI is a folder; what is enforced in the cluster is a list of files. The list is written here from
+CI enforces a folder; the cluster enforces a list of files. The list is written here from
 the folder, as the registration is, so that no policy can be in one and missing in the other.
 """
 
@@ -46,7 +46,8 @@ class Shipment(Struct, frozen=True):
 
     `files`: keys of the ConfigMap, each with its file. `warning`: the same, with `_NAME.warn.yaml` for NAME.yaml where
     there is one; empty if there is none. `params`: the files with the objects that bindings name. `size`: the bytes of
-    the files; `applied`: about those that `kubectl apply` keeps of them in an annotation. `notes`: what is not shipped.
+    the files; `applied`: about those that `kubectl apply` keeps of them in an annotation. `notes`: files that are not
+    shipped, and why.
     """
 
     files: tuple[tuple[str, str], ...]

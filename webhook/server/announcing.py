@@ -1,4 +1,4 @@
-"""What the server says once it serves: where, by which policies, and what the operator has to know of these."""
+"""What the server prints and logs once it serves: its addresses, its policies, and warnings about these."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def plain(
 
     `exposition` returns the text of /metrics: with True, in the format of OpenMetrics. `reload` puts a changed policy
     tree in force. `hung` returns why /healthz should fail, such as a worker process that does not answer; None if it
-    should not. `debugging`: for /debug; `page`: for /page; None of what is not switched on.
+    should not. `debugging`: for /debug; `page`: for /page; None if it is not switched on.
     """
     shared, openmetrics = Shared(lambda: exposition(False)), Shared(lambda: exposition(True))
     app = FastAPI(title="Gatewright", docs_url=None, redoc_url=None, openapi_url=None)
@@ -67,7 +67,7 @@ def plain(
 
     @app.get("/metrics")
     async def metrics(request: HTTPRequest) -> Response:
-        """In the format of OpenMetrics, which has exemplars, for those who accept it."""
+        """In the format of OpenMetrics, which has exemplars, for clients that accept it."""
         if OPENMETRICS.partition(";")[0] in request.headers.get("accept", ""):
             return Response(await openmetrics(), headers={"content-type": OPENMETRICS})
         return Response(await shared(), media_type=CONTENT_TYPE)
@@ -126,9 +126,9 @@ def _problems(problems: Iterable[Problem]) -> list[dict[str, Any]]:
 
 
 def listing(policies: PolicySet, isolated: Mapping[str, dict[str, Any]], not_sent: Mapping[str, str]) -> dict[str, Any]:
-    """The body of /policies. It includes policies without a binding, so that one sees that they never run.
+    """The body of /policies. It includes policies without a binding, which never run.
 
-    isolated: what is known of Python policies, by kind and name; see Isolation.listing. not_sent: see State.
+    isolated: the state of Python policies, by kind and name; see Isolation.listing. not_sent: see State.
     """
     return {
         "revision": policies.revision,

@@ -20,7 +20,7 @@ class ASGI:
     """Runs `app` (ASGI 3, HTTP only, no lifespan) for each request. Its response is buffered, then sent as a whole.
 
     A client that asks too often gets 429, and has its connection closed; see webhook.server.rationing. Probes are
-    counted apart, and answered all the same: the kubelet's come from the node's address, as those of Pods there may.
+    counted separately, because the kubelet's come from the node's address, which Pods may have too.
     """
 
     def __init__(self, app: Any) -> None:

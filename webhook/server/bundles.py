@@ -1,4 +1,4 @@
-"""The bundles that a server pulls: at start, when their tags lead to others, and from disk when a registry is away."""
+"""The bundles that a server pulls: at start, when their tags move, and from disk when a registry does not answer."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Bundles:
         return {name: self._pulled[name].packed for name in self._references}
 
     def begin(self) -> bool:
-        """Pull all of them; those of a registry that is away, or refused, come from disk, and the log says so.
+        """Pull all bundles. Those whose registry does not answer or refuses are read from disk, which is logged.
 
         Returns whether others are on disk, which were in force last. Raises BundlesError.
         """
@@ -93,7 +93,7 @@ class Bundles:
         return any(self._pulled[name].digest != digest for name, digest in last.items())
 
     def fall_back(self) -> None:
-        """Take those that were in force last from disk."""
+        """Read the bundles that were last in force from disk."""
         for name in self._references:
             kept = self._on_disk(name)
             if kept is not None:
@@ -104,7 +104,7 @@ class Bundles:
         return time.monotonic() >= self._next and (self._every > 0 or self._next == 0.0)
 
     def pull(self) -> tuple[Problem, ...]:
-        """Pull what is not here, and what tags lead to now. Returns why some could not be."""
+        """Pull the bundles that are missing, and those whose tags have moved. Returns why some could not be pulled."""
         problems = []
         for name, reference in self._references.items():
             before = self._pulled.get(name)
@@ -126,7 +126,7 @@ class Bundles:
         return tuple(problems)
 
     def adopt(self, packed: Iterable[tuple[str, Packed]]) -> None:
-        """Go on with these, of a process that has ended."""
+        """Take over the bundles of a process that has ended."""
         for name, tree in packed:
             if name in self._references and self._pulled[name].digest != tree.revision:
                 self._pulled[name] = Pulled(tree, None, "")

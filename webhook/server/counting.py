@@ -64,7 +64,8 @@ class _Durations:
 class ReviewCounts(Collector):
     """Counts and durations of reviews, kept as plain numbers and converted to samples at each scrape.
 
-    They are counted by what they name, and by the labels of it once there are many: hostile clients invent resources.
+    Reviews are counted by path, operation and resource, and by their labels once there are many: hostile clients invent
+    resources.
     """
 
     def __init__(self, kinds: Kinds) -> None:
@@ -108,7 +109,7 @@ class ReviewCounts(Collector):
         return found
 
     def _fold(self) -> None:
-        """Count by label what was counted by name."""
+        """Add the counts by name to the counts by label."""
         named, self._named = self._named, {}
         for (path, operation, resource, subresource, verdict), count in named.items():
             self._counts[path, operation, self._label(resource, subresource), verdict] += count
@@ -170,7 +171,7 @@ class EvaluationCounts(Collector):
         self._bindings = bindings
 
     def _fold(self) -> None:
-        """Count by name what was counted together."""
+        """Add the counts of sets of bindings to those of each binding."""
         together, self._together = self._together, {}
         held, self._held = self._held, {}
         for key, count in together.items():

@@ -46,7 +46,7 @@ Apart = Callable[[], str]
 
 
 class Debugged:
-    """This process, as it tells of itself. name: such as `worker 0`. apart: of the policies that it runs apart."""
+    """This process, as it describes itself. name: such as `worker 0`. apart: stacks of policies that run apart."""
 
     def __init__(self, name: str, apart: Apart = lambda: "") -> None:
         self.name = name

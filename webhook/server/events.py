@@ -1,4 +1,4 @@
-"""Denials as Kubernetes Events, for those who look at a namespace and not at our log: `kubectl events`.
+"""Denials as Kubernetes Events, for users who can see a namespace and not the server's log: `kubectl events`.
 
 A denial of what a controller creates is an Event of its owner, such as the ReplicaSet, so `kubectl describe` of that
 shows why no Pod comes. Any other is an Event of the object itself.
@@ -99,7 +99,7 @@ class _Known(Struct):
 
 
 class _Write(Struct, frozen=True):
-    """One write. event: to create; None to update what is known."""
+    """One write. event: to create; None to update the known Event."""
 
     known: _Known
     event: Object | None
@@ -128,7 +128,7 @@ class Events(Collector):
         self._thread.start()
 
     def close(self) -> None:
-        """Write no more. What waits is dropped."""
+        """Stop writing, and drop the Events that wait."""
         while self._queue.full():
             self._take()
         self._queue.put_nowait(None)

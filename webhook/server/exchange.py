@@ -68,7 +68,7 @@ class Later:
         self._then: Callable[[Callable[[], Answer | Awaitable[Answer]]], None] | None = None
 
     def then(self, then: Callable[[Callable[[], Answer | Awaitable[Answer]]], None]) -> None:
-        """Have `then` called with what is given."""
+        """Set the function that gets what `give` is given: the function that makes the answer."""
         self._then = then
 
     def give(self, make: Callable[[], Answer | Awaitable[Answer]]) -> None:
@@ -83,7 +83,7 @@ class Application(Protocol):
 
     @property
     def unsolicited(self) -> Answer | None:
-        """What is sent on an idle connection before it is closed; None for nothing.
+        """The response that is sent on an idle connection before it is closed; None for none.
 
         A request that the client sends in this moment is not read any more, and this is the response to it.
         """
@@ -101,7 +101,7 @@ class Application(Protocol):
         """
 
     def answer(self, head: Head, body: bytes, client: Client) -> Answer | Later | Awaitable[Answer]:
-        """The response to a complete request, or what it will come by. Must not raise; the awaitable may."""
+        """The response to a complete request, now or later. Must not raise; the awaitable may."""
 
     def too_large(self, head: Head, begin: bytes, client: Client) -> Answer | None:
         """The response to a request whose body is larger than the port's limit; None to refuse it with 413.

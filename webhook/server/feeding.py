@@ -98,7 +98,7 @@ class Feeding(Collector):
         self._send()
 
     def put_record(self, record: bytes) -> bool:
-        """Send a record, or drop it, which is counted. Whether it is sent, unless the process ends."""
+        """Queue a record, or drop and count it. Returns whether it was queued; it is lost if the process ends."""
         if not self.has_room(len(record)):
             self.drop()
             return False
@@ -108,16 +108,16 @@ class Feeding(Collector):
         return True
 
     def send_soon(self) -> None:
-        """Send what waits a moment later, with what comes until then."""
+        """Send the waiting records a moment later, with those that are put until then."""
         if self._turn is None and not self._writing and self._socket is not None:
             self._turn = self._loop.call_later(_DELAY, self._send)
 
     def gather(self) -> None:
-        """Put the records that were not made yet. A moment later many are made at once, which takes less time for each:
-        a review has left the caches of the processor full of other things."""
+        """Make the records that are not made yet, and queue them. Making many at once takes less time for each, because
+        after a review the processor's caches hold other data."""
 
     def hold(self, size: int) -> None:
-        """Count bytes of what is not made yet; a negative size once it is."""
+        """Count the bytes of a record that is not made yet; a negative size once it is."""
         self._size += size
 
     def drop(self) -> None:
@@ -133,7 +133,7 @@ class Feeding(Collector):
         """A process is about to be started, which knows nothing of the records before."""
 
     async def close(self) -> None:
-        """Let the process take what waits, and end, for at most END seconds."""
+        """Give the process at most END seconds to read the waiting records and end."""
         self._closed = True
         until = time.monotonic() + END
         self.gather()
@@ -154,7 +154,7 @@ class Feeding(Collector):
             self._complain("the process has not taken all before the end of the server")
 
     def _send(self) -> None:
-        """Send what waits, as far as the process reads."""
+        """Send the waiting records, as far as the process reads."""
         connection = self._socket
         if connection is not None:
             self.gather()  # while `_turn` is set, so that it plans no other turn
@@ -212,7 +212,7 @@ class Feeding(Collector):
                 self._complain(str(said["error"]))
 
     def _complain(self, text: str) -> None:
-        """Say in the log why records fail, at most once a minute."""
+        """Log why records fail, at most once a minute."""
         now = time.monotonic()
         if now - self._complained >= _COMPLAIN:
             self._complained = now
@@ -235,7 +235,7 @@ class Feeding(Collector):
         self._restart = min(2 * self._restart, _MAX_RESTART)
 
     def _lose(self) -> None:
-        """End the process. What it had is lost."""
+        """End the process. The records that it had are lost."""
         if self._socket is not None:
             self._loop.remove_reader(self._socket.fileno())
             self._loop.remove_writer(self._socket.fileno())

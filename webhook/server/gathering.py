@@ -314,7 +314,8 @@ class Gathering:
 
 
 def _combined(reports: Iterable[dict[str, dict[str, Any]]]) -> dict[str, dict[str, Any]]:
-    """What all workers say of each Python policy: cut-offs are summed; set aside is what one worker has set aside."""
+    """The state of each Python policy over all workers: cut-offs are summed, and a policy is set aside if one worker
+    has set it aside."""
     found: dict[str, dict[str, Any]] = {}
     for report in reports:
         for name, about in report.items():

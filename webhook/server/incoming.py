@@ -1,6 +1,6 @@
 """The request that is arriving on a connection: httptools parses it, and the limits of head and body hold meanwhile.
 
-The connection feeds the data, and is told of each complete request. A message whose length is ambiguous, or whose
+The connection feeds the data, and gets each complete request. A message whose length is ambiguous, or whose
 framing does not follow RFC 9112, is refused: where the next request begins is unknown then.
 """
 
@@ -51,7 +51,7 @@ class Receiver(Protocol):
 
 
 class Incoming:
-    """The request that is arriving on one connection; between two of them, what is left of the last one."""
+    """The request that is arriving on one connection; between two requests, the state of the last one."""
 
     __slots__ = (
         "_application",
@@ -90,7 +90,7 @@ class Incoming:
         self.arriving = False
         """Whether a request has begun that is not complete."""
         self.begun = 0
-        """How many requests have begun in what was fed."""
+        """How many requests have begun in the data that was fed."""
         self.head: Head | None = None
         """The head of the request; None before its headers are complete."""
         self.head_size = 0

@@ -1,4 +1,4 @@
-"""Puts a policy tree in force in one process: it is loaded beside the reviews, and swapped in whole.
+"""Puts a policy tree in force in one process: loads it while reviews are answered, and replaces all policies at once.
 
 Loading takes some milliseconds a policy. It runs in a thread, which shares the interpreter with the reviews. Python
 hands it from one thread to another every 5 ms by default; while loading, it does so every 0.2 ms, so that a review
@@ -85,7 +85,7 @@ class Installer:
         return Candidate(InForce(policies, view, view), kinds)
 
     def commit(self, candidate: Candidate) -> None:
-        """Put a candidate in force: reviews that begin from now on use it, those that have begun keep what they had."""
+        """Put a candidate in force for reviews whose evaluation begins from now on."""
         before = self._state.in_force
         self._state.in_force = candidate.in_force
         if self._state.isolation is not None:

@@ -51,7 +51,7 @@ _SLOW: Final = 0.1  # seconds; a policy that takes longer goes to the second lan
 _MAX_LOGGED = 1000  # characters of a place or line that a runner wrote
 
 REASONS: Final = ("deadline", "ended", "answer")
-"""Why a policy was cut off: it took too long, it ended its process, or what it sent was no answer."""
+"""Why a policy was cut off: it took too long, it ended its process, or it sent something other than an answer."""
 
 
 class Standing(Struct, eq=False):
@@ -87,7 +87,7 @@ class Isolation:
         self.over = self._timer.end
 
     def use(self, policies: PolicySet) -> None:
-        """Run these policies from now on. What is known of a policy stays, unless its file has changed."""
+        """Run these policies from now on. The state of a policy is kept, unless its file has changed."""
         before = {_key(each.declaration): each for each in self._standings.values()}
         standings = {}
         for policy in policies.policies:
@@ -120,7 +120,7 @@ class Isolation:
         self._timer.close()
 
     def _warm(self) -> None:
-        """Let the first lane import what runs apart, before it is needed."""
+        """Have the first lane import the policies that run apart, before a review needs them."""
         if self._lanes is not None:
             self._lanes[0].load(each.declaration for each in self._standings.values() if each.untame is not None)
 
@@ -193,7 +193,8 @@ class Isolation:
     def _apart(
         self, standing: Standing, review: Review, params: Any, answers: dict[bytes, Ended]
     ) -> tuple[Any, str | None]:
-        """The result of a policy that runs apart, or a message why it has none. Raises Unanswered if it comes later."""
+        """The result of a policy that runs apart, or the message why there is none. Raises Unanswered if there is none
+        yet."""
         now = time.monotonic()
         if standing.aside_until > now:
             return None, self._message(standing, self._aside(standing))
@@ -240,7 +241,7 @@ class Isolation:
         self._log.write("warning", "policy moved", self._about(standing) | {"message": _MOVED})
 
     def _ended(self, job: Job, ended: Ended) -> None:
-        """Hear how a run ended."""
+        """Handle the end of a run."""
         standing = self._standing(job.declaration)
         if ended.said:
             said = ["(left out: the policy sees a Secret)"] if _of_secret(job) else ended.said

@@ -1,8 +1,8 @@
 """The lanes in which policies run apart, from the server's side.
 
-A lane has at most one process, and one run in it at a time. The loop of the server hears of its end, so other reviews
-are answered meanwhile. The result of most runs is there within a fraction of a millisecond, so the server waits that
-long before it turns to others.
+A lane has at most one process, and one run in it at a time. The event loop is notified of its end, so other reviews are
+answered meanwhile. Most runs end within a fraction of a millisecond, so the server waits that long before it answers
+others.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ class Job(Struct, eq=False):
 class Lane:
     """One process at most, and the runs that wait for it, which it takes policy by policy in turn.
 
-    timeout: seconds that a run may take. ended: hears of each run that has ended, but not of those that were dropped.
+    timeout: seconds that a run may take. ended: is called with each run that has ended, and not with those that were
+    dropped.
     """
 
     def __init__(self, processes: Processes, timeout: float, ended: Callable[[Job, Ended], None]) -> None:
@@ -106,7 +107,7 @@ class Lane:
         self._next()
 
     def renew(self) -> None:
-        """Take a new process for what is run from now on: the policies have changed."""
+        """Use a new process for later runs: the policies have changed."""
         self._stale = True
         self._to_load.clear()
         self._next()
@@ -141,7 +142,7 @@ class Lane:
         return f"{what}; {waiting} runs wait\n{self._processes.shown(process)}"
 
     def _wait(self, process: Process) -> None:
-        """Wait a moment for the result of what runs."""
+        """Wait a moment for the result of the run in progress."""
         poll = select.poll()
         poll.register(process.connection.fileno(), select.POLLIN)
         until = time.monotonic() + _AT_ONCE / 1000
@@ -151,7 +152,7 @@ class Lane:
                 self._readable()
 
     def _next(self) -> None:
-        """Begin what is next, if nothing runs."""
+        """Start the next run, if none is in progress."""
         if self._running is not None or self._loading is not None:
             return
         process = self._process

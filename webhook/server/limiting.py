@@ -1,4 +1,4 @@
-"""Processes that the server starts beside itself: how they take little, and never what reviews need."""
+"""Limits on the processes that the server starts, so that they take nothing that reviews need."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _NICE: Final = 19
 
 
 def limit(memory: int, longest: int, seconds: int | None = None) -> None:
-    """Let this process take little: the lowest priority, `memory` bytes beside what it has, and `longest` seconds in
-    all, which counts if the server ends first. memory: see bound_memory.
+    """Limit this process: the lowest priority, `memory` bytes more than it has, and `longest` seconds in all, in case
+    the server ends first. memory: see bound_memory.
 
     seconds: of processor time. With it, the process writes no file either.
     """
@@ -31,6 +31,6 @@ def limit(memory: int, longest: int, seconds: int | None = None) -> None:
 
 
 def bound_memory(memory: int) -> None:
-    """Let this process have `memory` bytes beside what it has: what is written, not the libraries that are mapped."""
+    """Limit this process to `memory` bytes more than it has. Written memory counts, and mapped libraries do not."""
     most = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize() + memory
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))

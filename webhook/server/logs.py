@@ -1,6 +1,6 @@
 """The log: one JSON line on stdout for each event; each decision is one event.
 
-A line is one orjson call, and holds nothing that a terminal would obey; a thread writes it (webhook.server.writing). Of
+A line is one orjson call, and contains no control characters; a thread writes it (webhook.server.writing). Of
 a request, only the fields that identify it are logged, each string cut to MAX_TEXT characters. The content of an object
 is never logged; for a Secret, neither are the messages of policies.
 """
@@ -36,8 +36,8 @@ class Log:
     """Writes lines to a file descriptor, without blocking: see webhook.server.writing.
 
     A line that cannot be written (the reader stopped or is gone, disk full) must not stop admission: it is dropped and
-    counted in `lost`. The event `log lines lost` says so once writing works again. level: the least of what is written.
-    allows: the share of requests whose admission is logged, if nothing else is to be said of them.
+    counted in `lost`. The event `log lines lost` says so once writing works again. level: the lowest level that is
+    written. allows: the share of allowed requests that are logged, if no policy found or changed anything.
     """
 
     __slots__ = ("_below", "_fields", "_least", "_queue", "_writer", "all")

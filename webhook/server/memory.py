@@ -17,13 +17,13 @@ HELD_SHARE: Final = 4
 """The connections may hold this part of the memory: one fourth."""
 
 SMALL: Final = 128 << 10
-"""Bytes of a review that is not looked at: whatever it holds, it fits."""
+"""A review of at most so many bytes fits, whatever it contains."""
 
 _EVALUATED: Final = {"validate": 1.25, "mutate": 2.25}
 """Bytes that a review takes at its peak, for each byte that `objects` says: a mutation copies, checks and compares."""
 
 _TEXTS: Final = 4
-"""Bytes that it takes for each byte of its text: what is kept of it as text to compare with."""
+"""Bytes that it takes for each byte of its text, for the text that is kept to compare with."""
 
 _MAX_STRINGS: Final = 50_000  # that are looked into before a review is refused
 

@@ -42,7 +42,7 @@ _SHOWN = 20  # problems in a log line
 
 
 class Outcome(Struct, frozen=True):
-    """What a reload came to. `changed`: whether another revision is in force now. `problems`: why it is not."""
+    """The result of a reload. `changed`: whether another revision is in force now. `problems`: why it is not."""
 
     revision: str
     changed: bool
@@ -75,7 +75,7 @@ class ReloadMetrics:
         self.in_step()
 
     def in_step(self) -> None:
-        """The files hold what is in force."""
+        """The policies in force are those of the files."""
         self._good.set(1)
         self._at.set(time.time())
 
@@ -91,7 +91,7 @@ class ReloadMetrics:
 
 
 class Reload:
-    """Looks at the sources of the policy tree, and puts what has changed in force by `install`.
+    """Checks the sources of the policy tree, and puts a changed tree in force by `install`.
 
     `install` raises NotInstalled. `since`: the stamp of the sources before the policies in force were read from them;
     None if that is not known. `seconds`: the time for loading.

@@ -133,8 +133,8 @@ class Reviews:
         return None
 
     def answer(self, head: Head, body: bytes, client: Client) -> Answer | Later | Awaitable[Answer]:
-        """The response to a review; what it will come by if others are before it, or if a policy needs an answer from
-        the API server first."""
+        """The response to a review; one that comes later if other reviews are before it, or if a policy needs an answer
+        from the API server first."""
         started = perf_counter()
         turns = self._turns
         if started >= turns.until and not turns.free(started, client):

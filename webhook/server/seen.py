@@ -1,7 +1,7 @@
-"""What policies found in reviews of late, for the page of the plain port: a bounded number of findings.
+"""The recent findings of policies, for the page of the plain port: a bounded number.
 
 Equal findings are one, which is counted: a controller that tries again for hours is one line. Of a namespace only the
-last ones are kept, so that one tenant does not drive out what others have to know.
+last ones are kept, so that one tenant does not displace the findings of others.
 
 Nothing of an object is kept, as in the log: what identifies the request, and the messages that the log may have.
 """
@@ -85,7 +85,7 @@ def _of(path: str, request: Request, findings: Iterable[dict[str, Any]]) -> Iter
 
 
 class Seen:
-    """The findings of late, of all processes."""
+    """The recent findings, of all processes."""
 
     def __init__(self) -> None:
         # By namespace, that used longest ago first; within it by key, the oldest first.

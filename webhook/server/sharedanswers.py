@@ -1,7 +1,7 @@
 """Answers that take long to make, shared by all who ask at the same time, within a share of the process's time.
 
-The plain port is open to more clients than the port for reviews, and in one process both take turns: whoever asks for
-the metrics all the time would slow reviews down.
+The plain port is open to more clients than the port for reviews, and in one process both take turns: a client that asks
+for the metrics all the time would slow reviews down.
 """
 
 from __future__ import annotations
@@ -12,16 +12,15 @@ from time import perf_counter
 from typing import Final
 
 REST: Final = 9
-"""How many times as long as it took to make an answer nothing is made after it: a tenth of the time goes into them."""
+"""After an answer, no other is made for so many times the time that it took: answers take a tenth of the time."""
 
 MAX_REST: Final = 0.5
-"""Seconds that this lasts at most, if making an answer waited for something else."""
+"""The longest such pause in seconds: making an answer may have waited for something else."""
 
 
 class Shared:
-    """Makes answers by `make`, one at a time. Each answer began to be made after it was asked for: none is out of date.
-
-    Those who ask while one is being made, or while the next has to wait, share the next.
+    """Makes answers by `make`, one at a time. An answer is made after it was requested, so none is out of date.
+    Requests that come while one is being made, or while the next has to wait, share the next.
     """
 
     def __init__(self, make: Callable[[], Awaitable[bytes]]) -> None:

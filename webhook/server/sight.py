@@ -1,8 +1,8 @@
 """What watches a review while the engine decides: it is traced, and its policies are timed.
 
-Both are off unless they are switched on, and cost a review nothing then: it has no observer. Where a review is
-watched, the engine tells of each evaluation. The time of a policy is that from the end of the one before to its own,
-so it includes matching, and what else the engine does in between.
+Both are off unless they are switched on, and cost a review nothing then: it has no observer. For a review that is
+watched, the engine reports each evaluation. The time of a policy begins at the end of the one before, so it includes
+matching and everything else that the engine does in between.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Watch(Struct, eq=False):
     __repr__ = object.__repr__  # a struct's own would show the evaluations
 
     def again(self) -> None:
-        """The engine begins (again): only what it tells from now on counts."""
+        """The engine begins (again): only what it reports from now on counts."""
         if self.evaluations:
             self.evaluations = []
         self.exempted = None
@@ -192,8 +192,8 @@ def _result(evaluated: Evaluated) -> Result:
 
 
 def _question(question: Question) -> tuple[str, str]:
-    """What was asked, and the name of what was asked for. A policy may compose an access check of what stands in the
-    object, so of that nothing is shown."""
+    """What was asked, and the name of what was asked for. A policy may build an access check from the object, so its
+    attributes are not shown."""
     if isinstance(question, Job):
         return "policy", question.declaration.name[:MAX_TEXT]
     if isinstance(question, Access):

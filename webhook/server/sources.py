@@ -44,10 +44,10 @@ class Sources:
         return () if self._bundles is None else self._bundles.pull()
 
     def adopt(self, tree: Tree) -> None:
-        """Go on with the bundles of a tree that is in force."""
+        """Take over the bundles of a tree that is in force."""
         if self._bundles is not None:
             self._bundles.adopt(tree.packed)
 
     def in_force(self, tree: Tree) -> tuple[dict[str, Any], ...]:
-        """Keep the bundles of a tree that is in force on disk. Returns what is shown of them."""
+        """Keep the bundles of a tree that is in force on disk. Returns them as /policies shows them."""
         return () if self._bundles is None else self._bundles.in_force(tree.packed)

@@ -1,4 +1,4 @@
-"""The state that both ports share: what is in force, and whether the server is ready."""
+"""The state that both ports share: the policies in force, and whether the server is ready."""
 
 from __future__ import annotations
 

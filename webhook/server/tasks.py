@@ -28,8 +28,8 @@ async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 async def end_if_hung() -> None:
     """Let the kernel end this process if the event loop is held up, even by a call that never returns to Python.
 
-    Signals such as SIGTERM would not be heard then. Where Python is goes to stderr. A container is started again; of
-    several workers the parent takes care (webhook.server.workers).
+    Signals such as SIGTERM would not be handled then. The stack of Python is written to stderr. The container is
+    restarted; the parent replaces a worker (webhook.server.workers).
     """
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     faulthandler.register(signal.SIGPROF, all_threads=False, chain=True)

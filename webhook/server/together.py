@@ -1,8 +1,8 @@
 """`--workers N`: all workers put a changed policy tree in force at the same time.
 
-The process of the plain port looks at the files, and sends a changed tree to all workers, as bytes. Each loads it
-beside its reviews and says when it is ready. When all are, all are told to swap: two workers differ for no longer than
-the review takes that one of them is answering. If one cannot load the tree, none swaps.
+The process of the plain port looks at the files, and sends a changed tree to all workers, as bytes. Each loads it while
+it answers reviews, and reports when it is ready. Once all are ready, all get the order to put it in force: two workers
+differ for no longer than one review takes. If one cannot load the tree, all keep the old one.
 
 The tree in force is kept in memory that all processes share (`Kept`). So a process that starts later, after another
 ended, begins with it; a worker answers no reviews before.

@@ -1,8 +1,8 @@
 """Which review is evaluated next, and which are refused, when more arrive than can be answered at once.
 
 Reviews are evaluated one after the other, so a queue forms in the sockets of the connections: the event loop reads them
-in rounds, and whoever is read last has waited for all others of the round. While a round is short, each review is
-evaluated as soon as it is read, and nothing of this module costs it more than a comparison. When a round gets long,
+in rounds, and the review that is read last has waited for all others of the round. While a round is short, each review
+is evaluated as soon as it is read, and nothing of this module costs it more than a comparison. When a round gets long,
 reviews are read first and wait here. Then it is known how many wait, since when, and for whom: those that would wait
 too long are refused at once, and clients take turns.
 """
@@ -73,7 +73,8 @@ class _Turn(Struct, eq=False):
 
 
 class _Share(Struct, eq=False):
-    """A client, as clients take turns: what it has used lately, in seconds, and its reviews that wait."""
+    """A client that takes turns: the seconds of the server's time that it has used recently, and its waiting
+    reviews."""
 
     name: str
     used: float = 0.0
@@ -209,7 +210,7 @@ class Turns:
         return share
 
     def _claim(self, share: _Share, now: float) -> float:
-        """Seconds that a client has used lately, and what waits for it."""
+        """Seconds that a client has used recently, and its waiting reviews."""
         return share.use(now) + len(share.waiting) * self._typical
 
     def _greediest(self, now: float) -> _Share | None:
@@ -280,7 +281,7 @@ class Turns:
             self._cut(now)
 
     def _cut(self, now: float) -> None:
-        """In an overload, refuse what waits beyond the few."""
+        """In an overload, refuse all waiting reviews but a few."""
         room = self._room()
         while self._count > room and (greedy := self._greediest(now)) is not None:
             self._refuse(self._taken(greedy, newest=True), "queue", greedy)
@@ -357,7 +358,7 @@ def refusal(reason: Reason, seconds: int) -> Answer:
 def shown(client: Client) -> str:
     """A client, for the log, and for clients to take turns: the names of its certificate, and its address.
 
-    Of an IPv6 address the network: whoever has one address has all of the network.
+    Of an IPv6 address the network, as a client with one address of it has all.
     """
     address = client.address
     if ":" in address:

@@ -41,7 +41,7 @@ def validate_update(correlated: Correlated, version: Version = NEWEST) -> list[F
 
 
 class _Result:
-    """What a validation came to: errors by their message, and how many checks passed.
+    """The result of a validation: errors by their message, and how many checks passed.
 
     mute: the result that it will be merged into takes no more errors, so that only their existence matters.
     """

@@ -35,7 +35,7 @@ _POD_SECURITY: Final = "pod-security.kubernetes.io/enforce"
 
 
 class Plugged(Struct, frozen=True):
-    """What the plugins came to. `notes`: what they could not know, one sentence each."""
+    """The result of the plugins. `notes`: what they could not know, one sentence each."""
 
     problems: tuple[FieldProblem, ...] = ()
     notes: tuple[str, ...] = ()

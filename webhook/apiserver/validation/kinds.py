@@ -1,4 +1,4 @@
-"""The refusals of built-in kinds: names and metadata of each, and what stands in the commonest ones."""
+"""The refusals of built-in kinds: names and metadata of each, and the fields of the most common ones."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from webhook.paths import Path
 from webhook.versions import NEWEST, Version
 
 MAX_REFUSALS: Final = 1000
-"""Refusals of one object; what is wrong beyond that is found when these are mended."""
+"""The most refusals of one object; further ones are found once these are corrected."""
 
 Created = Callable[[Object], Refusals]
 Changed = Callable[[Object, Object], Refusals]

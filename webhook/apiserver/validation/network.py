@@ -90,7 +90,8 @@ _TRAFFIC: Final = ("Cluster", "Local")
 
 
 def new_service(value: Object) -> Refusals:
-    """What a new Service must not have; of one that is changed the API server takes it away where it may not stay."""
+    """The fields that a new Service must not have; from one that is changed the API server removes them where they are
+    not allowed."""
     spec = at(value, "spec") or {}
     kind, path = spec.get("type"), ("spec",)
     accessible = kind in ("LoadBalancer", "NodePort") or (kind == "ClusterIP" and spec.get("externalIPs"))

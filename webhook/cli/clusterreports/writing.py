@@ -75,7 +75,7 @@ class _Known(Struct, frozen=True):
 def chosen(connection: Connection, wanted: str) -> list[Dialect]:
     """The dialects to write. wanted: the name of one, `both`, or `auto` for the first that the cluster serves.
 
-    Raises ReportsError if the cluster serves none of them, or not what is wanted; APIError, Unreachable.
+    Raises ReportsError if the cluster serves none of them, or not the kind that is wanted; APIError, Unreachable.
     """
     among = [each for each in DIALECTS if wanted in (each.name, "both", "auto")]
     served = [

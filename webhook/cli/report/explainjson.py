@@ -17,7 +17,7 @@ STEP: {"text", "start", "end", "name", "outcome": "value", "error" or "skipped",
        "decides", "path", "source": of a variable's own expression, "variable": STEP, "children": [STEP],
        "rounds": [{"place", "items": [{"name", "value"}], "path", "decides", "children"}], "total"}
 
-A witness may lead to what is missing: its line and column are then those of the innermost parent that is there.
+A witness may be a missing field: its line and column are then those of the innermost parent that exists.
 `value` is text in the form of a CEL literal, cut to 200 characters; what comes from a Secret is its type and length,
 and `hidden` is true then. `start` and `end` are offsets, in code points, in the `source` that the step stands in.
 """

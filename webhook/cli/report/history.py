@@ -22,7 +22,7 @@ MOST: Final = 100
 """Audits that are kept: some three months of one a day."""
 
 MAX_SIZE: Final = 1 << 20
-"""Bytes of the file: many times what it has."""
+"""Most bytes of the file: many times its ordinary size."""
 
 _TIME: Final[re.Pattern[str]] = lazily(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 

@@ -1,4 +1,4 @@
-"""What a run of `check`, `test`, `lint`, `impact` or `audit` came to: the one model that every output format reads.
+"""The result of a run of `check`, `test`, `lint`, `impact` or `audit`: the one model that every output format reads.
 
 A command makes one `Report`, and `webhook.cli.report.writing` writes it in the formats that were asked for; no format
 knows a command's own records. What a command fills:
@@ -20,7 +20,7 @@ knows a command's own records. What a command fills:
   which. `webhook.cli.report.audited` does so.
 
 `webhook.cli.reporting` has the options that these commands share, and `finish`, which writes a report and gives the
-exit code. Texts are plain and hold no content of Secrets: whoever makes a Finding has redacted them. Each format
+exit code. Texts are plain and hold no content of Secrets: they are redacted before a Finding is made. Each format
 escapes the texts for the language that it is written in.
 """
 
@@ -265,7 +265,7 @@ Count = Annotated[int, Meta(ge=0, le=(1 << 53) - 1)]
 
 
 class Past(Struct, frozen=True, kw_only=True):
-    """What one audit came to. `at`: when it ended, as in Report. `deny`, `warn`, `audit`: findings of each level,
+    """The result of one audit. `at`: when it ended, as in Report. `deny`, `warn`, `audit`: findings of each level,
     before a baseline takes those away that it knows. `objects`, `policies`: how many there were. `score`: that of all
     objects, 0 to 100; None if none was asked for. `complete`: whether everything could be read."""
 
@@ -288,7 +288,7 @@ class Namespace(Struct, frozen=True):
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """All that a run came to. The order is that of the inputs, and the same in every run.
+    """The whole result of a run. The order is that of the inputs, and the same in every run.
 
     `command`: "check", "test", "lint", "impact" or "audit". `rules`: by id; a finding's rule may be missing here.
     `suppressed`: findings that count for nothing, each with its suppression. `problems`: inputs that could not be read

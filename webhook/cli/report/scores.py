@@ -104,9 +104,9 @@ class Score(Struct, frozen=True):
     """The score of a namespace, of objects without one (namespace ""), or of the whole.
 
     `tenths`: its value, 0 to 1000. `objects`: how many were judged, `violating` how many of them violate a policy.
-    `errors`: findings that say that a policy could not be evaluated. `threshold`: what is demanded. `vetoed`: the
-    vetoes that are hit. `lost`: the points that the objects lack of 100 each, together, so that scores of parts can be
-    added up.
+    `errors`: findings that say that a policy could not be evaluated. `threshold`: the score that is required. `vetoed`:
+    the vetoes that are hit. `lost`: the points that the objects lack of 100 each, together, so that scores of parts can
+    be added up.
     """
 
     namespace: str

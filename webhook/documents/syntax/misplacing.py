@@ -49,7 +49,7 @@ def structure_error(text: str, offset: int, began: int | None, problem: str) -> 
 
 
 def _indentation(text: str, start: int, spaces: int, item: bool) -> str:
-    """Why a line cannot be indented as it is; "" if that cannot be told.
+    """Why the indentation of a line is wrong; "" if that is not known.
 
     start: its offset. item: whether a list item begins on it.
     """

@@ -32,7 +32,7 @@ MOST_SHOWN: Final = 16 << 20
 """Bytes that are kept of an audit."""
 
 MOST_FILES: Final = 2000
-"""Files of a folder that are looked at."""
+"""The most files of a folder that are read."""
 
 _Stamp = tuple[tuple[str, int, int, int], ...]
 
@@ -86,7 +86,7 @@ class LastAudit:
         return tuple((name, of.st_mtime_ns, of.st_size, of.st_ino) for name, of in found)
 
     async def _condensed(self) -> str:
-        """Take what is in the file. Returns why it cannot be shown, or ""."""
+        """Condense the file. Returns why it cannot be shown, or ""."""
         arguments = (str(self._file.absolute()), str(self._seconds))
         try:
             code, answer = await answered(self._program, *arguments, most=MOST_SHOWN, patience=self._patience)
@@ -107,5 +107,5 @@ class LastAudit:
         return ""
 
     def shown(self) -> dict[str, Any]:
-        """In short, as a JSON value: its version, which counts up, what it came to, and what is wrong with the file."""
+        """In short, as a JSON value: its version, which counts up, its result, and the problem with the file."""
         return {"version": self._version, "problem": self._problem, **(self._brief or {})}

@@ -20,7 +20,8 @@ Record = tuple[Any, ...]
 """A ReviewSpan as a tuple: making it takes less time, which a review pays for."""
 
 Result = str
-"""What a policy came to: passed, skipped (a matchCondition is false), deny, warn, audit, error, changed, unchanged."""
+"""The outcome of a policy: passed, skipped (a matchCondition is false), deny, warn, audit, error, changed,
+unchanged."""
 
 
 class PolicySpan(Struct, frozen=True, array_like=True):
