@@ -8,8 +8,10 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import os
 import random
 import subprocess
+from collections import ChainMap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,8 +24,9 @@ from tests.audit.clusters import Server, kubeconfig, made, policy
 from tests.cli.report.reports import finding, report
 from tests.cli.running import gatewright
 from tests.cluster.apiserver import Exchange, playing
+from webhook.audit.shards import Shard
 from webhook.cli import auditconfigmap
-from webhook.cli.auditconfigmap import TooLarge, packed
+from webhook.cli.auditconfigmap import TooLarge, packed, run_of
 from webhook.cli.auditpage import condensed
 from webhook.cli.report.model import Namespace, Report, Rule
 from webhook.offline.requests import Identity
@@ -52,6 +55,11 @@ class ConfigMap:
             value = dict(exchange.body)
             for kept in ("data", "binaryData"):
                 value[kept] = {key: text for each in self.applied.values() for key, text in each.get(kept, {}).items()}
+            named = [each["metadata"].get("annotations", {}) for each in self.applied.values()]
+            value["metadata"] = {
+                **value["metadata"],
+                **({"annotations": both} if (both := dict(ChainMap(*named))) else {}),
+            }
             self.value = value
             exchange.json(value)
         elif self.value is None:
@@ -84,9 +92,9 @@ def here(tmp_path: Path) -> Iterator[tuple[Path, ConfigMap]]:
         yield tmp_path, there
 
 
-def run(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *options: str, **variables: str) -> subprocess.CompletedProcess[str]:
     given = ("--kubeconfig", "kubeconfig", "--qps", "0", "--fail-on", "never", *PLACE)
-    return gatewright("audit", *given, *options, cwd=folder)
+    return gatewright("audit", *given, *options, cwd=folder, env={**os.environ, **variables})
 
 
 def test_it_holds_the_report_and_the_last_audits(here: tuple[Path, ConfigMap]) -> None:
@@ -223,6 +231,46 @@ def test_shards_write_parts_that_are_one_report(here: tuple[Path, ConfigMap], tm
     same = ("findings", "scores", "complete", "left", "problems", "found", "score", "rules")
     assert {key: parts[key] for key in same} == {key: one[key] for key in same}
     assert len(parts["history"]) == 2
+
+
+def test_no_audit_in_the_history_is_made_of_the_parts_of_two(here: tuple[Path, ConfigMap]) -> None:
+    """A shard fails in one night: the next entry of the history is of the next night, whichever shard ends first."""
+    folder, there = here
+
+    def night(job: str, *indices: int) -> list[int]:
+        found = []
+        for index in indices:
+            done = run(folder, "--shards", "3", JOB_COMPLETION_INDEX=str(index), HOSTNAME=f"{job}-{index}")
+            assert done.returncode == 0, done.stderr
+            found.append(len(audits(there)))
+        return found
+
+    def older() -> None:
+        """The last audit in the history was yesterday, however fast these are."""
+        data = there.applied["gatewright-audit"]["data"]
+        data["history.jsonl"] = data["history.jsonl"].replace(audits(there)[-1]["at"], "2026-01-01T00:00:00Z")
+
+    assert night("audit-1", 0, 1, 2) == [0, 0, 1]
+    older()
+    assert night("audit-2", 0, 1) == [1, 1]  # the Pod of the last shard fails
+    assert night("audit-3", 2, 0, 1) == [1, 1, 2]
+    older()
+    assert night("audit-4", 1) + night("elsewhere", 0, 2) == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("hostname", "index", "run"),
+    [
+        ("gatewright-audit-29412345-1", "1", "gatewright-audit-29412345"),
+        ("gatewright-audit-29412345-1", None, ""),
+        ("gatewright-audit-29412345-2", "1", ""),
+        ("node-1.example.com", "1", ""),
+        ("1", "1", ""),
+    ],
+)
+def test_the_job_of_a_shard_is_in_the_name_of_its_host(hostname: str, index: str | None, run: str) -> None:
+    given = {"HOSTNAME": hostname, **({"JOB_COMPLETION_INDEX": index} if index is not None else {})}
+    assert run_of(Shard(1, 3), given) == run
 
 
 def test_another_number_of_shards_leaves_no_part_of_the_earlier_one(here: tuple[Path, ConfigMap]) -> None:

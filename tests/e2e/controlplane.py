@@ -212,18 +212,24 @@ class ControlPlane:
 
 @contextlib.contextmanager
 def started(
-    assets: Path, *, service_accounts: bool = False, tracing: str = "", admission: Path | None = None
+    assets: Path,
+    *,
+    service_accounts: bool = False,
+    tracing: str = "",
+    admission: Path | None = None,
+    audit_webhook: Path | None = None,
 ) -> Iterator[ControlPlane]:
     """A control plane of its own, ready. Raises StartError.
 
     service_accounts: whether the admission plugin of that name is on; then Pods need the account that they name.
     tracing: the TracingConfiguration of the server, if it has one. admission: the file with its AdmissionConfiguration.
+    audit_webhook: the kubeconfig of whom it sends its audit events to, in batches of at most a second.
     """
     for attempt in range(1, ATTEMPTS + 1):
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gatewright-e2e-")))
             try:
-                plane = _start(assets, folder, stack, service_accounts, tracing, admission)
+                plane = _start(assets, folder, stack, service_accounts, tracing, admission, audit_webhook)
             except StartError as error:
                 if attempt < ATTEMPTS and "address already in use" in str(error):
                     continue
@@ -243,6 +249,7 @@ def _start(
     service_accounts: bool,
     tracing: str,
     admission: Path | None,
+    audit_webhook: Path | None,
 ) -> ControlPlane:
     begun = time.monotonic()
     authority = Authority("e2e")
@@ -275,6 +282,8 @@ def _start(
         flags.append(f"--tracing-config-file={folder / 'tracing.yaml'}")
     if admission is not None:
         flags.append(f"--admission-control-config-file={admission}")
+    if audit_webhook is not None:
+        flags += [f"--audit-webhook-config-file={audit_webhook}", "--audit-webhook-batch-max-wait=1s"]
     server = _Process("kube-apiserver", [str(assets / "kube-apiserver"), *flags], folder)
     stack.callback(server.kill)
     server.start()

@@ -32,6 +32,10 @@ _STAGE: Final = "ResponseComplete"
 _REFERENCE: Final = ("apiGroup", "apiVersion", "resource", "subresource", "namespace", "name")
 _OPERATIONS: Final = {"create": "CREATE", "update": "UPDATE", "patch": "UPDATE", "delete": "DELETE"}
 _DENIED: Final = lazily(r"ValidatingAdmissionPolicy '([^']*)' with binding '([^']*)' denied request: ([^\n]*)")
+MOST: Final = 1 << 20
+"""Characters of an annotation that is read: thousands of findings on one request. It is JSON once more, which takes
+twenty times its size."""
+
 LEFT_OUT: Final = "(what the policy says of a Secret is left out)"
 
 
@@ -140,6 +144,8 @@ def _hidden(note: Note) -> Note:
 def _list(value: str) -> list[Mapping[str, Any]]:
     """The JSON list of objects that an annotation holds; empty if it is not such a list, as others may use the same
     key."""
+    if len(value) > MOST:
+        return []
     try:
         found = orjson.loads(value)
     except orjson.JSONDecodeError:

@@ -11,8 +11,10 @@ finds all parts newer than the last audit in the history adds one to it.
 from __future__ import annotations
 
 import base64
+import os
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -20,6 +22,7 @@ from msgspec.structs import replace
 
 from webhook.audit.shards import WHOLE, Shard
 from webhook.cli.auditsaved import HISTORY, REPORT, part_name, part_of
+from webhook.cli.auditshards import INDEX
 from webhook.cli.options import NotGiven
 from webhook.policy.written.names import is_subdomain
 
@@ -39,7 +42,12 @@ MOST_SHARDS: Final = 16
 MOST_TEXT: Final = 32 << 20
 """Bytes of the report before compression, so that a reader may refuse a file that unpacks to more."""
 
+RUN: Final = "gatewright.dev/run-of-shard-"
+"""With the number of a shard: the annotation with the Job that wrote its part."""
+
 _PATIENCE: Final = 30.0  # seconds that a request may take
+
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
 
 IntoConfigMap = Annotated[
     str,
@@ -86,8 +94,8 @@ def published(
 
 
 class _ConfigMap:
-    """The ConfigMap in the cluster, as it is read and written. `called`: in texts. Its methods raise APIError and
-    Unreachable."""
+    """The ConfigMap in the cluster, as it is read and written. `called`: in texts. `runs`: the Jobs of parts, by shard.
+    Its methods raise APIError and Unreachable."""
 
     def __init__(self, connection: Connection, namespace: str, name: str) -> None:
         self.called = f"ConfigMap {namespace}/{name}"
@@ -97,6 +105,7 @@ class _ConfigMap:
         self._owned: dict[str, Any] | None = None
         self._text = ""
         self.keys: dict[str, str] = {}
+        self.runs: dict[int, str] = {}
 
     def read(self) -> None:
         """Take its present content: `keys` are those of binaryData, with base64."""
@@ -113,6 +122,10 @@ class _ConfigMap:
         text = data.get(HISTORY) if isinstance(data, dict) else None
         self._text = text if isinstance(text, str) else ""
         self.keys = {key: each for key, each in (binary or {}).items() if isinstance(each, str)}
+        annotations = (there.get("metadata") or {}).get("annotations") or {}
+        self.runs = {
+            index: run for index in range(MOST_SHARDS) if isinstance(run := annotations.get(f"{RUN}{index}"), str)
+        }
 
     def history(self) -> tuple[Sequence[Past], str]:
         """The last audits; and why it has none that can be read, or ""."""
@@ -123,8 +136,14 @@ class _ConfigMap:
         except (history.HistoryError, UnicodeEncodeError) as error:
             return (), f"the history begins anew: {error}"
 
-    def apply(self, manager: str, contents: dict[str, bytes], audits: Sequence[Past] = ()) -> None:
-        """Make these keys those of a field manager; the ones that it had before are gone."""
+    def apply(
+        self,
+        manager: str,
+        contents: dict[str, bytes],
+        audits: Sequence[Past] = (),
+        annotations: Mapping[str, str] = _NONE,
+    ) -> None:
+        """Make these keys and annotations those of a field manager; the ones that it had before are gone."""
         from webhook.cli.clusterreports.writing import owned, patiently
         from webhook.cli.report import history
 
@@ -135,6 +154,8 @@ class _ConfigMap:
             "kind": "ConfigMap",
             "metadata": {**self._metadata, **self._owned},
         }
+        if annotations:
+            value["metadata"]["annotations"] = dict(annotations)
         if audits:
             value["data"] = {HISTORY: "".join(history.text(audits))}
         if contents:
@@ -175,10 +196,12 @@ def _part(report: Report, shard: Shard, there: _ConfigMap) -> tuple[bytes, int, 
     # A part of more shards than there are now. The others are replaced by those whose they are.
     for index in {of[0] for key in there.keys if (of := part_of(key)) is not None and of[0] >= shard.number}:
         there.apply(_manager(index), {})
-    there.apply(_manager(shard.index), {part_name(shard.index, shard.number): content})
+    run = run_of(shard)
+    named = {f"{RUN}{shard.index}": run} if run else {}
+    there.apply(_manager(shard.index), {part_name(shard.index, shard.number): content}, annotations=named)
     there.read()
     packs = [there.keys.get(part_name(index, shard.number)) for index in range(shard.number)]
-    if not all(packs):
+    if not all(packs) or len({there.runs.get(index) for index in range(shard.number)}) > 1:
         return content, left, note
     try:
         parts = [auditsaved.parsed(base64.b64decode(each or "")) for each in packs]
@@ -190,6 +213,14 @@ def _part(report: Report, shard: Shard, there: _ConfigMap) -> tuple[bytes, int, 
     except (auditsaved.ReportError, ValueError) as error:
         note = f"the history is left as it is, as a part of the report cannot be read: {error}"
     return content, left, note
+
+
+def run_of(shard: Shard, environment: Mapping[str, str] = os.environ) -> str:
+    """The Job whose Pod this is: the hostname that Kubernetes gives the Pods of an Indexed Job, without their number.
+    "" if it is no such Pod."""
+    index = str(shard.index)
+    run, hyphen, last = environment.get("HOSTNAME", "").rpartition("-")
+    return run if hyphen and last == index == environment.get(INDEX) else ""
 
 
 def _manager(index: int) -> str:

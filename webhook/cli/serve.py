@@ -110,6 +110,7 @@ def serve(
     traces: Annotated[bool | None, _switch("traces")] = None,
     policy_times: Annotated[bool | None, _switch("policy_times")] = None,
     events: Annotated[bool | None, _switch("events")] = None,
+    audit_webhook: Annotated[bool | None, _switch("audit_webhook")] = None,
     record: Annotated[str | None, _option("record")] = None,
     record_sample: Annotated[str | None, _option("record_sample")] = None,
     record_redact: Annotated[list[str] | None, _option("record_redact")] = None,

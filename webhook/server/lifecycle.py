@@ -23,7 +23,7 @@ from webhook.server.app import plain
 from webhook.server.asgi import ASGI
 from webhook.server.certificates import Certificates
 from webhook.server.debugging import Debugged, Debugging
-from webhook.server.exchange import Limits
+from webhook.server.exchange import Application, Limits
 from webhook.server.gathering import Gathering, Line
 from webhook.server.installing import Installer
 from webhook.server.isolation import Isolation, IsolationMetrics
@@ -308,7 +308,7 @@ class Serving(Struct, frozen=True):
         )
         self.metrics.registry.register(TurnMetrics(turns, lambda: turns.waiting + reviews.awaiting))
         server = Server(
-            reviews,
+            self._with_events(reviews) if settings.audit_webhook else reviews,
             self.bound,
             self._limits(settings.max_body, settings.max_connections, settings.max_memory // HELD_SHARE),
             settings.shutdown_idle,
@@ -333,6 +333,15 @@ class Serving(Struct, frozen=True):
         finally:
             isolation.close()
             await watching.close()
+
+    def _with_events(self, reviews: Reviews) -> Application:
+        """The reviews, and beside them what the API server's audit webhook sends."""
+        from webhook.server.auditevents import EventMetrics, WithEvents  # only servers with the setting need it
+
+        metrics = EventMetrics()
+        self.metrics.registry.register(metrics)
+        memory = self.settings.max_memory - self.settings.max_memory // HELD_SHARE
+        return WithEvents(reviews, self.state, metrics, self.log, memory)
 
     async def _compare(self) -> None:
         """Compare the certificate with the registered caBundles, if the settings name these and there is a cluster."""

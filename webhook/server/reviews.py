@@ -123,7 +123,7 @@ class Reviews:
             message = f"send reviews with POST, not {head.method}"
             return self._refusal(405, message, head, client, (b"allow", b"POST"))
         content_type = head.content_type
-        if content_type != b"application/json" and not _is_json(content_type):
+        if content_type != b"application/json" and not is_json(content_type):
             got = repr(cut(content_type.decode("latin-1"))) if content_type else "none"
             return self._refusal(415, f"content-type: expected application/json, got {got}", head, client)
         for name, value in head.headers:
@@ -404,7 +404,8 @@ def time_for_review(query: bytes) -> float:
         return 0.0
 
 
-def _is_json(content_type: bytes) -> bool:
+def is_json(content_type: bytes) -> bool:
+    """Whether a content type is JSON, whatever its parameters."""
     return content_type.split(b";", 1)[0].strip().lower() == b"application/json"
 
 

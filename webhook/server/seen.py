@@ -142,6 +142,10 @@ class Outbox:
         """See Takes."""
         self._waiting.extend(_of(path, request, findings))
 
+    def add(self, found: Found) -> None:
+        """Take a finding that no review of this server has made."""
+        self._waiting.append(found)
+
     def emptied(self) -> list[dict[str, Any]]:
         """What has been taken since the last call, as JSON values."""
         found = [shown(each) for each in self._waiting]

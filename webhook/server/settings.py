@@ -262,6 +262,11 @@ class Settings(BaseModel):
     events: bool = Field(
         False, description="Record denials as Kubernetes Events in the request's namespace. Needs a cluster."
     )
+    audit_webhook: bool = Field(
+        False,
+        description="Take the events of the API server's audit webhook at /audit on the port for reviews: what its own"
+        " policies and webhooks found, as metrics and on the page.",
+    )
     record: Path | None = Field(
         None,
         description="Folder in which reviews are recorded, without the values of Secrets, for gatewright replay. It is"
