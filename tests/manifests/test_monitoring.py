@@ -113,6 +113,7 @@ SERIES: dict[str, tuple[str, str]] = {
     "GatewrightExceptionExpires": ('gatewright_policy_exception_expiry_timestamp_seconds{exception="e"}', "1000000"),
     "GatewrightWorkersRestart": ('gatewright_worker_restarts_total{pod="a"}', "0+1"),
     "GatewrightLogLinesLost": ('gatewright_log_lines_lost_total{output="stdout"}', "0+1"),
+    "GatewrightFailedOpen": ('gatewright_audit_webhook_failed_open_total{webhook="w"}', "0+1"),
     "GatewrightAuditOld": (
         'kube_cronjob_status_last_successful_time{namespace="n",cronjob="gatewright-audit"}',
         "-200000",
@@ -130,6 +131,7 @@ FINE: dict[str, str] = {
     "GatewrightExceptionExpires": "10000000",
     "GatewrightWorkersRestart": "5",
     "GatewrightLogLinesLost": "5",
+    "GatewrightFailedOpen": "5",
     "GatewrightAuditOld": "0",
 }
 """The values with which an alert does not fire; 1 of those that are missing here."""
@@ -182,7 +184,16 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, s
     with cluster(folder, ready) as kubeconfig:
         policies = write_policies(folder / "policies", POLICIES)
         server = launch(
-            *("--policies", str(policies), "--cluster", "kubeconfig", "--kubeconfig", str(kubeconfig)), wait=False
+            *(
+                "--policies",
+                str(policies),
+                "--cluster",
+                "kubeconfig",
+                "--kubeconfig",
+                str(kubeconfig),
+                "--audit-webhook",
+            ),
+            wait=False,
         )
         try:
             wait_for(lambda: server.events("cluster"))

@@ -21,6 +21,7 @@ from webhook.policy.policyset import PolicySet
 from webhook.policy.request import GroupVersionKind, GroupVersionResource, Request
 from webhook.recordings.records import Writing
 from webhook.schema import Kinds
+from webhook.server.auditevents import EventMetrics
 from webhook.server.events import Events
 from webhook.server.gathering import families, merged
 from webhook.server.isolation import Isolation, IsolationMetrics
@@ -152,6 +153,10 @@ def test_the_documentation_names_every_metric_and_no_other() -> None:
     times = PolicyTimes()
     times.add(load(SHIPPED).policies[0], 0.001)
     metrics.registry.register(times)
+    events = EventMetrics()
+    events.finding("p", "shop", "high", "audit")
+    events.failed_open("w")
+    metrics.registry.register(events)
     metrics.registry.register(Events(isolation._log, lambda: pytest.fail("no cluster")))
 
     async def sending() -> None:

@@ -248,7 +248,7 @@ const showFindings = (report, findings, main, before = {}) => {
         section.append(make("button", { type: "button", class: "rest", onclick: () => {
           state.shown[id] = written + step;
           extend();
-        } }, `Show ${number(Math.min(left, step))} ${written ? "more " : ""}of ${number(left)}`));
+        } }, `Show ${number(Math.min(left, step))}${written ? " more" : ""}${left > step ? ` of ${number(left)}` : ""}`));
       }
       if (section.isConnected) rows.children[first]?.firstChild.focus();
     };
@@ -334,28 +334,29 @@ const showFindings = (report, findings, main, before = {}) => {
       ...report.notes.map((note) => make("li", {}, note)))) : null;
   if (inputs && report.problems.some((each) => each.level === "error")) inputs.open = true;
 
-  // The whole comes first, then the namespaces, the worst first; a score that fails says why.
+  // The whole comes first, then the namespaces, the worst first; a score that fails says why, where a phone
+  // shows it, too.
   const scoreRow = (each) => make("tr", { class: each.whys.length ? "fails" : null },
     make("th", { scope: "row" }, each.name || "cluster-scoped"),
     make("td", {}, make("meter", { min: 0, max: 100, value: each.value, "aria-hidden": "true" }), ` ${each.value.toFixed(1)}`),
-    make("td", {}, each.least === null ? "" : number(each.least)),
-    make("td", {}, number(each.objects)), make("td", {}, number(each.violating)), make("td", {}, number(each.errors)),
     make("td", {}, !each.whys.length && !each.demanded ? null
       : make("span", { class: `level l-${each.whys.length ? "deny" : "pass"}` }, each.whys.length ? "fails" : "passes"),
-    ` ${each.whys.join("; ")}`));
+    ` ${each.whys.join("; ")}`),
+    make("td", {}, each.least === null ? "" : number(each.least)),
+    make("td", {}, number(each.objects)), make("td", {}, number(each.violating)), make("td", {}, number(each.errors)));
   const scored = report.scores ? (() => {
     const body = make("tbody");
     const more = make("button", { type: "button", class: "rest", onclick: () => extend(PAGE) });
     const extend = (count) => {
       body.append(...report.scores.slice(body.children.length, body.children.length + count).map(scoreRow));
       const left = report.scores.length - body.children.length;
-      more.textContent = `Show ${number(Math.min(left, PAGE))} more of ${number(left)}`;
+      more.textContent = `Show ${number(Math.min(left, PAGE))} more${left > PAGE ? ` of ${number(left)}` : ""}`;
       if (!left) more.remove();
     };
     const table = make("section", { class: "card scores", "aria-label": "Scores" }, make("h2", {}, "Scores"),
       make("div", { class: "wide", tabindex: "0", role: "region", "aria-label": "Table of scores" },
-        make("table", {}, make("thead", {}, make("tr", {}, ...["Namespace", "Score", "Least", "Objects", "Violating",
-          "Errors", "Verdict"].map((word) => make("th", { scope: "col" }, word)))), body)), more);
+        make("table", {}, make("thead", {}, make("tr", {}, ...["Namespace", "Score", "Verdict", "Least", "Objects",
+          "Violating", "Errors"].map((word) => make("th", { scope: "col" }, word)))), body)), more);
     extend(11);
     return table;
   })() : null;

@@ -170,6 +170,10 @@ class WithEvents:
             return self._refusal(415, f"content-type: expected application/json, got {got}", head, client)
         return None
 
+    def too_large(self, head: Head, begin: bytes, client: Client) -> Answer | None:
+        """As Reviews does; a batch is refused."""
+        return None if head.path == PATH else self._reviews.too_large(head, begin, client)
+
     def answer(self, head: Head, body: bytes, client: Client) -> Answer | Later | Awaitable[Answer]:
         """As Reviews does; to a batch of events, once all are read."""
         if head.path != PATH:

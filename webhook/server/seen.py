@@ -93,7 +93,7 @@ class Seen:
         self._size = 0
 
     def take(self, path: str, request: Request, findings: Iterable[dict[str, Any]]) -> None:
-        """See Takes."""
+        """Take the findings of a review, as its log line has them."""
         for each in _of(path, request, findings):
             self.add(each)
 
@@ -139,7 +139,7 @@ class Outbox:
         self._waiting: deque[Found] = deque(maxlen=WAITING)
 
     def take(self, path: str, request: Request, findings: Iterable[dict[str, Any]]) -> None:
-        """See Takes."""
+        """Take the findings of a review, as its log line has them."""
         self._waiting.extend(_of(path, request, findings))
 
     def add(self, found: Found) -> None:

@@ -16,8 +16,10 @@ import pytest
 from msgspec.structs import replace
 
 from tests.browsers import CONTRAST, NAMELESS, launched
-from tests.cli.report.reports import CHECK, HOSTILE, REPORTS, SCORED, finding, report, written
+from tests.cli.report.reports import CHECK, HOSTILE, REPORTS, RULES, SCORED, finding, report, written
 from webhook.cli.report.model import Past, Place, Report, Rule
+from webhook.cli.report.scores import Environment, Gate, Threshold, scores
+from webhook.offline.requests import Identity
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -304,6 +306,25 @@ def test_nothing_is_wider_than_the_window(width: int, browser: Browser, tmp_path
         for head in page.locator(".head").all():
             head.click()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_a_score_that_fails_says_why_without_scrolling(width: int, browser: Browser, tmp_path: Path) -> None:
+    gate = Gate("gate.yaml", environments=(Environment(("*",), Threshold("production", 90)),))
+    found = [finding(level="deny", object=Identity("v1", "Pod", f"team-{each}", "web")) for each in range(14)]
+    of = scores(found, {f"team-{each}": 1 for each in range(14)}, RULES, gate)
+    with opened(
+        browser, replace(SCORED, findings=found, scores=of), tmp_path, viewport={"width": width, "height": 700}
+    ) as page:
+        table = page.get_by_role("region", name="Table of scores")
+        for row in table.get_by_role("row").all()[1:]:
+            for seen in (row.get_by_role("rowheader"), row.get_by_role("cell").nth(0), row.get_by_role("cell").nth(1)):
+                box = seen.bounding_box()
+                assert box is not None and box["x"] + box["width"] <= width, seen.inner_text()
+        assert table.get_by_text("below 90 (production)").count() == 10
+        more = page.get_by_role("button", name="Show 4 more", exact=True)
+        more.click()
+        assert table.get_by_role("row").count() == 16 and not more.count()
 
 
 @pytest.mark.parametrize("width", [768, 1280])
