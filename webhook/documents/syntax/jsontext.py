@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from webhook.documents.syntax import scalars
+from webhook.documents.syntax import longvalues, scalars
 from webhook.documents.syntax.common import MAX_DEPTH, DuplicateKey, Places, Root, SyntaxProblem
 from webhook.lazypatterns import lazily
 
@@ -47,6 +47,8 @@ def _constant(text: str) -> Any:
 
 def read_json(text: str, *, with_places: bool = False) -> list[Root]:
     """The values of JSON text: one, or several in sequence. Raises SyntaxProblem."""
+    if len(text) > longvalues.LONGEST:
+        longvalues.refuse_long_json(text)
     roots: list[Root] = []
     at = _skip_blank(text, 0)
     try:

@@ -25,7 +25,7 @@ from yaml.events import (
     SequenceStartEvent,
 )
 
-from webhook.documents.syntax import misread, scalars
+from webhook.documents.syntax import longvalues, misread, scalars
 from webhook.documents.syntax.common import MAX_DEPTH, DuplicateKey, Places, Root, SyntaxProblem
 from webhook.documents.syntax.misplacing import structure_error
 from webhook.lazypatterns import lazily
@@ -123,7 +123,8 @@ class _Reading:
         self.read_to = 0  # where the last complete document ends
 
     def roots(self) -> list[Root]:
-        next_event: Any = CParser(self._text).get_event
+        long = len(self._text) > longvalues.LONGEST
+        next_event: Any = longvalues.Events(self._text) if long else CParser(self._text).get_event
         if self._colon:
             next_event = partial(self._with_colons, next_event)
         roots: list[Root] = []
