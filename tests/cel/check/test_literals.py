@@ -4,7 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cel.evaluating import issues
+from tests import goprograms
+from tests.cel.apiserver import SOURCE, asked
+from tests.cel.evaluating import ENVIRONMENT, issues
+from webhook.cel.check.literals import panicking
+
+PANICKING = [
+    ("[?dyn(x)] == []", 1),
+    ("[?x.?a[?0]] == []", 1),
+    ("[[?x.?a[?0], ?x.?b, ?dyn(x)]] == []", 2),
+    ("{'b': dyn(1), ?'a': dyn(x)} == {}", 1),
+    ("[1].map(i, [?dyn(i)]) == []", 1),
+    ("[?x.?a] == []", 0),
+    ("[?optional.of(1), ?optional.of(2)] == []", 0),
+    ("[?optional.none()] == []", 0),
+    ("{?'a': x.?a, 'b': dyn(1)} == {}", 0),
+    ("'%s'.format([?dyn(x)]) == ''", 0),
+    ("'%s'.format([[?dyn(x)].size()]) == ''", 0),
+]
+"""Expressions, and the number of elements at which the API server panics."""
 
 
 @pytest.mark.parametrize(
@@ -37,3 +55,14 @@ from tests.cel.evaluating import issues
 )
 def test_a_literal_that_kubernetes_refuses(expression: str, message: str) -> None:
     assert issues(expression) == [message]
+
+
+@pytest.mark.parametrize(("expression", "count"), PANICKING)
+def test_optional_elements_at_which_the_api_server_panics(expression: str, count: int) -> None:
+    assert [str(node.type) for node in panicking(ENVIRONMENT.compile(expression).tree)] == ["dyn"] * count
+
+
+def test_the_api_server_panics_at_these() -> None:
+    answers = asked(goprograms.built(SOURCE), [expression for expression, _ in PANICKING])
+    panicked = [answer.get("compile", "").startswith("panic: ") for answer in answers]
+    assert panicked == [count > 0 for _, count in PANICKING]

@@ -51,6 +51,28 @@ def check_literals(source: str, tree: Expr, compiling: Compiling | None = None) 
         raise CompileError(source, found, Checked(tree.type, frozenset(variables_in(tree))))
 
 
+def panicking(tree: Expr) -> Iterator[Expr]:
+    """The optional elements and entries of literals at which the API server panics when an expression is created.
+
+    It looks up what an optional holds to compare the types of all elements, and finds none if the type is dyn.
+    """
+    pending = [tree]
+    while pending:
+        node = pending.pop()
+        match node:
+            case Call() if node.declared.mixes:
+                continue  # where types may be mixed they are not compared, at any depth
+            case ListLiteral():
+                yield from (node.elements[place] for place in sorted(node.optional) if _is_bare(node.elements[place]))
+            case MapLiteral():
+                yield from (entry.value for entry in node.entries if entry.optional and _is_bare(entry.value))
+        pending += reversed(children(node))
+
+
+def _is_bare(node: Expr) -> bool:
+    return not node.type.params
+
+
 def _issues(source: str, tree: Expr, compiling: Compiling, *, exempt: bool) -> list[Issue]:
     """The issues of all nodes. exempt: literals may mix types, such as arguments of format()."""
     found: list[Issue] = []

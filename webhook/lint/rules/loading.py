@@ -1,4 +1,4 @@
-"""The problems and warnings of loading: GW001 to GW005, GW201, GW209, GW210 and GW211."""
+"""The problems and warnings of loading: GW001 to GW005, GW201, GW209 to GW211 and GW213."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ FIELDS: Final = "GW201"
 QUOTING: Final = "GW209"
 FOLDED: Final = "GW210"
 NEWER: Final = "GW211"
+PANICS: Final = "GW213"
 
 RULES: Final = (
     Rule(BROKEN, "does-not-load", "error", "the tree does not load", silent=False),
@@ -30,6 +31,7 @@ RULES: Final = (
     Rule(QUOTING, "yaml-reads-otherwise", "error", "YAML reads a text in another way than it looks", fixable=True),
     Rule(FOLDED, "folded-comment", "warning", "a comment in an expression takes in the lines below it"),
     Rule(NEWER, "newer-than-target", "error", "the target version of Kubernetes does not know this yet"),
+    Rule(PANICS, "server-panics", "error", "the API server panics when the policy is created"),
 )
 
 _LINE = lazily(r"(?P<key>[ \t]*(?:-[ \t]{1,8}){0,4}[\w./-]{1,60}:[ \t]+)(?P<value>[^\s'\"|>&*#\[{][^\r\n]*?)[ \t]*\r?")
@@ -51,7 +53,7 @@ def check(subject: Subject) -> Iterator[Alarm]:
             yield of_problem(BROKEN, problem)
     if subject.loaded:
         for warning in subject.policies.warnings:
-            if warning.rule in ("", FIELDS, FOLDED):
+            if warning.rule in ("", FIELDS, FOLDED, PANICS):
                 yield of_problem(warning.rule or DOUBTFUL, warning)
     yield from _control_characters(subject)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from msgspec.structs import replace
 
+from webhook.cel.check.literals import panicking
+from webhook.cel.tree.errors import issue_at
 from webhook.documents.reader import Document, Problem
 from webhook.paths import lookup, render
 from webhook.policy import unmatchable
@@ -20,6 +22,10 @@ from webhook.policy.written.policykinds import MUTATING
 from webhook.schema import Kinds, Schemas
 from webhook.versions import Version
 
+PANICS: Final = (
+    "the API server (1.37) panics over an optional element whose type is dyn, and does not create the policy: instead "
+    "of [?x] write x.hasValue() ? [x.value()] : []"
+)
 Key = tuple[str, str]
 """Kind and name of a policy."""
 
@@ -42,7 +48,10 @@ def warnings(
             continue
         evaluator = policy.evaluator
         if policy.language == "cel":
-            for path, _ in evaluator.programs():
+            for path, program in evaluator.programs():
+                for node in panicking(program.tree):
+                    issue = issue_at(program.source, node.offset, PANICS)
+                    yield replace(in_expression(document, path, issue), rule="GW213")
                 if folded := folded_comment(document, path):
                     found_at = problem(document, path, FOLDED)
                     excerpt = document.excerpt(folded)
