@@ -1,6 +1,7 @@
-"""Kubernetes' own scheme in each supported version: the program in `kubernetes/`, built from that version.
+"""Kubernetes' own scheme, and its own strategies, in each supported version: the programs in `kubernetes/` and in
+`strategies/`, built from that version.
 
-The modules are those of Kubernetes' own go.mod and go.sum. Staging modules that the program does not need are replaced
+The modules are those of Kubernetes' own go.mod and go.sum. Staging modules that the scheme does not need are replaced
 by empty ones. A program takes a minute or two to build, once (see tests.goprograms for where it stays).
 """
 
@@ -49,6 +50,7 @@ _NEEDED: Final = frozenset(
     )
 )
 _FILES: Final = ("main.go", "types.go", "defaulters.go")
+STRATEGIES: Final = Path(__file__).parent / "strategies"
 
 
 def built(version: Version) -> Path:
@@ -72,6 +74,29 @@ def at_hand(version: Version) -> bool:
     return goprograms.kept(f"apiserver-{RELEASES[version]}", [oracle.SOURCE / name for name in _FILES]).exists()
 
 
+def strategies(version: Version) -> Path:
+    """The program that asks the strategies of a version. Where it cannot be built, the test that asks is skipped."""
+    if version == NEWEST:
+        return goprograms.built(STRATEGIES)
+    if shutil.which("go") is None:
+        pytest.skip("Go is not here: the API server's own packages cannot be built")
+    program = _strategies(version)
+    if not program.exists():
+        with tempfile.TemporaryDirectory() as folder:
+            _write_strategies(Path(folder), version)
+            goprograms.build(Path(folder), program, "-mod=mod")
+    return program
+
+
+def strategies_at_hand(version: Version) -> bool:
+    """Whether the strategies of a version are built already."""
+    return version == NEWEST or _strategies(version).exists()
+
+
+def _strategies(version: Version) -> Path:
+    return goprograms.kept(f"strategies-{RELEASES[version]}", [STRATEGIES / "main.go"])
+
+
 @cache
 def source(version: Version, module: str = "kubernetes") -> Path:
     """The folder of a module of k8s.io of a version, in Go's module cache."""
@@ -86,27 +111,59 @@ def source(version: Version, module: str = "kubernetes") -> Path:
 
 
 def _write(folder: Path, release: str) -> None:
-    """Writes the source of the program of a release."""
+    """Writes the source of the scheme's program of a release."""
     found = source((1, int(release.partition(".")[0])))
     for name in _FILES:
         shutil.copyfile(oracle.SOURCE / name, folder / name)
     groups = sorted(each.parent.name for each in (found / "pkg" / "apis").glob("*/install"))
     imports = "".join(f'\t_ "k8s.io/kubernetes/pkg/apis/{group}/install"\n' for group in groups)
     (folder / "installs.go").write_text(f"package main\n\nimport (\n{imports})\n")
+    _write_modules(folder, found, release, _NEEDED)
+
+
+_IMPORT: Final = re.compile(r'^\t(?:_ )?"k8s\.io/kubernetes/(pkg/[^"]++)"$')
+_ENTRY: Final = re.compile(r"&?([a-z]++)\.Strategy,$")
+_STRATEGY: Final = re.compile(r"^(?:var\s++|\t)Strategy\b", re.M)
+
+
+def _write_strategies(folder: Path, version: Version) -> None:
+    """Writes the source of the strategies' program of a version, without the kinds whose strategy it does not have."""
+    found = source(version)
+    gone: set[str] = set()
+    lines = []
+    for line in (STRATEGIES / "main.go").read_text().splitlines(keepends=True):
+        imported, entry = _IMPORT.match(line.rstrip("\n")), _ENTRY.search(line.rstrip("\n"))
+        if imported and not _has(found / imported[1]):
+            gone.add(imported[1].rpartition("/")[2])
+        elif not (entry and entry[1] in gone):
+            lines.append(line)
+    (folder / "main.go").write_text("".join(lines))
+    _write_modules(folder, found, RELEASES[version], None)
+
+
+def _has(package: Path) -> bool:
+    """Whether a package is there and, of a registry, has its strategy as a value."""
+    if "registry" not in package.parts:
+        return package.is_dir()
+    return any(_STRATEGY.search(file.read_text()) for file in package.glob("*.go"))
+
+
+def _write_modules(folder: Path, found: Path, release: str, needed: frozenset[str] | None) -> None:
+    """Writes go.mod and go.sum of a program. needed: the staging modules that are not empty; None for all."""
     text = (found / "go.mod").read_text()
     staging = set(re.findall(r"^\s*(?:replace )?(k8s\.io/[a-z0-9-]+) => \./staging", text, re.M))
     staging |= set(re.findall(r"(k8s\.io/[a-z0-9-]+) v0\.0\.0$", text, re.M))  # since 1.31 in a workspace
     text = re.sub(r"(?m)^module .*$", "module gatewright.dev/tests/apiserver/minor", text)
     text = re.sub(r"(?m)^go .*$", "go 1.26.0", text)
     text = re.sub(r"(?ms)^(?:godebug|replace) \(.*?^\)|^godebug [^\n(]*$", "", text)
-    replaced = [f"\t{name} => {_replacement(folder, name, release)}\n" for name in sorted(staging)]
+    replaced = [f"\t{name} => {_replacement(folder, name, release, needed)}\n" for name in sorted(staging)]
     text += f"\nrequire k8s.io/kubernetes v1.{release}\n\nreplace (\n{''.join(replaced)})\n"
     (folder / "go.mod").write_text(text)
     (folder / "go.sum").write_bytes((found / "go.sum").read_bytes())
 
 
-def _replacement(folder: Path, module: str, release: str) -> str:
-    if module in _NEEDED:
+def _replacement(folder: Path, module: str, release: str, needed: frozenset[str] | None) -> str:
+    if needed is None or module in needed:
         return f"{module} v0.{release}"
     empty = folder / "none" / module.partition("/")[2]
     empty.mkdir(parents=True)

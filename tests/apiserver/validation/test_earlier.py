@@ -1,4 +1,4 @@
-"""What earlier versions refuse: the answers of Kubernetes' own strategies of 1.26 and 1.29, and of the newest."""
+"""What earlier versions refuse: the answers of Kubernetes' own strategies, which test_against_kubernetes asks."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ SELECTOR = {
     "labelSelector": {"matchLabels": {"a b": "c"}},
 }
 IN_HOST = {"spec.hostNetwork": True, "spec.containers.0.ports": None, "spec.containers.0.livenessProbe": None}
+TOKEN = {"name": "token", "projected": {"sources": [{"serviceAccountToken": {"path": "/etc"}}]}}
+PLAIN = {"spec.serviceAccountName": "web"}
 EXPRESSION = {"key": "a", "operator": "In", "values": ["b c"]}
 
 
@@ -57,6 +59,13 @@ EXPRESSION = {"key": "a", "operator": "In", "values": ["b c"]}
             {"spec.template.spec.containers.0.image": None},
             "spec.template.spec.containers[0].image",
             (1, 34),
+        ),
+        ("Pod", {"spec.volumes.1": TOKEN, **PLAIN}, "spec.volumes[1].projected.path", (1, 30)),
+        (
+            "Pod",
+            {"spec.nodeName": "n", "spec.schedulingGates": [{"name": "a.b/c"}]},
+            "spec.nodeName",
+            (1, 27),
         ),
         (
             "HorizontalPodAutoscaler",
@@ -99,6 +108,44 @@ def test_rules_that_are_loosened(kind: str, change: dict[str, Any], fields: list
     assert refused(kind, change, (until[0], until[1] + 1)) == []
     assert refused(kind, change, until) == fields
     assert refused(kind, change, OLDEST) == fields
+
+
+@pytest.mark.parametrize("field", ["selector.matchLabels.tier", "serviceName", "podManagementPolicy"])
+def test_what_of_a_stateful_set_must_not_change(field: str) -> None:
+    value = {**sound()["StatefulSet"], "metadata": {"name": "web", "namespace": "default", "resourceVersion": "1"}}
+    changes = {f"spec.{field}": "Parallel" if field == "podManagementPolicy" else "other"}
+    if field.startswith("selector"):
+        changes["spec.template.metadata.labels.tier"] = "other"
+    new, old = prepared(changed(value, changes)), prepared(value)
+    found = {
+        target: [error.text for error in kinds.refusals(new, namespaced=True, old=old, target=target)]
+        for target in ((1, 32), (1, 33), (1, 36), NEWEST)
+    }
+    (now,) = found[NEWEST]
+    assert now.startswith(f"spec.{field.partition('.')[0]}: Invalid value: ")
+    assert now.endswith("field is immutable")
+    for target in ((1, 33), (1, 36)):
+        assert found[target] == [
+            "spec: Forbidden: updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template',"
+            " 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds'"
+            " are forbidden"
+        ]
+    assert found[(1, 32)] == [found[(1, 33)][0].replace(" 'revisionHistoryLimit',", "")]
+
+
+def test_the_history_of_a_stateful_set() -> None:
+    value = {**sound()["StatefulSet"], "metadata": {"name": "web", "namespace": "default", "resourceVersion": "1"}}
+    new, old = prepared(changed(value, {"spec.revisionHistoryLimit": 3})), prepared(value)
+    for target, refusals in (((1, 32), 1), ((1, 33), 0), (NEWEST, 0)):
+        assert len(kinds.refusals(new, namespaced=True, old=old, target=target)) == refusals
+
+
+def test_a_negative_grace_period() -> None:
+    """Which the newest version sets to 1 before it looks at it."""
+    value = prepared(sound()["Pod"])
+    value["spec"]["terminationGracePeriodSeconds"] = -1
+    assert len(kinds.refusals(value, namespaced=True)) == 1
+    assert kinds.refusals(value, namespaced=True, target=(1, 36)) == []
 
 
 def test_an_autoscaler_to_nothing() -> None:

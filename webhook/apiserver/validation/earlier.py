@@ -1,7 +1,7 @@
 """What earlier Kubernetes versions refuse otherwise than the newest, of what is checked here.
 
-Rules that they do not have yet, and rules that have been loosened since. Kubernetes' own strategies of 1.26 and 1.29
-were asked; the versions between are from its source. Texts are those of the newest version where both refuse.
+Rules that they do not have yet, and rules that have been loosened since. Texts are those of the newest version where
+both refuse. `python -m tests.apiserver.validation.asked` asks Kubernetes' own strategies of each version.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from webhook.apiserver.fielderrors import INVALID, FieldError, each, invalid, not_supported
+from webhook.apiserver.fielderrors import INVALID, FieldError, each, forbidden, invalid, not_supported
+from webhook.apiserver.validation.changes import same
 from webhook.apiserver.validation.fields import Object, Refusals, at, listed
+from webhook.apiserver.validation.metadata import IMMUTABLE
 from webhook.apiserver.validation.names import dns_1035_label, dns_subdomain, environment_name
 from webhook.paths import Path
 from webhook.versions import Version
@@ -27,16 +29,23 @@ class _Since(NamedTuple):
 
 
 _SINCE: Final = (
+    _Since((1, 27), "Pod", ("spec", "nodeName"), "until all schedulingGates"),
     _Since((1, 29), "CronJob", ("spec", "schedule"), "cannot use TZ"),
     _Since((1, 29), "", ("sysctls", "name"), "may not be specified when"),
+    _Since((1, 30), "", ("projected", "path"), INVALID),
     _Since((1, 32), "", ("nodeSelectorTerms", "matchExpressions", "values"), "a valid label must be"),
     _Since((1, 33), "StatefulSet", ("spec", "serviceName")),
     _Since((1, 34), "HorizontalPodAutoscaler", ("spec", "scaleTargetRef", "apiVersion"), "must specify API group"),
+    _Since((1, 37), "Pod", ("spec", "terminationGracePeriodSeconds")),
 )
 _SPREAD: Final[Version] = (1, 27)
 """The first version that looks at the selectors of topologySpreadConstraints."""
 _STATEFUL: Final[Version] = (1, 34)
 """The first version that looks at the Pods and claims of a StatefulSet."""
+_BY_FIELD: Final[Version] = (1, 37)
+"""The first version that names the field of a StatefulSet that must not change."""
+_HISTORY: Final[Version] = (1, 33)
+"""The first version in which the history of a StatefulSet may change its length."""
 _RELAXED_SERVICES: Final[Version] = (1, 36)
 """The first version in which the name of a Service may begin with a digit."""
 _ALWAYS: Final = frozenset({"restartPolicy", "activeDeadlineSeconds"})
@@ -46,6 +55,8 @@ _ALWAYS: Final = frozenset({"restartPolicy", "activeDeadlineSeconds"})
 def has(error: FieldError, kind: str, target: Version) -> bool:
     """Whether a version has the rule by which the newest refuses an object of a kind."""
     field = tuple(step for step in error.path if isinstance(step, str))
+    if kind == "StatefulSet" and target < _BY_FIELD and field[:1] == ("spec",) and IMMUTABLE in error.body:
+        return False  # `changed` has other words for it
     if target < _STATEFUL and kind == "StatefulSet":
         if field[:2] == ("spec", "volumeClaimTemplates"):
             return False
@@ -62,6 +73,22 @@ def has(error: FieldError, kind: str, target: Version) -> bool:
         and rule.words in error.body
         for rule in _SINCE
     )
+
+
+_FIXED: Final = ("selector", "volumeClaimTemplates", "serviceName", "podManagementPolicy")
+_MAY_CHANGE: Final = ("replicas", "ordinals", "template", "updateStrategy", "revisionHistoryLimit")
+
+
+def changed(value: Object, old: Object, kind: str, target: Version) -> Refusals:
+    """What a version refuses of a change of an object, in other words than the newest or besides."""
+    if kind == "StatefulSet" and target < _BY_FIELD:
+        spec, before = at(value, "spec") or {}, at(old, "spec") or {}
+        since = target >= _HISTORY
+        fixed = _FIXED if since else (*_FIXED, "revisionHistoryLimit")
+        if not all(same(spec.get(name), before.get(name)) for name in fixed):
+            names = ", ".join(f"'{name}'" for name in (_MAY_CHANGE if since else _MAY_CHANGE[:-1]))
+            rest = "'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
+            yield forbidden(("spec",), f"updates to statefulset spec for fields other than {names}, {rest}")
 
 
 def more(value: Object, kind: str, pods: tuple[Object, Path] | None, target: Version) -> Refusals:

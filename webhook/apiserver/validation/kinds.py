@@ -78,7 +78,7 @@ def refusals(
 
 
 def _of_version(found: Refusals, value: Object, old: Object | None, target: Version) -> Refusals:
-    """What an earlier version refuses. What it refuses besides is asked of new objects only: the others are there."""
+    """What an earlier version refuses. What it refuses besides of an object itself is asked of new ones only."""
     kind = str(value.get("kind"))
     for error in found:
         if earlier.has(error, kind, target):
@@ -88,6 +88,8 @@ def _of_version(found: Refusals, value: Object, old: Object | None, target: Vers
         path = None if at_pods is None else (*at_pods, "spec")
         spec = None if path is None else at(value, *path)
         yield from earlier.more(value, kind, None if spec is None or path is None else (spec, path), target)
+    else:
+        yield from earlier.changed(value, old, kind, target)
 
 
 def _refusals(value: Object, namespaced: bool, old: Object | None, named: bool) -> Refusals:

@@ -42,6 +42,11 @@ _SELECTORS: Final = frozenset({"topologySpreadConstraints", "podAffinity", "podA
 """Where Pods select others by labels. Where the old Pod had a fault there, selectors may have others."""
 
 _POD: Final = ("spec", "template", "spec")
+_CLAIMS: Final = ("spec", "volumeClaimTemplates")
+_STRATEGIES: Final = ("RollingUpdate", "OnDelete")
+_STRATEGY: Final = ("spec", "updateStrategy")
+_NOT_AGAIN: Final = (("spec", "serviceName"), _STRATEGY)
+"""Fields of a StatefulSet whose faults say nothing of its Pods; those of the parts of its strategy do."""
 _BUDGETED: Final = ("spec", "selector", "matchExpressions", "values")
 _PATHS: Final = ("spec", "rules", "http")
 
@@ -63,9 +68,15 @@ def remaining(check: Callable[[Object], Refusals], value: Object, old: Object, m
 
 
 def _unchecked(old: Object) -> Iterator[Path]:
-    """A fault that is not refused here: claims of a StatefulSet without a name make volumes without one."""
+    """Faults that are not refused here, or not there."""
+    strategy = at(old, *_STRATEGY) or {}
+    if old.get("kind") == "StatefulSet" and strategy.get("type") not in _STRATEGIES:
+        if strategy.get("type") != "Recreate":  # which may stay, behind a feature gate
+            yield (*_STRATEGY, "type")
+        elif strategy.get("rollingUpdate") is not None:
+            yield (*_STRATEGY, "rollingUpdate")
     if any(not at(claim, "metadata", "name") for claim in at(old, "spec", "volumeClaimTemplates") or []):
-        yield ("spec", "template", "spec", "volumes", "name")
+        yield ("spec", "template", "spec", "volumes", "name")  # claims without a name make volumes without one
 
 
 def _excused_by(kind: str, error: FieldError, value: Object) -> Path | None:
@@ -92,8 +103,8 @@ def _excused_by(kind: str, error: FieldError, value: Object) -> Path | None:
 
 def _excuses(field: Path, part: Path) -> bool:
     """Whether a fault of the old object in a field excuses what faults in this part excuse."""
-    if part == ("spec",) and field[:2] in _OF_KIND["StatefulSet"]:
-        return False  # these are not checked again themselves
+    if part == ("spec",) and (field in _NOT_AGAIN or field[:2] == _CLAIMS):
+        return False
     return field[: len(part)] == part
 
 
