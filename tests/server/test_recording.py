@@ -31,6 +31,7 @@ from webhook.cluster.manifestsview import ManifestsView
 from webhook.cluster.view import Answer as Found
 from webhook.cluster.view import NotCached, UnknownKind
 from webhook.recordings.replaying import Replay
+from webhook.recordings.view import NotRecorded
 from webhook.schema import Kinds
 from webhook.server import recording
 from webhook.server.exchange import Answer, Client
@@ -533,3 +534,53 @@ def test_a_custom_kind_is_known_in_a_replay(tmp_path: Path) -> None:
     assert {each.served[0].plural for each in reviews} == {"limits"}
     assert not any(Replay(policies).compared(each).differs for each in reviews)
     assert not any(Replay(policies).compared(each).unknown for each in reviews)
+
+
+def test_the_namespace_of_each_request_is_recorded_though_no_policy_looks_at_it(tmp_path: Path) -> None:
+    """So that a policy that is added can be tried on the recording."""
+    spaces = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in ("shop", "pay")]
+    policies = tree(tmp_path / "tree", one=validating("one", "true"))
+    asked = ["shop", "pay", "gone", "shop", "", "pay", "gone"]
+    calls = [("/validate", review(VALUE, namespace=name)) for name in asked]
+    record(tmp_path / "rec", policies, calls, cluster=ManifestsView(spaces))
+    reviews, problems = read(tmp_path / "rec")
+    assert problems == [] and [each.request.namespace for each in reviews] == asked
+    for each in reviews:
+        for name in ("shop", "pay"):
+            if each.request.namespace == name:
+                assert each.view().namespace(name).value["metadata"]["name"] == name
+            else:
+                with pytest.raises(NotRecorded):
+                    each.view().namespace(name)
+        with pytest.raises(NotRecorded):
+            each.view().namespace("gone")
+
+
+def test_what_is_recorded_of_a_namespace_is_what_the_reviews_own_view_has(tmp_path: Path) -> None:
+    """Reviews before and after a reload become records at the same time."""
+
+    def view(label: str) -> ManifestsView:
+        return ManifestsView(
+            [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": {"a": label}}}]
+        )
+
+    policies = tree(tmp_path / "tree", one=validating("one", "true"))
+
+    async def run() -> None:
+        log = Log(os.open(os.devnull, os.O_WRONLY))
+        recorder = Recorder(log, writing(tmp_path / "rec"))
+        recorder.start()
+        state = State(InForce(policies, view("old")))
+        reviews = Reviews(state, Metrics(Kinds.builtin()), log, recorder=recorder)
+        for label in ("old", "new", "old"):
+            state.in_force = InForce(policies, view(label))
+            for _ in range(2):
+                reviews.answer(head(), review(VALUE), Client("192.0.2.1"))
+        async with asyncio.timeout(patience(30)):
+            while recorder.done < 6:
+                await asyncio.sleep(0.02)
+        await recorder.close()
+
+    asyncio.run(run())
+    labels = [each.view().namespace("shop").value["metadata"]["labels"]["a"] for each in read(tmp_path / "rec")[0]]
+    assert labels == ["old", "old", "new", "new", "old", "old"]

@@ -99,12 +99,14 @@ class Feeding(Collector):
 
     def put_record(self, record: bytes) -> bool:
         """Queue a record, or drop and count it. Returns whether it was queued; it is lost if the process ends."""
-        if not self.has_room(len(record)):
+        size = self._size + len(record)
+        if size > self._most:
             self.drop()
             return False
-        self._size += len(record)
+        self._size = size
         self._waiting.append(record)
-        self.send_soon()
+        if self._turn is None:
+            self.send_soon()
         return True
 
     def send_soon(self) -> None:

@@ -53,6 +53,10 @@ Answers = dict[tuple[Any, ...], Answer | AccessDecision | LookupError]
 """What was looked up, by the method and its arguments."""
 
 
+_Reviewed = tuple[float, str, str, bytes, bytes, list[Said], tuple[str, ...]]
+"""The fields of Seen before `lookups`."""
+
+
 class Lookups:
     """The ClusterView of a review that is recorded: `view`, which may be replaced, and its answers so far."""
 
@@ -125,7 +129,7 @@ class Recorder(Feeding):
         self._new: list[Defined] = []  # objects that the next review with lookups takes along
         self._new_bytes = 0
         self._forget = False
-        self._kept: list[tuple[float, str, str, bytes, bytes, list[Said], tuple[str, ...], Answers, Kinds]] = []
+        self._kept: list[tuple[_Reviewed, Lookups, str]] = []
         self._kept_bytes = 0
 
     def begin(self, view: ClusterView) -> Lookups | None:
@@ -154,20 +158,17 @@ class Recorder(Feeding):
     ) -> None:
         """Record a review with its outcome, or drop it. It is made a record a moment later, see Feeding.gather."""
         size = len(body) + len(response)
-        if not self.has_room(size + self._new_bytes):
+        if self._size + size + self._new_bytes > self._most:
             self.drop()
             return
-        answers = lookups.answers
-        namespace = request.namespace
-        if namespace and ("namespace", namespace) not in answers:
-            self._look_up_namespace(lookups, namespace)
         findings: list[Said] = []
         if outcome.findings:
             findings = [(each.policy, each.binding, each.action, each.message, each.error) for each in outcome.findings]
         changed = outcome.policies if type(outcome) is Mutation else ()
         kept = self._kept
-        kept.append((time.time(), path, revision, body, response, findings, changed, answers, lookups.view.kinds))
-        self.hold(size)
+        said = (time.time(), path, revision, body, response, findings, changed)
+        kept.append((said, lookups, request.namespace))
+        self._size += size
         self._kept_bytes += size
         if len(kept) == 1:
             self.send_soon()
@@ -177,23 +178,24 @@ class Recorder(Feeding):
     def gather(self) -> None:
         """See Feeding."""
         kept, self._kept = self._kept, []
-        self.hold(-self._kept_bytes)
+        self._size -= self._kept_bytes
         self._kept_bytes = 0
-        for each in kept:
-            self._make(*each)
+        view: ClusterView | None = None
+        namespaces: dict[str, Answer | None] = {}  # of this view
+        for said, lookups, namespace in kept:
+            answers = lookups.answers
+            if lookups.view is not view:
+                view = lookups.view
+                namespaces = {}
+            if namespace and ("namespace", namespace) not in answers:
+                if namespace not in namespaces:
+                    namespaces[namespace] = _namespace(view, namespace)
+                own = namespaces[namespace]
+                if own is not None:
+                    answers["namespace", namespace] = own
+            self._make(said, answers, view.kinds)
 
-    def _make(
-        self,
-        at: float,
-        path: str,
-        revision: str,
-        body: bytes,
-        response: bytes,
-        findings: list[Said],
-        changed: tuple[str, ...],
-        answers: Answers,
-        kinds: Kinds,
-    ) -> None:
+    def _make(self, said: _Reviewed, answers: Answers, kinds: Kinds) -> None:
         """Make a record of a review, and put it."""
         served: list[Served] = []
         found: list[Looked] = []
@@ -207,9 +209,8 @@ class Recorder(Feeding):
                 found.append((key[0], known[2], answer[1], known[1]))
             else:
                 found.append(self._looked(key, answer, kinds, defined, served))
-        seen = (at, path, revision, body, response, findings, changed, found, defined, served, self._forget)
         try:
-            sent = self.put_record(self._encode(seen))
+            sent = self.put_record(self._encode((*said, found, defined, served, self._forget)))
         except UnicodeEncodeError:  # a text with half a surrogate pair
             self.dropped += 1
             if defined:  # it may be in one of these
@@ -218,15 +219,6 @@ class Recorder(Feeding):
         if sent:
             self._forget = False
             self._new, self._new_bytes = [], 0
-
-    def _look_up_namespace(self, lookups: Lookups, name: str) -> None:
-        """Look up the request's Namespace, if that takes no waiting, so that other policies can be tried on it."""
-        try:
-            answer = lookups.view.get("v1", "Namespace", name)
-        except LookupError:
-            return
-        if answer.value is not None:
-            lookups.answers["namespace", name] = answer
 
     def _looked(
         self, key: tuple[Any, ...], answer: Any, kinds: Kinds, defined: list[Defined], served: list[Served]
@@ -308,6 +300,15 @@ class Recorder(Feeding):
         for result, count in (("written", self.done), ("failed", self.failed), ("dropped", self.dropped)):
             family.add_metric((result,), count)
         yield family
+
+
+def _namespace(view: ClusterView, name: str) -> Answer | None:
+    """The Namespace of a request, if that takes no waiting, so that other policies can be tried on the review."""
+    try:
+        answer = view.get("v1", "Namespace", name)
+    except LookupError:
+        return None
+    return answer if answer.value is not None else None
 
 
 def _served(kinds: Kinds, api_version: str, kind: str) -> Served | None:
