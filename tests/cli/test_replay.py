@@ -180,6 +180,8 @@ def test_a_recording_without_a_review_is_an_error(root: Path, length: int, said:
     run = replay(root, "-o", output)
     assert run.returncode == 2
     assert said in run.stderr + run.stdout
+    problems = run.stderr.count("error: ") if output == "text" else len(json.loads(run.stdout)["problems"])
+    assert problems == 1
     assert "all verdicts are the recorded ones" not in run.stdout
 
 

@@ -48,6 +48,25 @@ def test_what_names_no_commit(folder: Path, name: str) -> None:
         Repository.of(folder).commit(name)
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("mian", "'mian' names no commit here; did you mean main?"),
+        ("v1.10", "'v1.10' names no commit here; did you mean v1.1.0?"),
+        ("0000000", "'0000000' names no commit here; expected a branch, a tag or a commit that this clone has"),
+        ("HEAD:", "'HEAD:' names no commit here: it is a tree"),
+        ("HEAD:a", "'HEAD:a' names no commit here: it is a blob"),
+        ("HEAD~7", "'HEAD~7' names no commit here; expected a branch, a tag or a commit that this clone has"),
+    ],
+)
+def test_what_a_revision_is_that_names_no_commit(folder: Path, name: str, said: str) -> None:
+    commit(folder, a=b"1")
+    git(folder, "tag", "v1.1.0")
+    with pytest.raises(GitError) as caught:
+        Repository.of(folder).commit(name)
+    assert str(caught.value) == said
+
+
 def test_files_and_contents_are_those_of_the_commit(folder: Path) -> None:
     contents = {"a": b"\0\xff\n", "b": b"", "c": b"x" * 70_000, "\u00e4 \u4e2d": b"1", 'q"\\': b"2"}
     first = commit(folder, **contents)

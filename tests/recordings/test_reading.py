@@ -155,9 +155,11 @@ def test_a_file_that_does_not_begin_as_a_recording_is_a_problem(folder: Path, te
     assert len(reviews) == 3
     assert problem.file.endswith("reviews-0-1.ndjson")
     assert problem.line == 1
-    assert {"": "the file is empty", "x\n": "not JSON", "[]\n": "an object"}.get(
-        text, "a first line"
-    ) in problem.message
+    assert {
+        "": "the file is empty",
+        "x\n": "no recording: its first line is not JSON; expected a file that",
+        "[]\n": "an object",
+    }.get(text, "a first line") in problem.message
 
 
 def test_too_many_objects_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,7 +109,7 @@ def _replay(
                 replayed.add(found)
     except NoRecording as error:
         return fail(str(error), color)
-    if not replayed.count:
+    if not replayed.count and not replayed.problems:
         replayed.problems.append(Problem(str(recording), None, None, NO_REVIEWS))
     if replayed.problems and not writing.says_all(targets):
         fail_with(replayed.problems, color)

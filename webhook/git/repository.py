@@ -15,10 +15,14 @@ from typing import Final
 
 from msgspec import Struct
 
+from webhook.nearest import nearest
+
 _OPTIONS: Final = ("--no-pager", "--literal-pathspecs", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
 _SHOWN: Final = 500  # characters of what git says
 _BATCH: Final = 64 << 20  # bytes of files that are read at once
 _LINE: Final = 200  # bytes that describe a file in what git prints
+_NAMES: Final = 500  # of branches and tags among which a similar one is looked for
+_NOT_FOUND: Final = "Needed a single revision"  # git's words
 _SUBMODULE: Final = "160000"
 
 
@@ -72,7 +76,8 @@ class Repository(Struct, frozen=True):
             found = _git(self.top, "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}")
         except GitError as error:
             text = str(error).removeprefix("fatal: ")
-            raise GitError(f"{revision!r} names no commit here: {text}{self._advice()}") from None
+            why = self._unknown(revision) if text == _NOT_FOUND else f": {text}"
+            raise GitError(f"{revision!r} names no commit here{why}{self._advice()}") from None
         return found.strip()
 
     def tree(self, commit: str, below: Sequence[str] = ()) -> Tree:
@@ -112,6 +117,16 @@ class Repository(Struct, frozen=True):
     def ask(self, *arguments: str) -> str:
         """The output of git, run in the top folder. Raises GitError."""
         return _git(self.top, *arguments)
+
+    def _unknown(self, revision: str) -> str:
+        """What is known of a revision that is no commit: what it is instead, or a name like it."""
+        try:
+            kind = _git(self.top, "cat-file", "-t", "--end-of-options", revision).strip()
+        except GitError:
+            names = _git(self.top, "for-each-ref", f"--count={_NAMES}", "--format=%(refname:short)")
+            close = nearest(revision, names.split("\n")[:-1])
+            return f"; did you mean {close}?" if close else "; expected a branch, a tag or a commit that this clone has"
+        return f": it is a {kind}"
 
     def _advice(self) -> str:
         if _git(self.top, "rev-parse", "--is-shallow-repository").strip() == "true":

@@ -32,7 +32,8 @@ def of_recordings(folder: Path) -> list[Recordings]:
     paths = paths_of(folder)
     if not paths:
         unread = Recordings(folder, "/validate", said)
-        unread.problems.append(Problem(str(folder), None, None, NO_REVIEWS))
+        if not any(isinstance(each, Problem) for each in recorded(folder)):  # which will be said, and is enough
+            unread.problems.append(Problem(str(folder), None, None, NO_REVIEWS))
         return [unread]
     return [Recordings(folder, path, said) for path in paths]
 

@@ -54,6 +54,10 @@ _ARGUMENTS: Final[dict[str, Any]] = {
 """The arguments of each lookup, as those of ClusterView."""
 
 
+_NO_RECORDING: Final = (
+    "no recording: its first line is not JSON; expected a file that gatewright serve --record has written"
+)
+
 NO_REVIEWS: Final = "no reviews in this recording; expected one at least"
 
 
@@ -259,6 +263,8 @@ class _Reader:
         try:
             line = orjson.loads(text)
         except orjson.JSONDecodeError as error:
+            if not self.begun:
+                return Problem(self._file, number, None, _NO_RECORDING)
             return Problem(self._file, number, None, f"not JSON: {error}")
         try:
             if not isinstance(line, dict):

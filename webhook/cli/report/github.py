@@ -32,10 +32,7 @@ def text(report: Report) -> Iterator[str]:
     for severity, command in _COMMANDS.items():
         own = [(_INPUT, fields, message) for level, fields, message in problems if level == command]
         own += [_annotation(report, each) for each in found if each.severity == severity]
-        if len(own) <= SHOWN:
-            first, rest = own, []
-        else:
-            first, rest = _chosen(own)
+        first, rest = _chosen(own)
         for _, fields, message in first:
             yield _command(command, fields, message)
         if rest:
@@ -64,7 +61,10 @@ def _annotation(report: Report, found: Finding) -> _Annotation:
 
 
 def _chosen(annotations: list[_Annotation]) -> tuple[list[_Annotation], list[_Annotation]]:
-    """The annotations that GitHub is to show, one place less than it has, and the others; each in their order."""
+    """The annotations that GitHub is to show, and the others, which have another annotation to count them; each in
+    their order."""
+    if len(annotations) <= SHOWN:
+        return annotations, []
     most = SHOWN - 1
     rules: dict[str, int] = {}
     for index, (rule, _, _) in enumerate(annotations):
