@@ -356,6 +356,12 @@ def test_an_explanation_is_shown_as_its_lines(browser: Browser, tmp_path: Path) 
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+def test_the_lines_of_a_message_are_lines_before_it_is_opened(browser: Browser, tmp_path: Path) -> None:
+    of = report("check", findings=[finding(message="expected warn, got deny\nfound: no")])
+    with opened(browser, of, tmp_path) as page:
+        assert page.locator(".message").first.inner_text().splitlines() == ["expected warn, got deny", "found: no"]
+
+
 def test_the_heading_of_impact_says_what_happens_and_the_line_below_of_what() -> None:
     page = written(REPORTS["impact"], "html")
     heading, _, below = page.partition("<h1>")[2].partition("</header>")[0].partition("</h1>")
