@@ -70,7 +70,7 @@ def test_what_a_developer_reads_of_a_repository(folder: Path) -> None:
     found = read(["."])
     assert names(found) == ["Deployment app", "Service app", "ConfigMap app"]
     assert list(notes(found.left_out, found.kept)) == [
-        "2 kustomizations are not rendered; check what they make: kubectl kustomize overlays/dev | gatewright check - "
+        "2 kustomizations are not rendered; check what they make: gatewright check --render kustomize overlays/dev "
         "(and overlays/prod)",
         "2 patches of kustomizations left out: components/tls/ingress.yaml, overlays/prod/replicas.yaml",
         "3 files without Kubernetes objects left out: overlays/prod/op.yaml, overlays/prod/replace.yaml, "
@@ -128,7 +128,7 @@ def test_a_named_kustomization_is_no_error(folder: Path) -> None:
     write(folder, {"k/kustomization.yaml": KUSTOMIZATION})
     found = read(["k/kustomization.yaml"])
     assert (problems(found), reasons(found)) == ([], {"k": "kustomization"})
-    assert found.left_out[0].command == "kubectl kustomize k | gatewright check -"
+    assert found.left_out[0].command == "gatewright check --render kustomize k"
 
 
 def test_standard_input_is_all_objects(folder: Path) -> None:
@@ -201,7 +201,7 @@ def test_a_chart_is_named_with_what_renders_it_and_its_plain_objects_are_checked
     found = read(["."])
     assert names(found) == ["ConfigMap app", "Pod sneaky"]
     chart = next(each for each in found.left_out if each.reason == "chart")
-    assert (chart.file, chart.command) == ("my chart", "helm template 'my chart' | gatewright check -")
+    assert (chart.file, chart.command) == ("my chart", "gatewright check --render helm 'my chart'")
     templates = [file for file, reason in reasons(found).items() if reason == "template"]
     assert templates == ["my chart/templates/deployment.yaml", "my chart/templates/service.yaml"]
 
@@ -341,8 +341,8 @@ def test_strictly_whatever_is_not_checked_is_an_error(folder: Path) -> None:
     assert reasons(found) == {"skip.yaml": "excluded"}
     told = problems(found)
     assert "package.json:1:1: not a Kubernetes object: apiVersion is missing and kind is missing" in told
-    assert "chart: a Helm chart, not manifests; render it first: helm template chart | gatewright check -" in told
-    assert "k: a kustomization, no object; render it: kubectl kustomize k | gatewright check -" in told
+    assert "chart: a Helm chart, not manifests; render it first: gatewright check --render helm chart" in told
+    assert "k: a kustomization, no object; render it: gatewright check --render kustomize k" in told
     assert "k/p.yaml:1:1: a patch of k/kustomization.yaml, no whole object; it is checked once it is rendered" in told
     assert "chart/templates/service.yaml:3:1: a template of a chart; it is checked once rendered" in told
     assert len(told) == 10
@@ -355,10 +355,10 @@ def test_a_folder_with_nothing_to_check_is_an_error(folder: Path) -> None:
     write(folder, {f"chart/{name}": text for name, text in CHART.items()})
     write(folder, {"texts/a.yaml": "a: 1\n", "empty/b.txt": "", "k/kustomization.yaml": "resources: [../x]\n"})
     assert problems(read(["chart", "texts", "empty", "k"])) == [
-        "chart: a Helm chart; render it first: helm template chart | gatewright check -",
+        "chart: a Helm chart; render it first: gatewright check --render helm chart",
         "texts: no Kubernetes objects in this folder",
         "empty: no *.yaml, *.yml or *.json files in this folder",
-        "k: nothing in this folder can be checked as it is; render it first: kubectl kustomize k | gatewright check -",
+        "k: nothing in this folder can be checked as it is; render it first: gatewright check --render kustomize k",
     ]
 
 

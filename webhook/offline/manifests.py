@@ -344,12 +344,12 @@ class _Reading:
         made: list[Document] = []
         for walked in self._folders:
             for chart in walked.charts:
-                command = f"helm template {shlex.quote(chart)} | gatewright check -"
+                command = f"gatewright check --render helm {shlex.quote(chart)}"
                 made += self._root(LeftOut(chart, CHART, command), "a Helm chart, not manifests; render it first")
         used = set(self._included())
         for path, (folder, root) in sorted(self._roots.items(), key=lambda each: each[1][0]):
             if path not in used and root.kind != COMPONENT and not self._in_a_rendered_chart(folder):
-                command = f"kubectl kustomize {shlex.quote(folder)} | gatewright check -"
+                command = f"gatewright check --render kustomize {shlex.quote(folder)}"
                 made += self._root(LeftOut(folder, KUSTOMIZATION, command), "a kustomization, no object; render it")
         return made
 
