@@ -334,6 +334,13 @@ def test_cases_that_fail_with_params_that_somebody_changed_are_named(tmp_path: P
     changed = params.read_text().replace('"10"', '"3"')
     assert changed != params.read_text()
     assert "params of the policy tree" not in gatewright(cwd=tmp_path).stderr
+    cases = tree / "replica-bounds" / "tests.yaml"
+    as_shipped = cases.read_text()
+    cases.write_text(as_shipped.replace("actions: [Deny]", "actions: [Warn]"))
+    run = gatewright(cwd=tmp_path)
+    assert "expected deny, got warn: so say the `actions`" in run.stdout
+    assert "params of the policy tree" not in run.stderr  # another action is no matter of params
+    cases.write_text(as_shipped)
     params.write_text(changed)
     run = gatewright(cwd=tmp_path)
     assert run.returncode == 1

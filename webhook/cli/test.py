@@ -252,11 +252,21 @@ def _by_params(results: Sequence[Result], policies: PolicySet) -> Iterator[str]:
     with_params = {
         name for name, kind in kind_of.items() if kind is not None and (kind.api_version, kind.kind) in kinds
     }
-    failed = Counter(each.planned.policy for each in results if not each.passed and each.planned.case.params is None)
+    failed = Counter(
+        each.planned.policy
+        for each in results
+        if not each.passed and each.planned.case.params is None and not _by_action(each)
+    )
     for name in sorted(failed.keys() & with_params):
         count = failed[name]
         cases = "1 case that failed uses" if count == 1 else f"{count} cases that failed use"
         yield f"{name}: {cases} the params of the policy tree; where these were changed, give the case its own `params`"
+
+
+def _by_action(result: Result) -> bool:
+    """Whether a case failed for the action of a binding alone: what it expects was found."""
+    actions = ("deny", "warn", "audit")
+    return len(result.failures) == 1 and result.verdict in actions and result.planned.case.expect in actions
 
 
 def _advice(cases: Sequence[Case], named: Sequence[str]) -> str:
