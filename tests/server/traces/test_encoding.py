@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 
+import msgspec
 import pytest
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.exporter.otlp.proto.http import trace_exporter
@@ -39,7 +40,7 @@ def _review(chance: random.Random) -> ReviewSpan:
         what = chance.choice(("namespace", "access", "policy"))
         return LookupSpan(what, text(), text(), chance.random(), 1 + chance.random())
 
-    names = RequestNames(*(text() for _ in range(8)), chance.random() < 0.5, text())
+    names = msgspec.convert([*(text() for _ in range(8)), chance.random() < 0.5, text()], RequestNames)
     parts = tuple(part() for _ in range(chance.randrange(3)))
     return ReviewSpan(
         trace_id=new_id(32),
@@ -94,7 +95,7 @@ def test_no_spans_are_no_bytes() -> None:
 
 def test_the_exporter_asks_the_quick_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     """If this fails, OpenTelemetry has given its encoder another name: find the new one."""
-    monkeypatch.setattr(trace_exporter, "encode_spans", trace_exporter.encode_spans)  # restored afterwards
+    monkeypatch.setitem(vars(trace_exporter), "encode_spans", encode_spans)  # restored afterwards
     exporter.encode_quickly()
     export = trace_exporter.OTLPSpanExporter.export
     assert export.__globals__["encode_spans"] is encoding.encode

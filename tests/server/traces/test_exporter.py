@@ -15,6 +15,7 @@ from contextlib import contextmanager
 import msgspec
 import orjson
 import pytest
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.exporter.otlp.proto.http import trace_exporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
@@ -221,7 +222,7 @@ def test_main_serves_the_descriptor_and_ignores_what_a_terminal_sends(monkeypatc
     monkeypatch.setattr("os.nice", niced.append)
     monkeypatch.setattr("pathlib.Path.write_text", _refuse)
     monkeypatch.setattr(exporter, "_end", lambda: None)
-    monkeypatch.setattr(trace_exporter, "encode_spans", trace_exporter.encode_spans)
+    monkeypatch.setitem(vars(trace_exporter), "encode_spans", encode_spans)
     ours, theirs = socket.socketpair()
     with ours:
         ours.shutdown(socket.SHUT_WR)
