@@ -39,7 +39,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
 
 from webhook.server.limiting import bound_memory
-from webhook.server.traces import encoding
+from webhook.server.traces import otlp
 from webhook.server.traces.sampling import new_id
 from webhook.server.traces.spans import LookupSpan, PolicySpan, RequestNames, ReviewSpan
 
@@ -285,11 +285,11 @@ def _end() -> None:
 
 
 def encode_quickly() -> None:
-    """Have OpenTelemetry's exporter take the encoder of webhook.server.traces.encoding in place of its own.
+    """Have OpenTelemetry's exporter take the encoder of webhook.server.traces.otlp in place of its own.
 
     A version that does not ask for it by this name any more encodes as it does by itself.
     """
-    vars(trace_exporter)["encode_spans"] = encoding.encode
+    vars(trace_exporter)["encode_spans"] = otlp.encode
 
 
 def main(descriptor: int) -> None:

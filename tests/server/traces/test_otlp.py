@@ -14,7 +14,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 
 from tests.amounts import amount
-from webhook.server.traces import encoding, exporter
+from webhook.server.traces import exporter, otlp
 from webhook.server.traces.exporter import spans_of
 from webhook.server.traces.spans import LookupSpan, PolicySpan, RequestNames, ReviewSpan
 
@@ -22,7 +22,7 @@ TEXTS = ("", "a", "no-host-path", "é" * 100, "😀", "x" * 256, "\x00", "a,b=c"
 
 
 def _read(spans: list[ReadableSpan]) -> ExportTraceServiceRequest:
-    return ExportTraceServiceRequest.FromString(encoding.encode(spans).SerializePartialToString())
+    return ExportTraceServiceRequest.FromString(otlp.encode(spans).SerializePartialToString())
 
 
 def _review(chance: random.Random) -> ReviewSpan:
@@ -90,7 +90,7 @@ def test_what_only_the_library_writes_is_left_to_it() -> None:
 
 
 def test_no_spans_are_no_bytes() -> None:
-    assert encoding.encode([]).SerializeToString() == encode_spans([]).SerializeToString() == b""
+    assert otlp.encode([]).SerializeToString() == encode_spans([]).SerializeToString() == b""
 
 
 def test_the_exporter_asks_the_quick_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,5 +98,5 @@ def test_the_exporter_asks_the_quick_encoder(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(vars(trace_exporter), "encode_spans", encode_spans)  # restored afterwards
     exporter.encode_quickly()
     export = trace_exporter.OTLPSpanExporter.export
-    assert export.__globals__["encode_spans"] is encoding.encode
+    assert export.__globals__["encode_spans"] is otlp.encode
     assert "encode_spans" in export.__code__.co_names
