@@ -10,7 +10,7 @@ from tests.audit.clusters import policy
 from tests.cli.running import gatewright
 from webhook.audit.shards import WHOLE, Shard
 from webhook.cli.auditshards import said, shard_of
-from webhook.cli.options import NotGiven
+from webhook.cli.readoptions import NotGiven
 
 
 @pytest.mark.parametrize(

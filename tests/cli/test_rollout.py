@@ -32,7 +32,8 @@ from tests.cli.rollouts import (
 from tests.cli.running import gatewright
 from tests.project import scratch
 from tests.recordings import making
-from webhook.cli.options import FAILED, NotGiven
+from webhook.cli.options import FAILED
+from webhook.cli.readoptions import NotGiven
 from webhook.cli.rollout import inputs
 from webhook.policy.load.loading import load
 from webhook.policy.policyset import Binding

@@ -95,6 +95,7 @@ rollout/steps: cli/test_rollout
 rollout/ringsteps: cli/test_rollout_rings
 rollout/scraped: cli/test_rollout_metrics
 cli/rollout/stepstext: cli/test_rollout
+cli/readoptions: cli/test_check
 cli/options: cli/test_check
 cli/report/celvalues: cli/test_explain
 cli/report/cobertura: cli/test_coverage

@@ -37,11 +37,9 @@ from webhook.cli.options import (
     AsGroups,
     AsUser,
     Authorizations,
-    Bundles,
     Color,
     Colors,
     KubernetesVersion,
-    NotGiven,
     PlainRegistry,
     PolicyImports,
     PolicyTrees,
@@ -50,6 +48,10 @@ from webhook.cli.options import (
     Verbose,
     VerifyKey,
     fail_with,
+)
+from webhook.cli.readoptions import (
+    Bundles,
+    NotGiven,
     given,
     refuse,
     trees,

@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from webhook.audit.shards import WHOLE, Shard
 from webhook.cli.auditsaved import HISTORY, REPORT, part_name, part_of
 from webhook.cli.auditshards import INDEX
-from webhook.cli.options import NotGiven
+from webhook.cli.readoptions import NotGiven
 from webhook.policy.written.names import is_subdomain
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import typer
 from msgspec.structs import replace
 
 from webhook.audit.shards import WHOLE, Shard
-from webhook.cli.options import NotGiven
+from webhook.cli.readoptions import NotGiven
 
 if TYPE_CHECKING:
     from webhook.cli.report.model import Report

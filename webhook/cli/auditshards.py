@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from webhook.cli.options import NotGiven
+from webhook.cli.readoptions import NotGiven
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from webhook.cli.auditresults import Reports
-from webhook.cli.options import Bundles, Color, NotGiven
+from webhook.cli.options import Color
+from webhook.cli.readoptions import Bundles, NotGiven
 from webhook.cli.reporting import FailOn
 
 if TYPE_CHECKING:

@@ -16,7 +16,6 @@ from webhook.cli.options import (
     AsGroups,
     AsUser,
     Authorizations,
-    Bundles,
     Color,
     Colors,
     Exclude,
@@ -24,7 +23,6 @@ from webhook.cli.options import (
     KubernetesVersion,
     Manifests,
     Namespace,
-    NotGiven,
     Output,
     PlainRegistry,
     PolicyImports,
@@ -35,6 +33,10 @@ from webhook.cli.options import (
     colored,
     fail,
     fail_with,
+)
+from webhook.cli.readoptions import (
+    Bundles,
+    NotGiven,
     given,
     refuse,
     trees,

@@ -12,16 +12,18 @@ import typer
 
 from webhook.cli.options import (
     FAILED,
-    Bundles,
     Color,
     KubernetesVersion,
-    NotGiven,
     PlainRegistry,
     PolicyImports,
     RegistryCA,
     colored,
     fail,
     fail_with,
+)
+from webhook.cli.readoptions import (
+    Bundles,
+    NotGiven,
     imported,
     is_bundle,
 )

@@ -9,7 +9,13 @@ from typing import Annotated
 
 import typer
 
-from webhook.cli.options import FAILED, Format, KubernetesVersion, Output, fail
+from webhook.cli.options import (
+    FAILED,
+    Format,
+    KubernetesVersion,
+    Output,
+    fail,
+)
 from webhook.versions import NEWEST_TEXT, parse_version
 
 

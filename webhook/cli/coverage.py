@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from msgspec import Struct
 
-from webhook.cli.options import FAILED, NotGiven, colored
+from webhook.cli.options import FAILED, colored
+from webhook.cli.readoptions import NotGiven
 from webhook.cli.reporting import FAILING
 from webhook.cli.streams import put_text
 from webhook.excerpts import columns

@@ -13,10 +13,8 @@ import typer
 
 from webhook.cli.options import (
     FAILED,
-    Bundles,
     Format,
     KubernetesVersion,
-    NotGiven,
     Output,
     PlainRegistry,
     PolicyImports,
@@ -25,6 +23,7 @@ from webhook.cli.options import (
     VerifyKey,
 )
 from webhook.cli.optionvalues import HELP_OPTIONS, Command, group
+from webhook.cli.readoptions import Bundles, NotGiven
 from webhook.cli.reporting import FAILING, PASSED, Level
 from webhook.cli.rollout import inputs
 from webhook.lazypatterns import lazily

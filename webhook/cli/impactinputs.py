@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from webhook.cli.options import Bundles, Color, NotGiven, imported, is_bundle, pulled, trees
+from webhook.cli.options import Color
+from webhook.cli.readoptions import (
+    Bundles,
+    NotGiven,
+    imported,
+    is_bundle,
+    pulled,
+    trees,
+)
 from webhook.impact.failing import FailOn
 from webhook.versions import Version
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from webhook.cli.options import NotGiven, Operation, Tool
+from webhook.cli.options import Operation, Tool
+from webhook.cli.readoptions import NotGiven
 
 if TYPE_CHECKING:
     from webhook.documents.ignoring import Ignoring

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Final
 
-from webhook.cli.options import NotGiven
+from webhook.cli.readoptions import NotGiven
 
 _MOST: Final = 256
 """Processes that --jobs may ask for."""

@@ -15,9 +15,7 @@ from webhook.cli.options import (
     DEFAULT_TREE,
     TREE,
     TREES,
-    Bundles,
     Color,
-    NotGiven,
     PlainRegistry,
     PolicyImports,
     RegistryCA,
@@ -25,6 +23,10 @@ from webhook.cli.options import (
     colored,
     fail,
     fail_with,
+)
+from webhook.cli.readoptions import (
+    Bundles,
+    NotGiven,
     is_bundle,
     loaded,
     trees,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from webhook.cli.options import Bundles, NotGiven, fail, fail_with, loaded
+from webhook.cli.options import fail, fail_with
+from webhook.cli.readoptions import Bundles, NotGiven, loaded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

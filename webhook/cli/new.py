@@ -9,7 +9,19 @@ from typing import Annotated
 
 import typer
 
-from webhook.cli.options import DEFAULT_TREE, FAILED, TREES, NotGiven, PolicyImports, fail, is_bundle, loaded, trees
+from webhook.cli.options import (
+    DEFAULT_TREE,
+    FAILED,
+    TREES,
+    PolicyImports,
+    fail,
+)
+from webhook.cli.readoptions import (
+    NotGiven,
+    is_bundle,
+    loaded,
+    trees,
+)
 
 
 class What(StrEnum):

@@ -10,8 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from webhook.cli.options import DEFAULT_TREE, FAILED, TREES, NotGiven, fail, fail_with, is_bundle, trees
+from webhook.cli.options import (
+    DEFAULT_TREE,
+    FAILED,
+    TREES,
+    fail,
+    fail_with,
+)
 from webhook.cli.optionvalues import HELP_OPTIONS, Command, group
+from webhook.cli.readoptions import NotGiven, is_bundle, trees
 
 if TYPE_CHECKING:
     from webhook.library.catalog import Entry

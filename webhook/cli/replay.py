@@ -12,11 +12,9 @@ from msgspec.structs import replace as struct_replace
 
 from webhook.cli.options import (
     FAILED,
-    Bundles,
     Color,
     Colors,
     KubernetesVersion,
-    NotGiven,
     PlainRegistry,
     PolicyImports,
     PolicyTrees,
@@ -25,6 +23,10 @@ from webhook.cli.options import (
     colored,
     fail,
     fail_with,
+)
+from webhook.cli.readoptions import (
+    Bundles,
+    NotGiven,
     loaded,
     refuse,
     trees,

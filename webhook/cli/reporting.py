@@ -11,7 +11,13 @@ import typer
 from msgspec import Struct
 from msgspec.structs import replace
 
-from webhook.cli.options import FAILED, Color, NotGiven, colored, draws
+from webhook.cli.options import (
+    FAILED,
+    Color,
+    colored,
+    draws,
+)
+from webhook.cli.readoptions import NotGiven
 from webhook.excerpts import columns
 
 if TYPE_CHECKING:

@@ -19,11 +19,13 @@ from webhook.cli.options import (
     Color,
     Colors,
     KubernetesVersion,
-    NotGiven,
     PolicyImports,
     PolicyTrees,
     Watch,
     fail,
+)
+from webhook.cli.readoptions import (
+    NotGiven,
     is_bundle,
     loaded,
     trees,

@@ -17,7 +17,8 @@ from typing import Final, NoReturn
 
 import typer
 
-from webhook.cli.options import Color, colored, fail, is_bundle
+from webhook.cli.options import Color, colored, fail
+from webhook.cli.readoptions import is_bundle
 from webhook.cli.report.problems import note_line
 
 _INTERVAL: Final = 0.3  # seconds between two looks

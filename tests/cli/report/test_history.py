@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from tests.cli.report.reports import CHECK, SCORED, report, written
 from webhook.cli.auditresults import history_of, remembered
-from webhook.cli.options import NotGiven
+from webhook.cli.readoptions import NotGiven
 from webhook.cli.report import history
 from webhook.cli.report.model import Past
 from webhook.documents.document import Problem

@@ -13,13 +13,15 @@ import typer
 
 from webhook.cli.options import (
     FAILED,
-    Bundles,
     Format,
     KubernetesVersion,
-    NotGiven,
     Output,
     PolicyImports,
     PolicyTrees,
+)
+from webhook.cli.readoptions import (
+    Bundles,
+    NotGiven,
     is_bundle,
     trees,
 )

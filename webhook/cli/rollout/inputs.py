@@ -6,7 +6,13 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from webhook.cli.options import FAILED, Bundles, NotGiven, fail, fail_with, given, trees
+from webhook.cli.options import FAILED, fail, fail_with
+from webhook.cli.readoptions import (
+    Bundles,
+    NotGiven,
+    given,
+    trees,
+)
 
 if TYPE_CHECKING:
     from webhook.policy.policyset import PolicySet
