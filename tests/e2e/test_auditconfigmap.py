@@ -75,7 +75,7 @@ def test_what_the_cronjob_finds_is_on_the_page(cluster: ControlPlane, tmp_path: 
     def audit(index: int = 0, number: int = 1) -> Any:
         divided = [f"--shards={number}" if each.startswith("--shards") else each for each in args]
         assert divided != args or number == 1
-        given = {**env, "JOB_COMPLETION_INDEX": str(index)}
+        given = {**env, "JOB_COMPLETION_INDEX": str(index), "HOSTNAME": f"gatewright-audit-7-{index}"}
         return gatewright(*divided, "--kubeconfig", "kubeconfig", cwd=tmp_path, env=given)
 
     assert wait_for(lambda: may("list", "pods") and may("patch", "reports.openreports.io"), seconds=30)
@@ -129,6 +129,8 @@ def test_what_the_cronjob_finds_is_on_the_page(cluster: ControlPlane, tmp_path: 
         parts = cluster.client().get(PATH).body
         assert sorted(parts["binaryData"]) == [f"audit-{index}-of-3.json.gz" for index in range(3)]
         assert parts["metadata"]["ownerReferences"] == [owner]
+        runs = {f"gatewright.dev/run-of-shard-{index}": "gatewright-audit-7" for index in range(3)}
+        assert parts["metadata"]["annotations"] == runs
         mounted(folder, "..3", parts)
         assert wait_for(lambda: state_of(server)["audit"]["version"] == 3, seconds=60)
         sharded = asked(server, "/page/audit").json
@@ -138,6 +140,7 @@ def test_what_the_cronjob_finds_is_on_the_page(cluster: ControlPlane, tmp_path: 
         assert audit().returncode == 0
         whole = cluster.client().get(PATH).body
         assert list(whole["binaryData"]) == ["audit.json.gz"]
+        assert "annotations" not in whole["metadata"]
         mounted(folder, "..4", whole)
         assert wait_for(lambda: state_of(server)["audit"]["version"] == 4, seconds=60)
         one = asked(server, "/page/audit").json

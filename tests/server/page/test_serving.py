@@ -263,6 +263,50 @@ def test_the_overview_counts_reviews_in_a_chart_and_as_a_table(browser: Browser,
         assert tab.get_by_role("img", name=re.compile("^Reviews in the last day: 2 allowed")).is_visible()
 
 
+def test_what_the_chart_shows_is_pressed_and_can_be_undone(browser: Browser, shown: Running) -> None:
+    wait_for(lambda: any(step[2] for step in state_of(shown)["course"]["fine"]["steps"]), 30)
+    with opened(browser, shown) as tab:
+        names = ("Last hour", "Last day", "allowed", "denied", "failed")
+        buttons = {name: tab.get_by_role("button", name=name) for name in names}
+
+        def pressed() -> set[str]:
+            return {name for name, each in buttons.items() if each.get_attribute("aria-pressed") == "true"}
+
+        first = pressed()
+        assert first == {"Last hour", "allowed", "denied", "failed"}
+        buttons["Last day"].click()
+        buttons["allowed"].click()
+        assert pressed() == {"Last day", "denied", "failed"}
+        assert tab.locator("rect.f-pass").count() == 0 and tab.locator("rect.f-deny").count() == 1
+        tab.get_by_text("As a table").click()
+        buttons["Last hour"].click()
+        buttons["allowed"].click()
+        assert pressed() == first
+        assert tab.locator("rect.f-pass").count() == 1
+        assert tab.locator(".chart table").is_visible(), "what was opened stays open"
+        wide = tab.locator(".chart svg").bounding_box()
+        tab.set_viewport_size({"width": 500, "height": 800})
+        tab.wait_for_function("document.querySelector('.chart svg').getBoundingClientRect().width < 500")
+        assert wide is not None and wide["width"] > 500
+
+
+def test_an_address_leads_to_its_part_and_the_colours_are_exchanged(browser: Browser, shown: Running) -> None:
+    with opened(browser, shown, "#exceptions") as tab:
+        panel = tab.locator("[role=tabpanel]:visible")
+        assert panel.get_attribute("id") == "panel-exceptions"
+        tab.evaluate("location.hash = '#policies'")
+        tab.locator("#panel-policies").wait_for()
+        assert panel.get_attribute("id") == "panel-policies"
+        tab.evaluate("location.hash = '#elsewhere'")
+        assert panel.get_attribute("id") == "panel-policies"
+        tab.go_back()
+        tab.go_back()
+        tab.locator("#panel-exceptions").wait_for()
+        before = tab.evaluate("getComputedStyle(document.body).backgroundColor")
+        tab.locator("button.theme").click()
+        assert tab.evaluate("getComputedStyle(document.body).backgroundColor") != before
+
+
 def test_policies_are_searched_and_opened(browser: Browser, shown: Running) -> None:
     with opened(browser, shown, "#policies") as tab:
         rows = tab.locator("#panel-policies .head")
