@@ -262,6 +262,30 @@ def test_an_audit_log_as_reports(here: tuple[Path, Store]) -> None:
     assert {key: store.objects[key] for key in of_objects} == of_objects
 
 
+def test_the_number_of_reports_is_bounded_as_asked(here: tuple[Path, Store]) -> None:
+    folder, store = here
+    about = {"apiVersion": "v1", "resource": "configmaps", "namespace": "shop"}
+    note = {f"{NATIVE}/validation_failure": json.dumps([FAILURE])}
+    events = [event(note, objectRef={**about, "name": f"c-{number}"}) for number in range(2010)]
+    (folder / "audit.log").write_text("".join(json.dumps(each) + "\n" for each in events))
+
+    def kept(*options: str) -> tuple[list[int], str]:
+        done = run(folder, "--log", "audit.log", "--write-reports", "auto", "--fail-on", "never", *options)
+        assert done.returncode == 0, done.stderr
+        reports = [each for _, each in sorted(store.objects.items())]
+        left = reports[-1]["metadata"]["annotations"].get("gatewright.dev/results-left-out", "0")
+        assert sum(sum(each["summary"].values()) for each in reports) == len(events)
+        return [len(each["results"]) for each in reports], left
+
+    assert kept() == ([1000], "1010")
+    assert kept("--max-reports", "3") == ([1000, 1000, 10], "0")
+    assert kept("--max-reports", "2") == ([1000, 1000], "10")
+    for wrong in (("--max-reports", "0"), ("--max-reports", "21")):
+        assert run(folder, "--log", "audit.log", "--write-reports", "auto", *wrong).returncode == 2
+    alone = run(folder, "--max-reports", "2")
+    assert alone.returncode == 2 and "--max-reports needs --write-reports" in alone.stderr
+
+
 def test_reports_of_a_log_go_to_one_cluster(here: tuple[Path, Store]) -> None:
     logs(here[0])
     done = run(here[0], "--log", "audit.log", "--write-reports", "auto", "--context", "a", "--context", "b")

@@ -20,6 +20,7 @@ from webhook.cli.auditresults import (
     GateFile,
     History,
     Logs,
+    MostReports,
     Scored,
     WriteReports,
     gate_of,
@@ -141,6 +142,7 @@ def audit(
     show_scores: Scored = False,
     gate: GateFile = None,
     write_reports: WriteReports = None,
+    max_reports: MostReports = None,
     metrics: Metrics = None,
     history: History = None,
     configmap: IntoConfigMap = "",
@@ -189,6 +191,7 @@ def audit(
             scores=show_scores,
             gate=gate,
             write_reports=write_reports,
+            max_reports=max_reports,
             metrics=metrics,
             history=history,
             configmap=place_of(configmap),
@@ -228,6 +231,7 @@ def _audit(asked: Asked, how: Reporting) -> int:
     from webhook.policy.python.raised import tracebacks
 
     fails = failing(asked.fail_on)
+    _refuse_bound(asked)
     if asked.logs:
         return _logged(asked, how, fails)
     try:
@@ -319,7 +323,8 @@ def _audit(asked: Asked, how: Reporting) -> int:
     if asked.write_reports is not None:
         context = asked.contexts[0] if asked.contexts else ""
         connection = connection_to(asked, context)
-        report = reported(report, asked.write_reports, connection, sources[0].name, asked.qps, asked.shard)
+        most = asked.max_reports
+        report = reported(report, asked.write_reports, connection, sources[0].name, asked.qps, asked.shard, most=most)
     if asked.metrics is not None:
         seconds = time.monotonic() - started
         report = measured(report, asked.metrics, found.judged, now=time.time(), seconds=seconds, shard=asked.shard)
@@ -329,6 +334,12 @@ def _audit(asked: Asked, how: Reporting) -> int:
         context = asked.contexts[0] if asked.contexts else ""
         report = published(report, asked.configmap, connection_to(asked, context), sources[0].name, asked.shard)
     return finish(report, how, fails)
+
+
+def _refuse_bound(asked: Asked) -> None:
+    """Raises NotGiven if reports are bounded that are not written."""
+    if asked.max_reports is not None and asked.write_reports is None:
+        raise NotGiven("--max-reports needs --write-reports")
 
 
 def _logged(asked: Asked, how: Reporting, fails: Callable[[Finding], bool]) -> int:
@@ -355,7 +366,8 @@ def _logged(asked: Asked, how: Reporting, fails: Callable[[Finding], bool]) -> i
     connection = connection_to(asked, context) if writes else None
     report = of_logs(asked.logs, refused, asked.version)
     if asked.write_reports is not None and connection is not None:
-        report = reported(report, asked.write_reports, connection, context or THE_CLUSTER, asked.qps, log=True)
+        source, most = context or THE_CLUSTER, asked.max_reports
+        report = reported(report, asked.write_reports, connection, source, asked.qps, most=most, log=True)
     if asked.metrics is not None:
         report = measured(report, asked.metrics, None, now=time.time(), seconds=time.monotonic() - started)
     return finish(report, how, fails)

@@ -44,6 +44,17 @@ WriteReports = Annotated[
     ),
 ]
 
+MostReports = Annotated[
+    int | None,
+    typer.Option(
+        "--max-reports",
+        metavar="N",
+        min=1,
+        max=20,
+        help="With --write-reports: the most report objects in a namespace. [default: 2, and 1 of audit logs]",
+    ),
+]
+
 History = Annotated[
     Path | None,
     typer.Option(
@@ -119,12 +130,14 @@ def reported(
     qps: float,
     shard: Shard = WHOLE,
     *,
+    most: int | None = None,
     log: bool = False,
 ) -> Report:
     """Write the reports to the cluster. Returns the report with the result as notes and problems. source: the cluster's
     name in the report. qps: the most requests in a second; 0 for any number. shard: the shard that owns the reports;
-    those of other shards are left alone. log: whether the report is of audit logs: then the reports have a name of
-    their own, and leave out denials, because a denied request changed no object.
+    those of other shards are left alone. most: report objects in a namespace; None for the default. log: whether the
+    report is of audit logs: then the reports have a name of their own, and leave out denials, because a denied request
+    changed no object.
     """
     from webhook.cli.clusterreports import writing
     from webhook.cli.clusterreports.results import DEFAULT, LOG_NAME, NAME, Bounds, contents
@@ -135,14 +148,14 @@ def reported(
 
     notes, wrong = list(report.notes), list[str]()
     incomplete = bool(report.problems)
-    name, bounds = (LOG_NAME, Bounds(objects=1)) if log else (NAME, DEFAULT)
+    name, objects = (LOG_NAME, 1) if log else (NAME, DEFAULT.objects)
     found = contents(
         [each for each in fingerprinted(report.findings) if not (log and each.level == "deny")],
         list(fingerprinted(report.suppressed)),
         report.rules,
         scores=report.scores,
         incomplete=incomplete,
-        bounds=bounds,
+        bounds=Bounds(objects=most or objects),
         name=name,
     )
     try:

@@ -52,6 +52,7 @@ class Asked(Struct, frozen=True, kw_only=True):
     scores: bool
     gate: Path | None
     write_reports: Reports | None
+    max_reports: int | None
     metrics: Path | None
     history: Path | None
     configmap: tuple[str, str] | None
