@@ -1,8 +1,8 @@
 """Kubernetes' own scheme, and its own strategies, in each supported version: the programs in `kubernetes/` and in
 `strategies/`, built from that version.
 
-The modules are those of Kubernetes' own go.mod and go.sum. Staging modules that the scheme does not need are replaced
-by empty ones. A program takes a minute or two to build, once (see tests.goprograms for where it stays).
+The modules are those of Kubernetes' own go.mod and go.sum. Staging modules that a program does not need are
+replaced by empty ones. A program takes a minute or two to build, once (see tests.goprograms for where it stays).
 """
 
 from __future__ import annotations
@@ -49,6 +49,9 @@ _NEEDED: Final = frozenset(
         *("component-helpers", "controller-manager", "kms", "kube-aggregator", "streaming"),
     )
 )
+_NEEDED_BY_STRATEGIES: Final = _NEEDED | {
+    f"k8s.io/{name}" for name in ("cloud-provider", "dynamic-resource-allocation", "endpointslice", "kubelet")
+}
 _FILES: Final = ("main.go", "types.go", "defaulters.go")
 STRATEGIES: Final = Path(__file__).parent / "strategies"
 
@@ -138,7 +141,7 @@ def _write_strategies(folder: Path, version: Version) -> None:
         elif not (entry and entry[1] in gone):
             lines.append(line)
     (folder / "main.go").write_text("".join(lines))
-    _write_modules(folder, found, RELEASES[version], None)
+    _write_modules(folder, found, RELEASES[version], _NEEDED_BY_STRATEGIES)
 
 
 def _has(package: Path) -> bool:
@@ -148,8 +151,8 @@ def _has(package: Path) -> bool:
     return any(_STRATEGY.search(file.read_text()) for file in package.glob("*.go"))
 
 
-def _write_modules(folder: Path, found: Path, release: str, needed: frozenset[str] | None) -> None:
-    """Writes go.mod and go.sum of a program. needed: the staging modules that are not empty; None for all."""
+def _write_modules(folder: Path, found: Path, release: str, needed: frozenset[str]) -> None:
+    """Writes go.mod and go.sum of a program. needed: the staging modules that are not empty."""
     text = (found / "go.mod").read_text()
     staging = set(re.findall(r"^\s*(?:replace )?(k8s\.io/[a-z0-9-]+) => \./staging", text, re.M))
     staging |= set(re.findall(r"(k8s\.io/[a-z0-9-]+) v0\.0\.0$", text, re.M))  # since 1.31 in a workspace
@@ -162,8 +165,8 @@ def _write_modules(folder: Path, found: Path, release: str, needed: frozenset[st
     (folder / "go.sum").write_bytes((found / "go.sum").read_bytes())
 
 
-def _replacement(folder: Path, module: str, release: str, needed: frozenset[str] | None) -> str:
-    if needed is None or module in needed:
+def _replacement(folder: Path, module: str, release: str, needed: frozenset[str]) -> str:
+    if module in needed:
         return f"{module} v0.{release}"
     empty = folder / "none" / module.partition("/")[2]
     empty.mkdir(parents=True)

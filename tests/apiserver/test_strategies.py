@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from webhook.apiserver.completion import UID, Creation, created, generated
+from webhook.apiserver.gated import without_gated
 from webhook.apiserver.strategies import quality_of_service
 from webhook.schema import Kinds
 
@@ -134,3 +135,50 @@ def test_other_kinds() -> None:
     versions = [{"name": "v1", "storage": False}, {"name": "v2", "storage": True}]
     definition = prepared("apiextensions.k8s.io/v1", "CustomResourceDefinition", spec={"versions": versions})
     assert definition["status"]["storedVersions"] == ["v2"]
+
+
+def test_when_a_container_is_restarted_is_dropped_in_one_version_only() -> None:
+    """Before it is refused, and since a field."""
+    value: dict[str, Any] = {
+        "spec": {"containers": [{"name": "a", "restartPolicy": "Never", "restartPolicyRules": []}]}
+    }
+    for target, left in (
+        ((1, 33), {"name": "a", "restartPolicy": "Never"}),
+        ((1, 34), {"name": "a"}),
+        ((1, 35), value["spec"]["containers"][0]),
+    ):
+        assert without_gated(value, "", "Pod", target)["spec"]["containers"] == [left]
+
+
+def test_where_proc_is_mounted_is_set_to_its_default_until_its_feature_is_on() -> None:
+    value = {"spec": {"containers": [{"name": "a", "securityContext": {"procMount": "Unmasked"}}]}}
+    for target, mounted in (((1, 32), "Default"), ((1, 33), "Unmasked")):
+        (made,) = without_gated(value, "", "Pod", target)["spec"]["containers"]
+        assert made["securityContext"] == {"procMount": mounted}
+
+
+def test_a_job_of_earlier_versions() -> None:
+    """Until 1.27 it is marked as tracked, and until 1.26 its labels have no prefix."""
+    resource = Kinds.builtin().for_kind("batch/v1", "Job")
+    assert resource is not None
+    value = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "a"}, "spec": {"template": {}}}
+    made = {
+        target: created(value, resource, CREATION._replace(target=target)) for target in ((1, 26), (1, 27), (1, 28))
+    }
+    old, tracked, now = made.values()
+    assert old["spec"]["template"]["metadata"]["labels"] == {"job-name": "a", "controller-uid": UID}
+    assert old["spec"]["selector"] == {"matchLabels": {"controller-uid": UID}}
+    assert len(tracked["spec"]["template"]["metadata"]["labels"]) == 4
+    assert tracked["spec"] == now["spec"]
+    for each in (old, tracked):
+        assert each["metadata"]["annotations"] == {"batch.kubernetes.io/job-tracking": ""}
+    assert "annotations" not in now["metadata"]
+
+
+def test_the_phase_of_a_volume() -> None:
+    resource = Kinds.builtin().for_kind("v1", "PersistentVolume")
+    assert resource is not None
+    value = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": {"name": "a"}}
+    for target, phase in (((1, 28), None), ((1, 29), "Pending")):
+        status = created(value, resource, CREATION._replace(target=target))["status"]
+        assert status.get("phase") == phase

@@ -6,7 +6,7 @@ groups resource.k8s.io and scheduling.k8s.io the fields are those of the newest 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from itertools import islice
 from typing import Any, Final, TypeAlias
@@ -117,7 +117,7 @@ def _of_terms(tree: Tree) -> Tree:
 
 
 _SLEEP: Final[Tree] = {"lifecycle": {"postStart": {"sleep": None}, "preStop": {"sleep": None}}}
-_RULES: Final[Tree] = {"restartPolicy": None, "restartPolicyRules": None}
+_RESTARTS: Final[Tree] = {"containers": {"restartPolicy": None}, "ephemeralContainers": {"restartPolicy": None}}
 
 _POD_SPECS_UNTIL: Final[tuple[tuple[Version, Tree], ...]] = (
     ((1, 26), {"schedulingGates": None, "topologySpreadConstraints": {"matchLabelKeys": None, "minDomains": None}}),
@@ -130,11 +130,14 @@ _POD_SPECS_UNTIL: Final[tuple[tuple[Version, Tree], ...]] = (
     ((1, 33), {"resources": None, "resourceClaims": None, **_of_containers({"resources": {"claims": None}})}),
     ((1, 34), {"hostnameOverride": None, "volumes": {"image": None}}),
     ((1, 34), {**_of_containers({"env": {"valueFrom": {"fileKeyRef": None}}})}),
-    ((1, 34), {"containers": _RULES, "ephemeralContainers": _RULES, "initContainers": {"restartPolicyRules": None}}),
+    ((1, 34), _of_containers({"restartPolicyRules": None})),
     ((1, 36), {"workloadRef": None}),
     ((1, 36), {"volumes": {"projected": {"sources": {"clusterTrustBundle": None, "podCertificate": None}}}}),
 )
 """What is dropped of the spec of a Pod up to a version, the last in which the feature is off."""
+
+_POD_SPECS_IN: Final[Mapping[Version, Tree]] = {(1, 34): _RESTARTS}
+"""What is dropped of the spec of a Pod in one version, and refused in those before."""
 
 _TOLERANCE: Final[Tree] = {"tolerance": None}
 _MANAGED: Final[Tree] = {"spec": {"managedBy": None}}
@@ -182,6 +185,8 @@ def _tree(group: str, kind: str, target: Version) -> Tree | None:
         pod: Tree = {"metadata": _ANNOTATIONS, "spec": _POD_SPEC}
         for last, tree in _POD_SPECS_UNTIL:
             pod = _merged(pod, {"spec": tree}) if target <= last else pod
+        if target in _POD_SPECS_IN:
+            pod = _merged(pod, {"spec": _POD_SPECS_IN[target]})
         for step in reversed(at):
             pod = {step: pod}
         trees.append(pod)
@@ -206,7 +211,7 @@ def _without(value: dict[str, Any], tree: Tree) -> dict[str, Any]:
     for field, below in _met(value, tree):
         found = value[field]
         if below is None:
-            left = None if field in _NULL else _GONE
+            left = _LEFT.get(field, _GONE)
         elif isinstance(found, list):
             items = [_without(each, below) if isinstance(each, dict) else each for each in found]
             left = items if any(one is not other for one, other in zip(items, found, strict=True)) else found
@@ -241,5 +246,5 @@ def _matched(value: dict[str, Any], tree: Tree) -> Iterator[tuple[str, Tree | No
 _GONE: Final = object()
 _GONE_WHEN_EMPTY: Final = frozenset(("lifecycle", "annotations"))
 """Fields that are dropped when nothing is left in them."""
-_NULL: Final = frozenset(("schedulingConstraints",))
-"""Fields that are written though they are not there."""
+_LEFT: Final[Mapping[str, Any]] = {"schedulingConstraints": None, "procMount": "Default"}
+"""Fields that are not dropped but set, and to what."""

@@ -231,8 +231,12 @@ def _namespace(value: JSONObject, _: Creation) -> None:
     value["metadata"]["labels"] = {**labels, NAME_LABEL: value["metadata"].get("name") or ""}
 
 
+_PHASES_OF_VOLUMES: Final[Version] = (1, 29)
+
+
 def _persistent_volume(value: JSONObject, creation: Creation) -> None:
-    value["status"] = {"phase": "Pending", "lastPhaseTransitionTime": creation.now}
+    if creation.target >= _PHASES_OF_VOLUMES:
+        value["status"] = {"phase": "Pending", "lastPhaseTransitionTime": creation.now}
 
 
 def _persistent_volume_claim(value: JSONObject, _: Creation) -> None:
@@ -278,24 +282,32 @@ def _service_account(value: JSONObject, _: Creation) -> None:
         value["secrets"] = [{"name": each["name"]} if each.get("name") else {} for each in value["secrets"]]
 
 
-def _job(value: JSONObject, _: Creation) -> None:
+def _job(value: JSONObject, creation: Creation) -> None:
     spec = _spec(value)
+    if creation.target < _UNTRACKED_JOBS:
+        annotations = value["metadata"].get("annotations") or {}
+        value["metadata"]["annotations"] = {**annotations, "batch.kubernetes.io/job-tracking": ""}
     if spec.get("manualSelector"):
         return
     name, uid = value["metadata"].get("name") or "", value["metadata"]["uid"]
     template = dict(spec.get("template") or {})
     metadata = dict(template.get("metadata") or {})
-    own = {"job-name": name, "batch.kubernetes.io/job-name": name, "controller-uid": uid, _CONTROLLER_UID: uid}
+    own, selected = {"job-name": name, "controller-uid": uid}, "controller-uid"
+    if creation.target >= _PREFIXED_LABELS:
+        own, selected = {**own, "batch.kubernetes.io/job-name": name, _CONTROLLER_UID: uid}, _CONTROLLER_UID
     given = metadata.get("labels")
     metadata["labels"] = {**own, **(given or {})}
     if given and value["metadata"].get("labels") is given:  # the Job has those of its template by default
         value["metadata"]["labels"] = dict(metadata["labels"])
     selector = dict(spec.get("selector") or {})
-    selector["matchLabels"] = {_CONTROLLER_UID: uid, **(selector.get("matchLabels") or {})}
+    selector["matchLabels"] = {selected: uid, **(selector.get("matchLabels") or {})}
     spec["template"] = {**template, "metadata": metadata}
     spec["selector"] = selector
 
 
+_PREFIXED_LABELS: Final[Version] = (1, 27)
+_UNTRACKED_JOBS: Final[Version] = (1, 28)
+"""The first version whose Jobs are not marked as tracked by finalizers: all are."""
 _CONTROLLER_UID: Final = "batch.kubernetes.io/controller-uid"
 
 

@@ -133,6 +133,31 @@ def test_what_of_a_stateful_set_must_not_change(field: str) -> None:
     assert found[(1, 32)] == [found[(1, 33)][0].replace(" 'revisionHistoryLimit',", "")]
 
 
+def test_a_strategy_that_earlier_versions_do_not_know_leaves_the_pods_alone() -> None:
+    value = {**sound()["StatefulSet"], "metadata": {"name": "web", "namespace": "default", "resourceVersion": "1"}}
+    value = changed(value, {"spec.updateStrategy": {"type": "Recreate"}})
+    new, old = prepared(changed(value, {"spec.template.spec.containers": []})), prepared(value)
+    assert kinds.refusals(new, namespaced=True, old=old, target=(1, 36)) == []
+    (error,) = kinds.refusals(new, namespaced=True, old=old)
+    assert error.text == "spec.template.spec.containers: Required value"
+
+
+@pytest.mark.parametrize(
+    ("field", "policy", "refused_in"),
+    [
+        ("containers", "Always", [(1, 29), (1, 33)]),
+        ("initContainers", "Never", [(1, 29), (1, 33)]),
+        ("initContainers", "Always", []),
+        ("initContainers", "Sometimes", [(1, 29), (1, 33), (1, 35), NEWEST]),
+    ],
+)
+def test_when_containers_are_restarted(field: str, policy: str, refused_in: list[Version]) -> None:
+    container = {"name": "other", "image": "nginx:1", "restartPolicy": policy}
+    for target in ((1, 29), (1, 33), (1, 34), (1, 35), NEWEST):
+        found = refused("Pod", {f"spec.{field}": [container]}, target)
+        assert found == ([f"spec.{field}[0].restartPolicy"] if target in refused_in else []), target
+
+
 def test_the_history_of_a_stateful_set() -> None:
     value = {**sound()["StatefulSet"], "metadata": {"name": "web", "namespace": "default", "resourceVersion": "1"}}
     new, old = prepared(changed(value, {"spec.revisionHistoryLimit": 3})), prepared(value)

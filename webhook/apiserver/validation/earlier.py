@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from webhook.apiserver.fielderrors import INVALID, FieldError, each, forbidden, invalid, not_supported
+from webhook.apiserver.fielderrors import INVALID, UNSUPPORTED, FieldError, each, forbidden, invalid, not_supported
 from webhook.apiserver.validation.changes import same
 from webhook.apiserver.validation.fields import Object, Refusals, at, listed
 from webhook.apiserver.validation.metadata import IMMUTABLE
@@ -36,6 +36,7 @@ _SINCE: Final = (
     _Since((1, 32), "", ("nodeSelectorTerms", "matchExpressions", "values"), "a valid label must be"),
     _Since((1, 33), "StatefulSet", ("spec", "serviceName")),
     _Since((1, 34), "HorizontalPodAutoscaler", ("spec", "scaleTargetRef", "apiVersion"), "must specify API group"),
+    _Since((1, 35), "", ("initContainers", "restartPolicy"), UNSUPPORTED),
     _Since((1, 37), "Pod", ("spec", "terminationGracePeriodSeconds")),
 )
 _SPREAD: Final[Version] = (1, 27)
@@ -46,22 +47,25 @@ _BY_FIELD: Final[Version] = (1, 37)
 """The first version that names the field of a StatefulSet that must not change."""
 _HISTORY: Final[Version] = (1, 33)
 """The first version in which the history of a StatefulSet may change its length."""
+_SIDECARS: Final[Version] = (1, 28)
+"""The first version in which containers may say when they are restarted: init containers, behind a gate in 1.28."""
+_RESTARTED: Final[Version] = (1, 34)
+"""The first version that takes it of other containers, or drops it."""
+_RECREATED: Final[Version] = (1, 37)
+"""The first version that knows the strategy Recreate of StatefulSets, behind a feature gate."""
 _RELAXED_SERVICES: Final[Version] = (1, 36)
 """The first version in which the name of a Service may begin with a digit."""
 _ALWAYS: Final = frozenset({"restartPolicy", "activeDeadlineSeconds"})
 """What it looked at before."""
 
 
-def has(error: FieldError, kind: str, target: Version) -> bool:
-    """Whether a version has the rule by which the newest refuses an object of a kind."""
+def has(error: FieldError, kind: str, target: Version, old: Object | None = None) -> bool:
+    """Whether a version has the rule by which the newest refuses an object of a kind. old: the one that it replaces."""
     field = tuple(step for step in error.path if isinstance(step, str))
     if kind == "StatefulSet" and target < _BY_FIELD and field[:1] == ("spec",) and IMMUTABLE in error.body:
         return False  # `changed` has other words for it
-    if target < _STATEFUL and kind == "StatefulSet":
-        if field[:2] == ("spec", "volumeClaimTemplates"):
-            return False
-        if field[:3] == ("spec", "template", "spec") and not _ALWAYS & {*field[3:4]}:
-            return False
+    if kind == "StatefulSet" and not _looks_at(field, target, old):
+        return False
     if kind == "Service" and target < _RELAXED_SERVICES and field == ("metadata", "name") and error.kind == INVALID:
         return False  # `more` has other words for it
     if target < _SPREAD and "topologySpreadConstraints" in field and "labelSelector" in field:
@@ -73,6 +77,16 @@ def has(error: FieldError, kind: str, target: Version) -> bool:
         and rule.words in error.body
         for rule in _SINCE
     )
+
+
+def _looks_at(field: Path, target: Version, old: Object | None) -> bool:
+    """Whether a version looks at a field of a StatefulSet."""
+    if field[:3] != ("spec", "template", "spec"):
+        return target >= _STATEFUL or field[:2] != ("spec", "volumeClaimTemplates")
+    if target < _STATEFUL:
+        return bool(_ALWAYS & {*field[3:4]})
+    # Not at the Pods where the old strategy was wrong, as this one was.
+    return target >= _RECREATED or at(old, "spec", "updateStrategy", "type") != "Recreate"
 
 
 _FIXED: Final = ("selector", "volumeClaimTemplates", "serviceName", "podManagementPolicy")
@@ -106,6 +120,8 @@ def more(value: Object, kind: str, pods: tuple[Object, Path] | None, target: Ver
     if pods is None or (kind == "StatefulSet" and target < _STATEFUL):
         return
     spec, path = pods
+    if _SIDECARS <= target < _RESTARTED:
+        yield from _restarted(spec, path)
     if target < (1, 33):
         for place, domain in enumerate(at(spec, "dnsConfig", "searches") or []):
             text = domain.removesuffix(".")
@@ -113,6 +129,17 @@ def more(value: Object, kind: str, pods: tuple[Object, Path] | None, target: Ver
                 yield from each((*path, "dnsConfig", "searches", place), text, dns_subdomain(text))
     if target < (1, 32):
         yield from _variables(spec, path)
+
+
+def _restarted(spec: Object, path: Path) -> Refusals:
+    """Containers do not say when they are restarted, but for init containers that always are."""
+    for place, container in enumerate(listed(spec, "containers")):
+        if container.get("restartPolicy") is not None:
+            yield forbidden((*path, "containers", place, "restartPolicy"), "may not be set for non-init containers")
+    for place, container in enumerate(listed(spec, "initContainers")):
+        policy = container.get("restartPolicy")
+        if policy is not None and policy != "Always":
+            yield not_supported((*path, "initContainers", place, "restartPolicy"), policy, ("Always",))
 
 
 _MODES: Final = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce")

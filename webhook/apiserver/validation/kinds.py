@@ -81,7 +81,7 @@ def _of_version(found: Refusals, value: Object, old: Object | None, target: Vers
     """What an earlier version refuses. What it refuses besides of an object itself is asked of new ones only."""
     kind = str(value.get("kind"))
     for error in found:
-        if earlier.has(error, kind, target):
+        if earlier.has(error, kind, target, old):
             yield error
     if old is None:
         at_pods = POD_TEMPLATES.get((_group(value), kind))
