@@ -154,7 +154,7 @@ def test_what_cannot_have_an_exception_is_named(here: Path) -> None:
     assert done.returncode == 1
     said = [each.removeprefix("note: no exception for ") for each in done.stderr.splitlines()]
     assert sorted(said[:-1]) == [
-        "ConfigMap shop/one (broken): the policy could not be evaluated; mend it, or what it lacks",
+        "ConfigMap shop/one (broken): the policy could not be evaluated; correct it, or add what it lacks",
         "CronJob shop/nightly (images): its Pods have no labels by which an exception could name them",
         "CronJob shop/nightly (templates): its Pods have no labels by which an exception could name them",
         "Pod shop/job-xxxxx (images): the API server makes up the object's name",

@@ -106,7 +106,7 @@ def _policy(finding: Finding, known: dict[tuple[str, str], Policy[Any]]) -> Poli
     if not finding.policy:
         raise _Unexceptable("the API server refuses the object before any policy is asked")
     if finding.error:
-        raise _Unexceptable("the policy could not be evaluated; mend it, or what it lacks")
+        raise _Unexceptable("the policy could not be evaluated; correct it, or add what it lacks")
     policy = known.get((finding.kind, finding.policy))
     if policy is None:
         raise _Unexceptable("the policy tree has no such policy")

@@ -210,5 +210,5 @@ def test_a_finding_with_another_action_is_told_who_says_so(tmp_path: Path) -> No
         "`policy`, in place of theirs",
     )
     assert one(tmp_path, case, head=f"{head}actions: [Warn]\n", binding=audit).failures == (
-        "expected deny, got warn: so say the `actions` beside `policy`; mend them, or write expect: warn",
+        "expected deny, got warn: so say the `actions` beside `policy`; correct them, or write expect: warn",
     )

@@ -246,7 +246,7 @@ def _why_so(case: Case, verdict: Expectation, excepted: Sequence[Exempted], acti
     actions = {expectation: action for action, expectation in _GRAVITY}
     if verdict in actions and case.expect in actions:
         if acting:
-            return f": so say the `actions` beside `policy`; mend them, or write expect: {verdict}"
+            return f": so say the `actions` beside `policy`; correct them, or write expect: {verdict}"
         return (
             f": so say the policy's bindings; write expect: {verdict}, or actions: [{actions[case.expect]}] beside "
             "`policy`, in place of theirs"
