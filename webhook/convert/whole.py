@@ -50,7 +50,9 @@ def convert(
     for each in found.outcomes:
         stale = writing.earlier(out / each.folder) if each.folder and each.status == "not" else None
         if stale is not None:
-            words = "an earlier conversion wrote it, and it stays as it is: remove its folder, or correct what is named here"
+            words = (
+                "an earlier conversion wrote it, and it is unchanged: remove its folder, or correct what is named here"
+            )
             each.refused.append(Note(str(stale), 1, words))
     with tempfile.TemporaryDirectory() as staged:
         writing.stage(found.outcomes, Path(staged))
