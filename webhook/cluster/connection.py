@@ -23,6 +23,7 @@ TOKEN: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 """Where the kubelet mounts a service account's token."""
 
 CONNECT_TIMEOUT = 10.0  # seconds
+_KUBECONFIG = "~/.kube/config"
 _SHOWN = 500  # characters of a server's message that errors quote
 _MAX_DIGITS = 6  # of a Retry-After in seconds
 _MAX_LINE = 64 << 20  # bytes of one watch event; an object has at most 3 MiB
@@ -74,6 +75,8 @@ def configuration(where: Where, kubeconfig: Path | None = None, context: str = "
         raise ConfigurationError("the client of clusters is not installed: pip install 'gatewright[cluster]'") from None
 
     found = Configuration()
+    if where == "kubeconfig" and (missing := _missing(kubeconfig)):
+        raise ConfigurationError(missing)
     try:
         if where == "in-cluster":
             config.load_incluster_config(client_configuration=found)  # type: ignore[no-untyped-call]
@@ -88,6 +91,22 @@ def configuration(where: Where, kubeconfig: Path | None = None, context: str = "
     found.retries = False  # callers have their own retries
     found.client_side_validation = False
     return found
+
+
+def _missing(kubeconfig: Path | None) -> str:
+    """Why there is no kubeconfig to read; "" if there is a file."""
+    if kubeconfig is not None:
+        return "" if _exists(str(kubeconfig)) else f"kubeconfig {kubeconfig}: no such file"
+    named = os.environ.get("KUBECONFIG", "")
+    if any(_exists(each) for each in (named or _KUBECONFIG).split(os.pathsep) if each):
+        return ""
+    if named:
+        return f"kubeconfig: KUBECONFIG names no file that is there: {named[:_SHOWN]}"
+    return f"kubeconfig: there is no {_KUBECONFIG}; name a file with KUBECONFIG or --kubeconfig"
+
+
+def _exists(name: str) -> bool:
+    return os.path.exists(os.path.expanduser(name))  # noqa: PTH110, PTH111  # of ~unknown pathlib raises an error
 
 
 class Connection:
