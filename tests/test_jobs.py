@@ -51,6 +51,41 @@ def test_there_are_no_more_processes_than_parts() -> None:
     assert ran("print([pid == os.getpid() for pid in Jobs(8, lambda part: os.getpid(), int).run([1])])") == "[True]\n"
 
 
+def test_the_first_parts_are_done_before_other_processes_fork() -> None:
+    printed = ran("""
+        made = []
+        since = []
+        def work(part):
+            since.append(part)
+            if not made:
+                made.append(part)
+            return part, tuple(made), os.getpid()
+        def ending():
+            taken = tuple(since)
+            since.clear()
+            return taken
+        jobs = Jobs(2, work, ending, first=2)
+        found = list(jobs.run(range(8)))
+        print([part for part, _, _ in found], {known for _, known, _ in found})
+        print([pid == os.getpid() for _, _, pid in found], len({pid for _, _, pid in found}))
+        print(jobs.endings)
+    """)
+    assert printed.splitlines() == [
+        "[0, 1, 2, 3, 4, 5, 6, 7] {(0,)}",
+        f"{[True] * 2 + [False] * 6} 3",
+        "[(0, 1), (2, 4, 6), (3, 5, 7)]",
+    ]
+
+
+def test_one_process_does_all_parts_if_no_more_are_left_for_others() -> None:
+    printed = ran("""
+        for parts in ([], [1], [1, 2], [1, 2, 3]):
+            jobs = Jobs(4, lambda part: os.getpid(), int, first=2)
+            print([pid == os.getpid() for pid in jobs.run(parts)], jobs.endings)
+    """)
+    assert printed.splitlines() == ["[] [0]", "[True] [0]", "[True, True] [0]", "[True, True, True] [0]"]
+
+
 def test_a_process_that_is_killed_is_told() -> None:
     printed = ran("""
         def work(part):

@@ -41,26 +41,31 @@ def cores() -> int:
 class Jobs(Generic[P, R, E]):
     """Work that is done by `count` processes; by this one if count is 1.
 
-    work: the result of a part. ending: what a process gives at its end, of all that it did. Results and endings are
-    pickled. `endings`: those of all processes, once every result has been taken. A process with other threads must not
-    fork.
+    work: the result of a part. ending: what a process gives at its end, of all that it did since `ending` was last
+    called. Results and endings are pickled. first: how many parts this process does before others fork: what is made
+    when it is first needed, such as compiled expressions, is made once for all of them then. `endings`: those of all
+    processes, once every result has been taken. A process with other threads must not fork.
     """
 
-    def __init__(self, count: int, work: Callable[[P], R], ending: Callable[[], E]) -> None:
+    def __init__(self, count: int, work: Callable[[P], R], ending: Callable[[], E], *, first: int = 0) -> None:
         self._count = count
         self._work = work
         self._ending = ending
+        self._first = first
         self.endings: list[E] = []
 
     def run(self, parts: Sequence[P]) -> Iterator[R]:
         """The result of each part, in order. Raises WorkerDied and WorkFailed; with one process, what the
         work raises."""
-        count = min(self._count, len(parts))
-        if count <= 1:
-            for part in parts:
+        count = min(self._count, len(parts) - self._first)
+        here = self._first if count > 1 else len(parts)
+        if here or count <= 1:
+            for part in parts[:here]:
                 yield self._work(part)
             self.endings.append(self._ending())
+        if count <= 1:
             return
+        parts = parts[here:]
         # So that collecting garbage does not write to what is shared.
         gc.freeze()
         workers: list[_Worker] = []

@@ -83,6 +83,9 @@ _RUN: Final = ("webhook.cli.report.model", "webhook.offline.inputs", "webhook.of
 _PART: Final = 16
 """Documents that a process checks before it reports."""
 
+_FIRST: Final = 1
+"""Parts that are checked before other processes fork: they compile most of the policies."""
+
 _WORTH: Final = 100
 """Documents that are worth another process, unless --jobs sets the number."""
 
@@ -290,12 +293,13 @@ def _check(
                 return [made.judged(each, diffs) for each in found]
 
             def ending() -> tuple[set[str], Counted]:
-                return cluster.assumed, let_pass.counted
+                return cluster.assumed, let_pass.taken()
 
             documents = list(by_document(requests))
             parts = [documents[at : at + _PART] for at in range(0, len(documents), _PART)]
             # Explanations hold programs, and a traceback is that of the first exception of the run.
-            work = Jobs(1 if explain or verbose else processes(jobs, len(documents) // _WORTH), judged, ending)
+            several = 1 if explain or verbose else processes(jobs, len(documents) // _WORTH)
+            work = Jobs(several, judged, ending, first=_FIRST)
             gc.freeze()
             gc.enable()
             try:

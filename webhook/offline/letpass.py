@@ -27,10 +27,11 @@ class LetPass:
         self.asks_who = False
         """Whether one of these policies reads who sends the request."""
 
-    @property
-    def counted(self) -> Counted:
-        """What was counted so far, for another process."""
-        return self._counts, self.asks_who
+    def taken(self) -> Counted:
+        """What was counted since this was last asked, for another process."""
+        counts, self._counts = self._counts, {}
+        asks_who, self.asks_who = self.asks_who, False
+        return counts, asks_who
 
     @classmethod
     def together(cls, counted: Iterable[Counted]) -> LetPass:

@@ -82,7 +82,7 @@ class LaterTrace:
     Where a finding stands takes the record of its expression alone; an explanation takes all. The plain evaluation gave
     the verdict, and every form of the code gives the same. activation: a new one for the expression at a place, with
     what such an expression may use. whole: records the evaluation as a Recorder does. shapes: see Traced. outlining:
-    the same as `activation`, for outlines.
+    the same as `activation`, for outlines. foreseen: the outlines that the evaluation itself has recorded, and where.
     """
 
     complete = False
@@ -94,12 +94,14 @@ class LaterTrace:
         whole: Callable[[], Trace],
         shapes: Shapes,
         outlining: Callable[[Path, Outlines], Outlining],
+        foreseen: tuple[Outlines, Outlining] | None = None,
     ) -> None:
         self._sources = sources
         self._activation = activation
         self._record_whole = whole
         self._shapes = shapes
         self._outlining = outlining
+        self._foreseen = foreseen
         self._whole: Trace | None = None
         self._known: dict[Path, Traced] = {}
 
@@ -123,6 +125,10 @@ class LaterTrace:
         """See Trace. Where an outline of the evaluation suffices, nothing else is recorded."""
         if self._whole is None and place not in self._known:
             program = self._program(place)
+            if program is not None and self._foreseen is not None:
+                found = self._shapes.of_record(program, *self._foreseen)
+                if found is not None:
+                    return found
             outlines = self._shapes.outlines(program) if program is not None else None
             if program is not None and outlines is not None:
                 found = self._shapes.outlined(program, outlines, self._outlining(place, outlines))

@@ -28,7 +28,12 @@ MAX_KNOWN: Final = 200
 _MAX_STEPS: Final = 20_000  # questions of an expression
 _ALIKE: Final = 3  # evaluations that were alike, before outlines are used; twice as many after each disappointment
 _MAX_GENERATED: Final = 6  # times
-_CHEAP: Final = 20_000  # cost units; the recording form keeps all rounds of the loops of what costs less
+CHEAP: Final = 20_000
+"""Cost units. The recording form keeps all rounds of the loops of what costs less."""
+
+_FAILING: Final = 3  # evaluations that failed, more than did not: the next one will probably fail
+_SURELY: Final = 6  # the most that are counted
+_PAUSE: Final = 50  # failures until it is foreseen again, after an evaluation that gave up
 _TRIED: Final = 20  # outlines, of which at least half have to tell
 
 Outline = Callable[[Any], Any]
@@ -64,6 +69,24 @@ class Shapes:
         self._patience = _ALIKE
         self._generated = 0
         self._tried = self._told_by_outline = 0
+        self._failing = 0  # evaluations that failed, less those that did not
+
+    def took(self, *, failed: bool) -> None:
+        """An evaluation has ended."""
+        if failed:
+            self._failing += self._failing < _SURELY
+        elif self._failing > 0:
+            self._failing -= 1
+
+    def gave_up(self) -> None:
+        """An evaluation that was to record its outline could not."""
+        self._failing = -_PAUSE
+
+    @property
+    def foreseen(self) -> Outlines | None:
+        """The outlines that the next evaluation should record, since it will probably fail; None to evaluate it plainly
+        and to record afterwards what has failed."""
+        return self._outlines if self._failing >= _FAILING and self._alike >= self._patience else None
 
     def witnesses(self, program: Program, activation: Recording) -> tuple[Path, ...]:
         """Program.decided for the root `object`."""
@@ -127,7 +150,15 @@ class Shapes:
             outline(activation)
         except (Exception, BudgetExceeded):  # the recording form finds out
             return None
-        if activation.failed or activation.cost > _CHEAP:
+        if activation.failed or activation.cost > CHEAP:
+            return None
+        return questions.places(activation.record, activation.get("object"))
+
+    def of_record(self, program: Program, outlines: Outlines, activation: Outlining) -> tuple[Path, ...] | None:
+        """The witnesses of an expression of an evaluation that recorded its outline (`foreseen`). None if they must be
+        searched: also if more was asked since."""
+        questions = self._questions.get(id(program))
+        if outlines is not self._outlines or questions is None or outlines.expressions.get(id(program)) is None:
             return None
         return questions.places(activation.record, activation.get("object"))
 

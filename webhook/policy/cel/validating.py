@@ -135,17 +135,34 @@ class CELValidator(Struct, frozen=True):
         """The evaluation with its trace. If only failures are recorded, the plain form runs, and what failed is
         recorded when its trace is asked for."""
         if recording == "failures":
-            judged = self.fused.judged(self, review, params)
-            if judged is True:
-                return PASSED
-            result = self._told(judged, review, params)
-            if not (result.failures or result.annotation_errors):
-                return result
-            return replace(result, trace=self._later(review, params))
+            result, foreseen = self._foreseen(review, params) if self.shapes else (None, None)
+            if result is None:
+                judged = self.fused.judged(self, review, params)
+                result = PASSED if judged is True else self._told(judged, review, params)
+            failed = bool(result.failures or result.annotation_errors)
+            if self.shapes and result.ran:
+                self.shapes[0].took(failed=failed)
+            return replace(result, trace=self._later(review, params, foreseen)) if failed else result
         recorder = recorder_of(recording, self.sources)
         return replace(self._evaluated(review, params, recorder), trace=recorder.trace())
 
-    def _later(self, review: Review, params: Any) -> LaterTrace:
+    def _foreseen(self, review: Review, params: Any) -> tuple[Evaluation | None, tuple[Outlines, Outlining] | None]:
+        """An evaluation that will probably fail, which records its outlines, and what it has recorded. None to evaluate
+        it otherwise."""
+        outlines = self.shapes[0].foreseen
+        if outlines is None or self.authorizing is not None:
+            return None, None
+        from webhook.policy.cel.foreseen import Foreseen, GaveUp  # only commands record
+
+        form = Foreseen(outlines)
+        try:
+            result = self._evaluated(review, params, form, shared=form.unasked(self.shared))
+        except GaveUp:
+            self.shapes[0].gave_up()
+            return None, None
+        return result, None if form.last is None else (outlines, form.last)
+
+    def _later(self, review: Review, params: Any, foreseen: tuple[Outlines, Outlining] | None = None) -> LaterTrace:
         if not self.shapes:
             from webhook.cel.why.shapes import Shapes  # only commands record
 
@@ -179,7 +196,7 @@ class CELValidator(Struct, frozen=True):
                 outlined[authorizer] = outlines, made
             return outlined[authorizer][1]
 
-        return LaterTrace(self.sources, activation, whole, self.shapes[0], outlining)
+        return LaterTrace(self.sources, activation, whole, self.shapes[0], outlining, foreseen)
 
     def _told(self, judged: Any, review: Review, params: Any) -> Evaluation:
         """The evaluation that says what the one function of the policy does, or does what that has left undone."""
@@ -195,9 +212,18 @@ class CELValidator(Struct, frozen=True):
 
     # The order of an evaluation, for all forms of the code: matchConditions, validations, messages, auditAnnotations.
 
-    def _evaluated(self, review: Review, params: Any, form: Form, *, by_phases: bool = False) -> Evaluation:
+    def _evaluated(
+        self,
+        review: Review,
+        params: Any,
+        form: Form,
+        *,
+        by_phases: bool = False,
+        shared: tuple[tuple[str, bytes], ...] | None = None,
+    ) -> Evaluation:
         """Evaluate all phases on one activation, with the messages of failed validations only. If half of a budget is
-        spent, evaluate again `by_phases`, as the API server does."""
+        spent, evaluate again `by_phases`, as the API server does. shared: the variables whose values are taken from
+        other evaluations; None for those of the plain form, and for none in other forms."""
         if self.conditions.conditions and not by_phases:
             unmatched = self.conditions.unmatched(review, params, form)
             if unmatched is not None:
@@ -205,16 +231,20 @@ class CELValidator(Struct, frozen=True):
                     return self._error(unmatched) if self.failure_policy == "Fail" else LET_PASS
                 return _unmet(unmatched.name)
         request = review.request
-        plain, shared = form is PLAIN, self.shared
+        if shared is None:
+            shared = self.shared if form is PLAIN else ()
+            plain = form is PLAIN
+        else:
+            plain = True
         bindings: dict[str, Any]
         charged = 0
         missing: list[tuple[str, bytes]] | None = None
-        whole = review.whole.get(shared) if plain and shared else None
+        whole = review.whole.get(shared) if shared else None
         if whole is not None:
             bindings, charged = whole
         else:
             bindings = {"object": request.object, "oldObject": request.old_object}
-            if plain and shared:
+            if shared:
                 charged, missing = sharing.into(bindings, shared, review.shared)
         known = self.param_values.of(params) if plain and params is not None else None
         lazy = self.lazy(review) if self.authorizing is not None else _lazy(review)
