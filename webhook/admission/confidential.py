@@ -28,6 +28,9 @@ class Confidential(Struct, eq=False):
     """The text of the review, which says quickly that there is no Secret in it."""
     cluster: ClusterView
     params: list[Any] = field(default_factory=list)
+    """What policies that said something were given and may hold a Secret; None of one that looks Secrets up."""
+    without: bool = False
+    """Whether it is known that the objects of the request hold no Secret."""
     found: int = 0
     own: Redaction | None = None
     all: Redaction | None = None
@@ -37,10 +40,13 @@ class Confidential(Struct, eq=False):
     def evaluation(self, evaluated: Evaluated, evaluation: Evaluation) -> Evaluation:
         """The result of a validating policy without values of Secrets: those of the request, and those that it has
         read."""
-        redaction = self._of_request()
         if concerns_secret(evaluated.policy, evaluated.param):
             self.params.append(evaluated.param)
             redaction = self._of_everything()
+        elif self.without:
+            return evaluation
+        else:
+            redaction = self._of_request()
         if not redaction:
             return evaluation
         annotations = [(key, redaction.applied(value)) for key, value in evaluation.annotations]
@@ -63,7 +69,13 @@ class Confidential(Struct, eq=False):
     def _of_request(self) -> Redaction:
         if self.own is None:
             self.own = Redaction.of(*self._sent(), limit=LIMIT)
+            self.without = not self.own
         return self.own
+
+    @property
+    def is_concerned(self) -> bool:
+        """Whether something that a policy said so far may come from a Secret which it has read."""
+        return bool(self.params)
 
     def _of_everything(self) -> Redaction:
         seen = self.cluster.seen if isinstance(self.cluster, SecretsSeen) else []

@@ -336,7 +336,7 @@ def _matches(
                     skips.policy(policy)
                 continue
             resource = of_known
-            if kind is not None and kind != known:
+            if kind is not None and kind is not known and kind != known:
                 resource = of_known = resource_of(kind, cluster)
                 known = kind
         except (NamespaceNotFound, ConfigurationError) as error:

@@ -107,13 +107,16 @@ class Report(Struct, eq=False):
         policy, binding, failures = evaluated.policy, evaluated.binding, evaluation.failures
         if policy.exceptions:
             failures = self._not_excepted(evaluated, failures)
+        findings = self.findings
         for failure in failures:
             for action in binding.actions:
                 finding = _finding(evaluated, action, failure)
-                self.findings.append(finding)
+                findings.append(finding)
+                if action == "Deny":
+                    continue
                 if action == "Warn":
                     self.warnings.append(finding.text())
-                elif action == "Audit" and len(self.audited) < MAX_AUDITED:
+                elif len(self.audited) < MAX_AUDITED:
                     self.audited.append(
                         {
                             "message": failure.message,
@@ -166,7 +169,7 @@ class Report(Struct, eq=False):
         if not self.findings and not self.annotations and not self.excepted:
             return Decision(True, mutation=mutation, evaluated=evaluated, excepted=excepted)
         denials = [finding for finding in self.findings if finding.action == "Deny"]
-        causes = tuple(finding.text() for finding in denials)
+        causes = tuple([finding.text() for finding in denials])
         annotations = {key: ", ".join(values) for key, values in self.annotations.items()}
         if self.audited:
             annotations["validation_failure"] = orjson.dumps(self.audited).decode()

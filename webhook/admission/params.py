@@ -7,7 +7,7 @@ from typing import Any
 from webhook.cluster.view import ClusterView, NotCached, UnknownKind
 from webhook.policy.evaluation import ParamKind
 from webhook.policy.matching import labels_of
-from webhook.policy.policyset import Binding, ParamRef
+from webhook.policy.policyset import Binding
 from webhook.schema import Resource
 
 NONE: tuple[None] = (None,)
@@ -44,33 +44,30 @@ def collect(
     ref = binding.param_ref
     if ref is None:
         return NONE
+    where: str | None = ref.namespace or namespace
     if not resource.namespaced:
         if ref.namespace:
             raise ConfigurationError("paramRef.namespace must not be provided for a cluster-scoped `paramKind`")
-        found = _find(kind, ref, None, cluster)
-    else:
-        where = ref.namespace or namespace
-        if not where:
-            raise ConfigurationError(
-                "cannot use namespaced paramRef in policy binding that matches cluster-scoped resources"
-            )
-        found = _find(kind, ref, where, cluster)
-    if not found and ref.deny_if_not_found:
-        raise ConfigurationError("no params found for policy binding with `Deny` parameterNotFoundAction")
-    return found
-
-
-def _find(kind: ParamKind, ref: ParamRef, namespace: str | None, cluster: ClusterView) -> tuple[Any, ...]:
+        where = None
+    elif not where:
+        raise ConfigurationError(
+            "cannot use namespaced paramRef in policy binding that matches cluster-scoped resources"
+        )
+    selector = ref.selector
     try:
-        if ref.selector is None:
-            found = cluster.get(kind.api_version, kind.kind, ref.name, namespace).value
-            return () if found is None else (found,)
-        listed = cluster.list(kind.api_version, kind.kind, namespace).value
+        if selector is None:
+            param = cluster.get(kind.api_version, kind.kind, ref.name, where).value
+            found: tuple[Any, ...] = () if param is None else (param,)
+        else:
+            listed = cluster.list(kind.api_version, kind.kind, where).value
+            found = tuple(each for each in listed if selector.matches(labels_of(each)))
     except UnknownKind:  # the kind was removed after `resource_of`
         raise _not_served(kind) from None
     except NotCached:
         raise _not_synced(kind) from None
-    return tuple(param for param in listed if ref.selector.matches(labels_of(param)))
+    if not found and ref.deny_if_not_found:
+        raise ConfigurationError("no params found for policy binding with `Deny` parameterNotFoundAction")
+    return found
 
 
 def _not_served(kind: ParamKind) -> ConfigurationError:

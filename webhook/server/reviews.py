@@ -268,13 +268,14 @@ class Reviews:
             if watch is not None:
                 watch.again()
             decide: Callable[..., Any] = engine.validate if endpoint.phase == "validate" else engine.mutate
+            confidential = Confidential(request, body, cluster)
             outcome = decide(
                 request,
                 policies,
                 cluster,
                 deadline=Deadline(started + (time_for_review(head.query) or _DEFAULT_TIME)),
                 observer=watch,
-                confidential=Confidential(request, body, cluster),
+                confidential=confidential,
                 runs=runs,
             )
             if isinstance(outcome, Mutation):
@@ -291,7 +292,7 @@ class Reviews:
             message = f"internal error ({type(error).__name__}); see the server's log"
             return Answer(500, orjson.dumps({"error": message}))
         seconds = perf_counter() - started
-        self._record(head.path, request, outcome, policies.revision, seconds)
+        self._record(head.path, request, outcome, policies.revision, seconds, confidential)
         if watch is not None:
             watch.decided(head.path, request, outcome, policies.revision, seconds)
         if lookups is not None and self._recorder is not None:
@@ -326,13 +327,21 @@ class Reviews:
         self._record(head.path, request, outcome, policies.revision, perf_counter() - started)
         return Answer(200, text)
 
-    def _record(self, path: str, request: Request, outcome: Decision | Mutation, revision: str, seconds: float) -> None:
+    def _record(
+        self,
+        path: str,
+        request: Request,
+        outcome: Decision | Mutation,
+        revision: str,
+        seconds: float,
+        confidential: Confidential | None = None,
+    ) -> None:
         verdict = "allow" if outcome.allowed else "deny"
         self._metrics.review(path, request, verdict, seconds)
         self._metrics.evaluated(outcome.evaluated)
         counted = None
         if outcome.findings or outcome.excepted or (type(outcome) is Mutation and outcome.changed):
-            counted = self._counted(request, outcome)
+            counted = self._counted(request, outcome, confidential)
             if outcome.findings and self._state.seen is not None:
                 self._state.seen.take(path, request, counted["findings"])
         if self._events is not None and not outcome.allowed:
@@ -350,19 +359,22 @@ class Reviews:
         line["duration_ms"] = int(seconds * 1_000_000) / 1000
         self._log.put(line)
 
-    def _counted(self, request: Request, outcome: Decision | Mutation) -> dict[str, Any]:
+    def _counted(
+        self, request: Request, outcome: Decision | Mutation, confidential: Confidential | None
+    ) -> dict[str, Any]:
         """Count the findings, exceptions and mutations of a review. Returns their fields of its log line."""
         fields: dict[str, Any] = {}
         policies: set[str] = set()
         if outcome.findings:
             credentials = _is_of_credentials(request)
+            concerned = confidential is None or confidential.is_concerned
             told: list[dict[str, Any]] = []
             for finding in outcome.findings:
                 policy, result = finding.policy, "error" if finding.error else finding.action.lower()
                 policies.add(policy)
                 self._metrics.finding(finding, result)
                 shown = {"policy": policy, "binding": finding.binding, "result": result}
-                if not credentials and not _tells_secrets(finding):
+                if not credentials and not (concerned and _tells_secrets(finding)):
                     shown["message"] = finding.message[:MAX_TEXT]
                 told.append(shown)
             fields["findings"] = told

@@ -408,6 +408,6 @@ def _message(validation: Validation, activation: Activation, form: Form) -> str:
 def _shown(validation: Validation, value: Any) -> str:
     """The message of a validation by the value of its messageExpression."""
     text = value.strip() if isinstance(value, str) else ""
-    if not text or "\n" in text or len(text.encode()) > MAX_MESSAGE:
+    if not text or "\n" in text or (len(text) > MAX_MESSAGE // 4 and len(text.encode()) > MAX_MESSAGE):
         return validation.message
     return text
