@@ -176,9 +176,9 @@ class Residual(Struct, frozen=True):
                 return False
         if self.rules is not None and not any(condition.holds(request) for condition in self.rules):
             return False
-        if self.object_selector and not self._selects_object(request):
+        if self.object_selector.requirements and not self._selects_object(request):
             return False
-        if not self.namespace_selector:
+        if not self.namespace_selector.requirements:
             return True
         if not request.namespace and request.resource.resource != "namespaces":
             return True  # a namespaceSelector matches all other cluster-scoped objects

@@ -27,7 +27,7 @@ from webhook.paths import Path
 from webhook.policy.cel import authorization, compilation, constructed, jsonpatches, structuredmerge
 from webhook.policy.cel.compilation import Compiled
 from webhook.policy.cel.declared import base_environment
-from webhook.policy.cel.validating import CELValidator
+from webhook.policy.cel.validating import CHEAP, CELValidator
 from webhook.policy.evaluation import UNCHANGED, MutationFault, MutationResult
 from webhook.policy.json_values import differs
 from webhook.policy.request import GroupVersionKind, JSONObject
@@ -134,10 +134,15 @@ class CELMutator(Struct, frozen=True):
             self.shared.variables,
             review.deadline,
         )
+        known = self.shared.param_values.of(params) if form is PLAIN else None
+        if known:
+            activation.update(known)
         try:
             value = form.evaluate(mutation.program, activation)
         except EvaluationError as error:
             raise _Refused(f"expression '{mutation.program.source}' resulted in error: {error}") from None
+        if known is not None and activation.cost < CHEAP:
+            self.shared.param_values.keep(known, activation)
         made = extent(value, MAX_MADE)
         if made > MAX_MADE:
             raise _Refused(_TOO_LARGE.format(mutation.program.source))

@@ -40,7 +40,8 @@ _SURELY_WITHIN = COST * 9 // 20
 """If all phases together cost no more than this, each is within its budget. The margin is needed because the API server
 evaluates variables once a phase, but this module once for all phases; validations and messages share a budget."""
 
-_CHEAP = 100_000  # the most that an evaluation may cost if the values of variables that depend on params are kept
+CHEAP = 100_000
+"""The most cost units of an evaluation if the values of variables that depend on params are kept."""
 
 
 class Validation(Struct, frozen=True):
@@ -282,7 +283,7 @@ class CELValidator(Struct, frozen=True):
         activation.cost = bare.cost
         if activation.cost + self.fixed_cost > _SURELY_WITHIN and not self._within(activation.cost):
             return self._evaluated(review, params, form.exactly(), by_phases=True)
-        if known is not None and activation.cost < _CHEAP:
+        if known is not None and activation.cost < CHEAP:
             self.param_values.keep(known, activation)
         if missing:
             sharing.keep(review, shared, missing, activation, charged)

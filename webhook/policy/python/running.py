@@ -165,7 +165,7 @@ class PythonMutator(_Declared, frozen=True):
         request = review.request
         kept = Kept(request, _given_params(self.declaration, params))
         try:
-            result = self._edited(review, request.object or {}, params)
+            result = self._edited(review, request.object or {}, params, kept.object)
         finally:
             if review.runs is not None:
                 review.runs.over()
@@ -174,9 +174,11 @@ class PythonMutator(_Declared, frozen=True):
             return MutationResult(faults=[MutationFault(_describe(changed, self.declaration, request, params))])
         return result
 
-    def _edited(self, review: Review, original: JSONObject, params: Any) -> MutationResult | JSONObject:
+    def _edited(
+        self, review: Review, original: JSONObject, params: Any, before: bytes | None
+    ) -> MutationResult | JSONObject:
+        """before: the text_of of the object."""
         request = review.request
-        before = text_of(original)
         edited: JSONObject = copy_json(original) if before is None else orjson.loads(before)
         try:
             seen = given_copy(request, review.cluster, self.declaration.reads, edited)

@@ -47,6 +47,9 @@ def plain_copy(value: Any, text: bytes | None) -> Any:
     return plain(value)
 
 
+_OBJECT: Final = "request.object"
+
+
 class Kept:
     """The contents of what one evaluation is given: the objects and options of the request, the user, the params."""
 
@@ -54,13 +57,21 @@ class Kept:
 
     def __init__(self, request: Request, params: Any) -> None:
         named = (
-            ("request.object", request.object),
+            (_OBJECT, request.object),
             ("request.old_object", request.old_object),
             ("request.options", request.options),
             ("request.user.extra", request.user.extra),
             ("params", params),
         )
         self._kept = [(name, value, text_of(value) or copy_json(value)) for name, value in named if type(value) is dict]
+
+    @property
+    def object(self) -> bytes | None:
+        """The text_of of the request's object; None if there is none."""
+        for name, _, kept in self._kept:
+            if name == _OBJECT:
+                return kept if type(kept) is bytes else None
+        return None
 
     def restore(self) -> ReadOnlyError | None:
         """Restore what was changed, in the same dicts and lists, which others hold too.
