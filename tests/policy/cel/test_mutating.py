@@ -28,6 +28,7 @@ from webhook.admission import engine, patch
 from webhook.admission.decision import Mutation
 from webhook.cel.cost.metering import Deadline
 from webhook.cluster.manifestsview import ManifestsView
+from webhook.policy.cel.mutating import CELMutator
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import Request
 
@@ -431,6 +432,30 @@ class TestWhatItSees:
             cluster=(config_map("a"), config_map("b")),
         )
         assert made(found)["metadata"]["labels"] == {"a": "yes", "b": "yes"}
+
+    def test_what_depends_on_the_params_alone_is_evaluated_once_for_each(self) -> None:
+        policies = loaded(
+            mutating_policy(
+                "p",
+                apply("Object{metadata: Object.metadata{labels: {variables.key: variables.name}}}"),
+                apply("Object{metadata: Object.metadata{annotations: {variables.key: variables.name}}}"),
+                paramKind={"apiVersion": "v1", "kind": "ConfigMap"},
+                variables=[
+                    {"name": "key", "expression": "params.metadata.name.lowerAscii()"},
+                    {"name": "name", "expression": "variables.key + object.metadata.?labels.a.orValue('')"},
+                ],
+            ),
+            mutating_binding("p", paramRef={"selector": {}, "parameterNotFoundAction": "Deny"}),
+        )
+        params = config_map("a"), config_map("b")
+        for _ in range(2):
+            found = made(run(policies, request(), *params))["metadata"]
+            assert found["labels"] == {"a": "a", "b": "ba"}
+            assert found["annotations"] == {"a": "aa", "b": "ba"}
+        evaluator = policies.mutating[0].evaluator
+        assert isinstance(evaluator, CELMutator)
+        kept = {tuple(known.items()) for _, known in evaluator.shared.param_values._values.values()}
+        assert kept == {(("variables.key", "a"),), (("variables.key", "b"),)}
 
     def test_match_conditions_decide_and_their_errors_count(self) -> None:
         def under(expression: str, **spec: Any) -> Mutation:
