@@ -25,7 +25,7 @@ from msgspec.structs import replace
 from tests.server.ports import LIMITS, RAISED, Echo, Served, request, response, rest, served
 from tests.server.running import Running, recorded, wait_for
 from tests.timing import HANGING, patience, within
-from webhook.server.exchange import READ_ON
+from webhook.server.exchange import READ_ON, Answer, Client, Head
 from webhook.server.incoming import MAX_HEAD, MAX_HEADERS
 from webhook.server.protocol import MAX_PIPELINED, Connection
 
@@ -563,6 +563,29 @@ def test_bodies_that_arrive_at_the_same_time_are_bounded_together_and_the_oldest
             assert port.port.held == 0, round_
         assert port.app.refusals == [503] * 4
         assert port.errors == []
+
+
+def test_of_a_body_that_is_said_to_be_too_large_only_the_beginning_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tenants can have an API server send many of them."""
+    begins: list[bytes] = []
+
+    def too_large(self: Echo, head: Head, begin: bytes, client: Client) -> Answer | None:
+        begins.append(begin)
+        return Answer(200, b'"denied"')
+
+    monkeypatch.setattr(Echo, "too_large", too_large)
+    limits = replace(LIMITS, body=1 << 20, held=4 << 20, read_timeout=HANGING)
+    body = bytes(range(256)) * (3 << 12)
+    with served(Echo(), limits) as port, contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(port.connected()) for _ in range(10)]
+        for connection in connections:
+            connection.sendall(request(b"/", body=body)[:1_000_000])
+        wait_for(lambda: port.port.held >= 10 * 256 << 10)
+        assert port.port.held < 11 * 256 << 10
+        for connection in connections:
+            connection.sendall(request(b"/", body=body)[1_000_000:])
+            assert response(connection.makefile("rb"))[2] == "denied"
+        assert begins == [body[: 256 << 10]] * 10
 
 
 def _holding(port: Served, count: int) -> bool:

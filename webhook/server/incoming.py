@@ -58,6 +58,7 @@ class Incoming:
         "_client",
         "_headers",
         "_keep",
+        "_kept",
         "_limits",
         "_parser",
         "_receiver",
@@ -84,6 +85,7 @@ class Incoming:
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._keep = True  # the connection stays open after it
+        self._kept = limits.body  # the most bytes that are kept of its body
         self._refusal: Answer | None = None  # the response, if it is refused while its body is still arriving
         self.denied = denied
         """Why all requests of the connection are refused; None if they are not. See Application.admit."""
@@ -186,6 +188,7 @@ class Incoming:
         if refusal is not None and (expects or length > most):
             raise _Stop(refusal)  # without waiting for the body
         self._refusal = refusal
+        self._kept = limits.body if length <= limits.body else min(limits.body, _BEGIN)
         if expects:
             self.expects = True
             self._open.send_continue()
@@ -201,6 +204,8 @@ class Incoming:
             if size > READ_ON * limits.body:
                 raise _Stop(self._refusal)
             return
+        if size > self._kept:  # the head says that it will be too large: its beginning is enough
+            piece = piece[: self._kept - len(self.body)]
         if not self.body:
             self.body = piece
         else:
@@ -261,6 +266,9 @@ class Incoming:
             return self.refused(400, "not an HTTP/1.1 request")
         refusal = self._application.refuse(head, self._client)
         return refusal or self.refused(405, f"unknown method {head.method}")
+
+
+_BEGIN: Final = 256 << 10  # bytes of a body that will be too large: of a review, all that stands before its objects
 
 
 class _Stop(Exception):
