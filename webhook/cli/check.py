@@ -5,14 +5,13 @@ from __future__ import annotations
 import gc
 import sys
 from collections import Counter
-from collections.abc import Sequence
-from itertools import chain, count
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from webhook.cli.inputs import SubresourceName, asked_of, excluding, operation_on, rendering_of, sent_to
+from webhook.cli.inputs import SubresourceName, asked_of, excluding, operation_on, rendering_of, sent_to, standard_input
 from webhook.cli.jobsoption import number_of, processes
 from webhook.cli.options import (
     FAILED,
@@ -47,7 +46,7 @@ from webhook.cli.options import (
 from webhook.cli.readoptions import (
     Bundles,
     NotGiven,
-    assumed,
+    assumed_note,
     given,
     imported,
     is_bundle,
@@ -75,13 +74,10 @@ from webhook.versions import NEWEST_TEXT
 if TYPE_CHECKING:
     from webhook.documents.ignoring import Ignoring
     from webhook.offline.letpass import Counted
-    from webhook.offline.requests import PlannedRequest
+    from webhook.offline.streaming import Part, Run
 
-_RUN: Final = ("webhook.cli.report.model", "webhook.offline.inputs", "webhook.offline.verdicts")
+_RUN: Final = ("webhook.cli.report.model", "webhook.offline.streaming", "webhook.offline.verdicts")
 """Most of the modules that a run imports."""
-
-_PART: Final = 16
-"""Documents that a process checks before it reports."""
 
 _FIRST: Final = 1
 """Parts that are checked before other processes fork: they compile most of the policies."""
@@ -239,11 +235,12 @@ def _check(
     from webhook.documents.document import Problem
     from webhook.jobs import Jobs, WorkerDied
     from webhook.offline.background import Background
-    from webhook.offline.inputs import Inputs
+    from webhook.offline.inputs import Inputs, nothing
     from webhook.offline.letpass import LetPass
-    from webhook.offline.lookedup import looked_up, twice
+    from webhook.offline.lookedup import looked_up
     from webhook.offline.owners import owners
-    from webhook.offline.requests import Options, by_document
+    from webhook.offline.requests import Options
+    from webhook.offline.streaming import Planned, Said, Streamed
     from webhook.offline.verdicts import verdicts
     from webhook.policy import startup
     from webhook.policy.python.raised import tracebacks
@@ -267,54 +264,59 @@ def _check(
         step = lambda _: bar.step("reading", next(files))  # noqa: E731
         options = Options(namespace, run.user, done.value, as_written, custom, policies.target)
         inputs = Inputs(paths, old, since, until, exclude, strict, rendering, verbose)
+        source: Run
         try:
-            found = asked_of(inputs, options, policies, step)
+            if compared or subresource:
+                found = asked_of(inputs, options, policies, step)
+                source = Planned(found, *sent_to(subresource, found, policies, compared=compared))
+            else:
+                source = Streamed(inputs, options, policies, standard_input(), step)
         except NotGiven as error:
             return refuse(error, color)
-        policies, planned = found.policies, found.planned
-        problems, notes = found.problems, [*map(str, policies.notes), *found.notes]
-        if found.empty:
-            # As kubectl does: in a pipeline it is mostly a command before this one that failed.
-            problems.append(found.nothing(paths, "check"))
-        requests, without = sent_to(subresource, found, policies, compared=compared)
-        notes += without
-        notes += twice(policies.objects, requests)
-        objects = looked_up(policies.objects, planned.objects)
-        cluster = ManifestsView(objects, planned.kinds, assume_namespaces=True, access_rules=run.access)
+        policies = source.policies
+        objects = looked_up(policies.objects, source.objects)
+        cluster = ManifestsView(objects, source.kinds, assume_namespaces=True, access_rules=run.access)
         findings, suppressed, changed, checked, in_files = list[Finding](), list[Finding](), list[Diff](), 0, set[str]()
-        let_pass, used = LetPass(), Counter[str]()
+        let_pass, used, said = LetPass(), Counter[str](), Said()
         with tracebacks() as raised:
-            owning = owners(owner_label, [*policies.objects, *planned.objects])
+            owning = owners(owner_label, [*policies.objects, *source.objects])
             made = Checked(Background(policies, raised), owning, verbose)
 
-            def judged(part: Sequence[Sequence[PlannedRequest]]) -> list[Judged]:
-                asked = chain.from_iterable(part)
+            def judged(part: Part) -> tuple[list[Judged], Said]:
+                said = Said()
+                asked = source.requests(part, said)
                 found = verdicts(asked, policies, cluster, explain=explain, observer=let_pass)
-                return [made.judged(each, diffs) for each in found]
+                return [made.judged(each, diffs) for each in found], said
 
             def ending() -> tuple[set[str], Counted]:
                 return cluster.assumed, let_pass.taken()
 
-            documents = list(by_document(requests))
-            parts = [documents[at : at + _PART] for at in range(0, len(documents), _PART)]
             # Explanations hold programs, and a traceback is that of the first exception of the run.
-            several = 1 if explain or verbose else processes(jobs, len(documents) // _WORTH)
-            work = Jobs(several, judged, ending, first=_FIRST)
+            at_once = 1 if explain or verbose else processes(jobs, source.documents // _WORTH)
+            parts = source.parts(at_once)
+            work = Jobs(at_once, judged, ending, first=_FIRST)
             gc.freeze()
             gc.enable()
             try:
-                for each in chain.from_iterable(work.run(parts)):
-                    findings += each.findings
-                    suppressed += each.suppressed
-                    changed += each.diffs
-                    used.update(each.used)
-                    in_files.add(each.file)
-                    checked += 1
-                    bar.step("checking", checked, len(planned.objects))
+                for verdicts_on, of_part in work.run(parts):
+                    said.take(of_part)
+                    for each in verdicts_on:
+                        findings += each.findings
+                        suppressed += each.suppressed
+                        changed += each.diffs
+                        used.update(each.used)
+                        in_files.add(each.file)
+                        checked += 1
+                    bar.step("checking", checked, max(checked, source.documents))
             except WorkerDied as error:
                 return fail(f"{error}; --jobs 1 checks in one process", color)
     let_pass = LetPass.together(counted for _, counted in work.endings)
-    notes += assumed(set[str]().union(*(names for names, _ in work.endings)), requests, policies)
+    whole = source.whole(said)
+    problems, notes = whole.problems, [*map(str, policies.notes), *whole.notes]
+    if whole.empty:
+        # As kubectl does: in a pipeline it is mostly a command before this one that failed.
+        problems.append(nothing(paths, "check"))
+    notes += assumed_note(whole.depending & set[str]().union(*(names for names, _ in work.endings)))
     if since and not any(map(is_bundle, named)):
         from webhook.impact import policychanges
 
@@ -326,23 +328,23 @@ def _check(
         let_pass.asks_who or any("request.userInfo" in each or "authorizer: user ''" in each for each in errors)
     ):
         notes.append("request.userInfo is empty: nobody in particular applies these; --as and --as-group say who")
-    met, left_out = startup.among(each.request for each in requests), list[Problem]()
-    if startup.concerns(policies, met):
+    left_out = list[Problem]()
+    if startup.concerns(policies, whole.met):
         from webhook.registration import bootstrap
 
-        left_out += bootstrap.warnings(policies, swept=met)
+        left_out += bootstrap.warnings(policies, swept=whole.met)
     report = Report(
         command="check",
         findings=findings,
         suppressed=suppressed,
         rules=rules(policies),
         problems=sorted(problems, key=lambda problem: (problem.file, problem.line or 0)),
-        warnings=[*policies.warnings, *left_out, *found.warnings],
+        warnings=[*policies.warnings, *left_out, *whole.warnings],
         notes=[*notes, *streams(findings)],
-        left_out=found.left_out,
+        left_out=whole.left_out,
         diffs=changed,
         exceptions_used=used,
-        elsewhere=found.elsewhere,
+        elsewhere=whole.elsewhere,
         scope={"objects": checked, "files": len(in_files), "policies": len(policies.bound_names)},
         verbose=verbose,
         shows_diffs=diffs,

@@ -209,7 +209,7 @@ def _explain(
     from webhook.cluster.manifestsview import ManifestsView
     from webhook.offline.background import Background
     from webhook.offline.inputs import Inputs
-    from webhook.offline.lookedup import looked_up, twice
+    from webhook.offline.lookedup import Overlaps, looked_up
     from webhook.offline.policyexplained import explain_requests
     from webhook.offline.requests import Options
     from webhook.policy.python.raised import tracebacks
@@ -243,7 +243,7 @@ def _explain(
     requests, without = sent_to(subresource, found, policies, compared=compared)
     chosen = [policy for policy in policies.policies if policy.name == name]
     notes = [*found.notes, *map(str, found.warnings), *without]
-    notes += twice(policies.objects, requests)
+    notes += Overlaps(policies.objects).notes(requests)
     objects = looked_up(policies.objects, planned.objects)
     cluster = ManifestsView(objects, planned.kinds, assume_namespaces=True, access_rules=run.access)
     revisions = "" if requests or not since else f"between {since} and {until}" if until else f"from {since}"

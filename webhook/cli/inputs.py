@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
@@ -94,6 +94,11 @@ def asked_of(
     from webhook.offline.inputs import asked
 
     try:
-        return asked(inputs, options, policies, sys.stdin.buffer if sys.stdin is not None else None, progress)
+        return asked(inputs, options, policies, standard_input(), progress)
     except GitError as error:
         raise NotGiven(f"--since: {error}") from None
+
+
+def standard_input() -> BinaryIO | None:
+    """The standard input; None if there is none."""
+    return sys.stdin.buffer if sys.stdin is not None else None

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from webhook import excerpts
 from webhook.documents import syntax
+from webhook.documents.spelling import may_hide_words
 from webhook.excerpts import Excerpt
 from webhook.lazypatterns import lazily
 from webhook.paths import ROOT, Path, lookup
@@ -242,10 +243,6 @@ _COMMENT = lazily(r"[ \t]+#")
 _WORD = lazily(r"\S*")
 
 
-_SECRETIVE: Final = ("Secret", "\\x", "\\u", "\\U", "\\\n", "\\\r", "!!binary", "tag:yaml.org,2002:")
-"""The word, the escapes that may spell it, and the tags of a text in base64."""
-
-
 class Text(Struct):
     """A part of a file between two `---` lines, which is parsed as a whole; a second time if positions are needed."""
 
@@ -276,7 +273,7 @@ class Text(Struct):
     def mentions_secrets(self) -> bool:
         """Whether the text has the word Secret, or something that may stand for it, so that an object may be one."""
         if self._secretive is None:
-            self._secretive = any(each in self.text for each in _SECRETIVE)
+            self._secretive = "Secret" in self.text or may_hide_words(self.text)
         return self._secretive
 
     def line(self, number: int) -> str:

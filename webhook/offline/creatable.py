@@ -6,6 +6,7 @@ likely to be meant as an object, and is none, is an error (docs/decisions/021-fi
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final
 
 from webhook.documents.kustomizations import GROUP
@@ -29,12 +30,16 @@ ACTION: Final = "{{"
 _ACTIONS: Final = (ACTION, "{%")  # of Helm, gomplate, consul-template; of Jinja (Ansible, cookiecutter) and Liquid
 
 
+DEFINITION: Final = "CustomResourceDefinition"
+"""The kind of what defines kinds."""
+
+
 def is_definition(value: Any) -> bool:
     """Whether a document is a CustomResourceDefinition."""
-    return isinstance(value, dict) and value.get("kind") == "CustomResourceDefinition"
+    return isinstance(value, dict) and value.get("kind") == DEFINITION
 
 
-def creates_something(value: Any, groups: set[str]) -> bool:
+def creates_something(value: Any, groups: Collection[str]) -> bool:
     """Whether kubectl may create an object from a document. It needs a kind, an apiVersion and a name.
 
     A list of objects needs a kind alone: without an apiVersion `kubectl create --validate=false` sends its items.

@@ -22,7 +22,7 @@ from webhook.offline.updates import compared, counted, defined_twice
 from webhook.policy.request import DELETE
 
 if TYPE_CHECKING:
-    from webhook.offline.rendering import Rendering
+    from webhook.offline.rendering import Rendered, Rendering
     from webhook.offline.revisions import Sides
     from webhook.policy.policyset import PolicySet
 
@@ -66,9 +66,14 @@ class Asked(Struct, frozen=True):
     elsewhere: Mapping[str, str] = {}
 
     def nothing(self, paths: Sequence[str], purpose: str) -> Problem:
-        """The problem that there is nothing to "check", or to do what else `purpose` says."""
-        where = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
-        return Problem("<stdin>" if where == STDIN else where, None, None, f"no objects in it to {purpose}")
+        """See `nothing`."""
+        return nothing(paths, purpose)
+
+
+def nothing(paths: Sequence[str], purpose: str) -> Problem:
+    """The problem that there is nothing to "check", or to do what else `purpose` says."""
+    where = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
+    return Problem("<stdin>" if where == STDIN else where, None, None, f"no objects in it to {purpose}")
 
 
 def asked(
@@ -128,20 +133,24 @@ def _read(
     progress: Callable[[str], None],
     **how: Any,
 ) -> manifests.Manifests:
-    rendered = manifests.NOTHING_IS_RENDERED
-    if inputs.rendering is not None:
-        from webhook.offline.rendering import renderers
-
-        rendered = renderers(inputs.rendering)
     return manifests.read(
         paths,
         stdin,
         progress,
         exclude=inputs.exclude,
         crds=policies.objects,
-        renderers=rendered,
+        renderers=rendered_by(inputs),
         **how,
     )
+
+
+def rendered_by(inputs: Inputs) -> Mapping[str, Callable[[str], Rendered]]:
+    """What renders the charts and kustomizations of a run; see manifests.read."""
+    if inputs.rendering is None:
+        return manifests.NOTHING_IS_RENDERED
+    from webhook.offline.rendering import renderers
+
+    return renderers(inputs.rendering)
 
 
 def _sides(inputs: Inputs, policies: PolicySet, progress: Callable[[str], None]) -> Sides:

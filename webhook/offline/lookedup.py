@@ -21,24 +21,29 @@ def looked_up(tree: Iterable[Mapping[str, Any]], manifests: Iterable[Mapping[str
     return [*manifests, *tree]
 
 
-def twice(tree: Iterable[Mapping[str, Any]], requests: Iterable[PlannedRequest]) -> Iterator[str]:
-    """A note on each object of the manifests that the policy tree has with other content."""
-    of_tree = {}
-    for value in tree:
-        metadata = value.get("metadata")
-        if isinstance(metadata, dict):
-            namespace = metadata.get("namespace") or _DEFAULT
-            of_tree[value.get("apiVersion"), value.get("kind"), namespace, metadata.get("name")] = value
-    for each in requests if of_tree else ():
-        identity = each.identity
-        namespace = identity.namespace or _DEFAULT  # of what has none, whatever it is
-        known = of_tree.get((identity.api_version, identity.kind, namespace, identity.name))
-        if known is not None and each.request.object is not None and not _holds(each.request.object, known):
-            yield (
-                f"{each.document.stream}:{each.document.line}: {identity.kind} "
-                f"{f'{identity.namespace}/' if identity.namespace else ''}{identity.name} is in the policy tree, too, "
-                "with other content: what policies look up is that of the policy tree"
-            )
+class Overlaps:
+    """The objects of the policy tree, which manifests may have with other content."""
+
+    def __init__(self, tree: Iterable[Mapping[str, Any]]) -> None:
+        self._of_tree = {}
+        for value in tree:
+            metadata = value.get("metadata")
+            if isinstance(metadata, dict):
+                namespace = metadata.get("namespace") or _DEFAULT
+                self._of_tree[value.get("apiVersion"), value.get("kind"), namespace, metadata.get("name")] = value
+
+    def notes(self, requests: Iterable[PlannedRequest]) -> Iterator[str]:
+        """A note on each object of the manifests that the policy tree has with other content."""
+        for each in requests if self._of_tree else ():
+            identity = each.identity
+            namespace = identity.namespace or _DEFAULT  # of what has none, whatever it is
+            known = self._of_tree.get((identity.api_version, identity.kind, namespace, identity.name))
+            if known is not None and each.request.object is not None and not _holds(each.request.object, known):
+                yield (
+                    f"{each.document.stream}:{each.document.line}: {identity.kind} "
+                    f"{f'{identity.namespace}/' if identity.namespace else ''}{identity.name} is in the policy tree, "
+                    "too, with other content: what policies look up is that of the policy tree"
+                )
 
 
 def _holds(value: Any, part: Any) -> bool:

@@ -10,54 +10,35 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
-
-import orjson
-from msgspec import Struct, field
 
 from webhook.documents import files, tree
 from webhook.documents.document import Document, Problem
 from webhook.documents.ignoring import IGNORE_FILE, Ignoring
 from webhook.documents.kustomizations import COMPONENT, Kustomization, is_within, kustomization
-from webhook.documents.objects import not_an_object
-from webhook.documents.reader import Unread, parsed
-from webhook.offline.creatable import (
-    creates_something,
-    is_definition,
-    is_named_by_template,
-    resembles_an_object,
-    why_unread,
-)
-from webhook.offline.leftout import CHART, EXCLUDED, KUSTOMIZATION, NOTHING, PATCH, TEMPLATE, LeftOut
-from webhook.offline.wholeness import is_whole
-from webhook.paths import ROOT
+from webhook.documents.reader import parsed
+from webhook.offline.ahead import may_be_structure
+from webhook.offline.creatable import is_definition
+from webhook.offline.leftout import CHART, EXCLUDED, KUSTOMIZATION, LeftOut
+from webhook.offline.sifting import File, Manifests, Sifting, accept, is_below
 from webhook.schema import Kinds
 
 if TYPE_CHECKING:
+    from webhook.offline.ahead import Ahead
     from webhook.offline.rendering import Rendered
 
-MAX_OBJECT: Final = 3 << 20
-"""Bytes of a request's body: the API server refuses larger ones."""
+__all__ = ["NOTHING_IS_RENDERED", "Manifests", "Reading", "read"]
 
 NOTHING_IS_RENDERED: Final[Mapping[str, Callable[[str], Rendered]]] = {}
 
-_MEASURED: Final = 1 << 19
-"""Characters of a text below which no object in it can be too large."""
+_KEPT: Final = 2 << 20
+"""Bytes of files whose content is kept although they are not parsed yet; others are read a second time."""
 
-
-class Manifests(Struct):
-    """What was read. `warnings`: of keys that stand in a mapping twice. `unread`: why what is left out as text that
-    holds no object cannot be read. `kept`: what is checked although a kustomization names it as a patch, as it is an
-    object, or although a pattern excludes it, as it is named itself."""
-
-    documents: list[Document] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
-    warnings: list[Problem] = field(default_factory=list)
-    left_out: list[LeftOut] = field(default_factory=list)
-    unread: list[Problem] = field(default_factory=list)
-    kept: list[LeftOut] = field(default_factory=list)
+_PARSED: Final = 1 << 18
+"""Bytes of files that are kept parsed, in some ten times the memory; others are parsed a second time."""
 
 
 def read(
@@ -82,31 +63,24 @@ def read(
     "kustomization"; then nothing in such charts, and no file that a kustomization takes in, is checked by itself.
     packed: documents keep their values as bytes (Document.pack), but for CustomResourceDefinitions.
     """
-    reading = _Reading(stdin, progress, exclude, strict, leaving_out, renderers, packed)
+    reading = Reading(stdin, progress, exclude, strict, leaving_out, renderers, packed=packed)
     for name in paths:
         reading.named(name)
-    found = reading.finished(Kinds.builtin().with_crds(crds))
-    if not may_be_empty:
-        reading.find_empty()
-    return found
+    sifting = reading.settled(Kinds.builtin().with_crds(crds))
+    for file in reading.files:
+        reading.found.take(sifting.sifted(file))
+    reading.take_rendered()
+    reading.end({each.stream for each in reading.found.documents}, may_be_empty=may_be_empty)
+    return reading.found
 
 
-class _File(Struct):
-    """The content of one file. `argument`: the folder that it was found in; None if it was named itself."""
+class Reading:
+    """The files of some paths, as they are found: `named` for each path, then `settled`, and at last `end`.
 
-    name: str
-    documents: list[Document]
-    unread: list[Unread]
-    warnings: list[Problem]
-    argument: str | None = None
-    chart: str = ""
+    ahead: what a run has to know of all files. Then others are not parsed, but are when they are `loaded`. `files`:
+    those that were found, in their order. `rendered`: the objects of charts and kustomizations.
+    """
 
-    @property
-    def named_as_kustomization(self) -> bool:
-        return os.path.basename(self.name) in tree.KUSTOMIZATIONS  # noqa: PTH119  # as given, perhaps no path
-
-
-class _Reading:
     def __init__(
         self,
         stdin: BinaryIO | None,
@@ -115,9 +89,13 @@ class _Reading:
         strict: bool,
         leaving_out: Sequence[tuple[Path, tree.Excluding]],
         renderers: Mapping[str, Callable[[str], Rendered]],
-        packed: bool,
+        *,
+        packed: bool = False,
+        ahead: Ahead | None = None,
     ) -> None:
         self._packed = packed
+        self._ahead = ahead
+        self._kept = self._parsed = 0  # bytes
         self._stdin = stdin
         self._progress = progress
         self._exclude = exclude
@@ -125,11 +103,12 @@ class _Reading:
         self._leaving_out = leaving_out
         self._renderers = renderers
         self._seen: set[files.Identity] = set()
-        self._files: list[_File] = []
+        self.files: list[File] = []
+        self.rendered: list[Document] = []
+        self._definitions: list[tuple[File, dict[str, Any]]] = []
         self._folders: list[tree.Tree] = []
         self._parts: dict[str, str] = {}  # real path of a file that a kustomization names as a part -> by which
         self._roots: dict[str, tuple[str, Kustomization]] = {}  # real path of a kustomization's folder -> as named
-        self._kinds = Kinds.builtin()
         self.found = Manifests()
 
     # Reading
@@ -214,15 +193,49 @@ class _Reading:
         except OSError as error:
             self.found.problems.append(Problem(name, None, None, files.reason(error)))
             return
-        contents = parsed(read.pop(), name)  # so that nothing keeps the bytes once they are text
-        file = _File(name, contents.documents, contents.unread, contents.warnings, argument, chart)
-        self._files.append(file)
+        file = File(name, argument=argument, chart=chart, size=len(read[0]))
+        self.files.append(file)
+        if self._ahead is not None and entry is not None and (argument is not None or entry.is_file()):
+            self._deferred(file, read.pop(), self._ahead, extra)
+            return
+        self._parse(file, read.pop(), extra)  # so that nothing keeps the bytes once they are text
+        if self._ahead is not None:
+            file.looked_up = any(map(self._ahead.wants, (each.value for each in file.documents)))
+
+    def _parse(self, file: File, content: bytes, extra: list[tuple[str, Path]] | None) -> None:
+        contents = parsed(content, file.name)
+        file.documents, file.unread, file.warnings = contents.documents, contents.unread, contents.warnings
         for document in contents.documents:
             made = kustomization(document.value, named=file.named_as_kustomization)
             if made is not None:
-                self._kustomization(name, made, extra)
-            elif self._packed and not is_definition(document.value):
+                self._kustomization(file.name, made, extra)
+            elif is_definition(document.value):
+                self._definitions.append((file, document.value))
+            elif self._packed:
                 document.pack()
+
+    def _deferred(self, file: File, content: bytes, ahead: Ahead, extra: list[tuple[str, Path]] | None) -> None:
+        """Parse a file only if others depend on it."""
+        file.unparsed = True
+        if file.named_as_kustomization or may_be_structure(content):
+            self._parse(file, content, extra)
+            file.looked_up = any(map(ahead.wants, (each.value for each in file.documents)))
+            file.unparsed = not self.keeps_parsed(file)
+            if not file.unparsed:
+                return
+            file.documents, file.unread, file.warnings = [], [], []
+        else:
+            file.looked_up = ahead.may_hold(content)
+        if self._kept + file.size <= _KEPT:
+            self._kept += file.size
+            file.content = content
+
+    def keeps_parsed(self, file: File) -> bool:
+        """Whether there is room for one more file that is kept parsed; if so, it is taken."""
+        if self._parsed + file.size > _PARSED:
+            return False
+        self._parsed += file.size
+        return True
 
     def _kustomization(self, name: str, made: Kustomization, extra: list[tuple[str, Path]] | None) -> None:
         folder = os.path.dirname(name)  # noqa: PTH120  # as given, perhaps no path
@@ -236,106 +249,30 @@ class _Reading:
 
     # Sifting
 
-    def finished(self, kinds: Kinds) -> Manifests:
-        """Decide what is checked of all that was read."""
-        rendered = self._roots_rendered()
-        self._files = [file for file in self._files if not self._is_rendered(file)]
-        kinds = kinds.with_crds(
-            document.value
-            for document in (*(document for file in self._files for document in file.documents), *rendered)
-            if is_definition(document.value)
-        )
-        self._kinds, groups = kinds, {resource.group for resource in kinds}
-        for file in self._files:
-            if file.argument is None:
-                self._take(file)
-            else:
-                self._sift(file, groups)
-        for document in rendered:
-            self._accept(document)
-        self._excluded()
-        return self.found
+    def settled(self, kinds: Kinds) -> Sifting:
+        """What decides what is checked of each of `files`, now that all were found. kinds: without those of files."""
+        self.rendered = self._roots_rendered()
+        self.files = [file for file in self.files if not self._is_rendered(file)]
+        left = {id(file) for file in self.files}
+        defined = [value for file, value in self._definitions if id(file) in left]
+        kinds = kinds.with_crds([*defined, *(each.value for each in self.rendered if is_definition(each.value))])
+        self._definitions = []
+        self._seen = set()
+        return Sifting(self._strict, kinds, {resource.group for resource in kinds}, self._parts, self._folders)
 
-    def _take(self, file: _File) -> None:
-        """Take a file that was named itself: all of it must be objects."""
-        self.found.problems += [each.problem for each in file.unread]
-        self.found.warnings += file.warnings
-        for document in file.documents:
-            if kustomization(document.value, named=file.named_as_kustomization) is None:
-                self._accept(document)
+    def take_rendered(self) -> None:
+        """Take what was rendered, after the files."""
+        for document in self.rendered:
+            accept(document, self.found)
 
-    def _sift(self, file: _File, groups: set[str]) -> None:
-        """Take the objects of a file in a folder, and note why others are left out."""
-        taken: list[Document] = []
-        reasons: dict[str, Document | Unread] = {}
-        part = self._parts.get(os.path.realpath(file.name))
-        for document in file.documents:
-            if kustomization(document.value, named=file.named_as_kustomization) is not None:
-                continue
-            whole = document.unpacked()
-            reason = self._reason(whole, file, part, groups)
-            if reason:
-                reasons.setdefault(reason, whole)
-            else:
-                taken.append(document)
-        for unread in file.unread:
-            reason = why_unread(unread)
-            if reason:
-                reasons.setdefault(reason, unread)
-                self.found.unread.append(unread.problem)
-            else:
-                self.found.problems.append(unread.problem)
-        if taken and part is not None:
-            self.found.kept.append(LeftOut(file.name, PATCH, by=part))
-        for reason, first in reasons.items():
-            # In a file with objects, a document that is none is more likely a mistake.
-            if self._strict or (taken and (reason == NOTHING or (reason == TEMPLATE and not file.chart))):
-                self._refuse(first, reason, part)
-            else:
-                self.found.left_out.append(LeftOut(file.name, reason, by=part or "" if reason == PATCH else ""))
-        if taken:
-            self.found.warnings += file.warnings
-        for document in taken:
-            self._accept(document)
-
-    def _reason(self, document: Document, file: _File, part: str | None, groups: set[str]) -> str:
-        """Why a document is left out; "" if it is to be checked, or is meant to be an object and is wrong."""
-        value = document.value
-        if not creates_something(value, groups):
-            return "" if resembles_an_object(value) and not self._may_be_values(value, file) else NOTHING
-        if file.chart and is_named_by_template(value, self._kinds):
-            return TEMPLATE
-        if part is not None and not_an_object(value) is None and not is_whole(value):
-            return PATCH
-        return ""
-
-    def _may_be_values(self, value: dict[str, Any], file: _File) -> bool:
-        """Whether a document without an apiVersion is beside the templates of a chart: its values have any form."""
-        within = any(_is_below(file.name, chart) for folder in self._folders for chart in folder.charts)
-        return within and not file.chart and "apiVersion" not in value
-
-    def _refuse(self, what: Document | Unread, reason: str, part: str | None) -> None:
-        if isinstance(what, Unread):
-            self.found.problems.append(what.problem)
-        elif reason == PATCH:
-            message = f"a patch of {part}, no whole object; it is checked once it is rendered"
-            self.found.problems.append(what.problem(ROOT, message))
-        elif reason == TEMPLATE:
-            self.found.problems.append(
-                what.problem(("metadata",), "a template of a chart; it is checked once rendered")
-            )
-        else:
-            path, message = not_an_object(what.value) or (("metadata",), "metadata.name is missing")
-            self.found.problems.append(what.problem(path, f"not a Kubernetes object: {message}"))
-
-    def _accept(self, document: Document) -> None:
-        if document.size > _MEASURED and len(orjson.dumps(document.unpacked().value)) > MAX_OBJECT:
-            message = (
-                f"larger than {MAX_OBJECT >> 20} MiB as JSON, which the API server refuses (Request entity too large)"
-            )
-            self.found.problems.append(document.problem(ROOT, message))
-        else:
-            self.found.documents.append(document)
+    def end(self, checked: AbstractSet[str], *, may_be_empty: bool) -> None:
+        """Note what is excluded, and folders in which nothing is checked. checked: the streams in which something is,
+        of each folder at least one."""
+        for folder in self._folders:
+            for by, names in folder.excluded.by.items():
+                self.found.left_out += [LeftOut(name, EXCLUDED, by=by) for name in names]
+        if not may_be_empty:
+            self._find_empty(checked)
 
     # What is left out as a whole
 
@@ -370,7 +307,7 @@ class _Reading:
                 if "\0" not in resource:
                     yield os.path.realpath(os.path.join(folder, resource))  # noqa: PTH118
 
-    def _is_rendered(self, file: _File) -> bool:
+    def _is_rendered(self, file: File) -> bool:
         """Whether a file in a folder is only a part of what is rendered."""
         if not self._renderers or file.argument is None:
             return False
@@ -386,7 +323,7 @@ class _Reading:
 
     def _in_a_rendered_chart(self, name: str) -> bool:
         charts = [chart for walked in self._folders for chart in walked.charts] if CHART in self._renderers else []
-        return any(_is_below(name, chart) for chart in charts)
+        return any(is_below(name, chart) for chart in charts)
 
     def _leave_out(self, what: LeftOut, message: str) -> None:
         if self._strict:
@@ -394,17 +331,11 @@ class _Reading:
         else:
             self.found.left_out.append(what)
 
-    def _excluded(self) -> None:
-        for folder in self._folders:
-            for by, names in folder.excluded.by.items():
-                self.found.left_out += [LeftOut(name, EXCLUDED, by=by) for name in names]
-
-    def find_empty(self) -> None:
+    def _find_empty(self, checked: AbstractSet[str]) -> None:
         """A folder with nothing to check is a problem: it is mostly the wrong one, or one that is to be rendered."""
-        checked = {document.stream for document in self.found.documents}
         wrong = {problem.file for problem in self.found.problems}
         for folder in self._folders:
-            names = {file.name for file in self._files if file.argument == folder.root}
+            names = {file.name for file in self.files if file.argument == folder.root}
             roots = {made for made, _ in self._roots.values()} | set(folder.charts)
             if roots & checked or names & checked or wrong & {folder.root, *names, *folder.charts}:
                 continue
@@ -423,10 +354,6 @@ class _Reading:
         if names:
             return "no Kubernetes objects in this folder"
         return "no *.yaml, *.yml or *.json files in this folder"
-
-
-def _is_below(name: str, folder: str) -> bool:
-    return folder in (".", name) or name.startswith(f"{folder}{os.sep}")
 
 
 def _excluded_by(name: str, ignoring: Sequence[tuple[Path, tree.Excluding]], *, folder: bool) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from functools import partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
@@ -155,16 +156,23 @@ class Options(Struct, frozen=True):
 class Plan(Struct, frozen=True):
     """The requests of some documents, in order, and the problems of documents without one.
 
-    `objects`: the objects as the API server would store them, for lookups. `notes`: texts that report guesses.
-    `server`: None for objects as they are written.
+    `objects`: the objects as the API server would store them, for lookups. `guessed`: a note on each kind that is
+    guessed, by apiVersion and kind; `plugins`: what admission plugins note. `server`: None for objects as they are
+    written.
     """
 
     requests: Sequence[PlannedRequest]
     objects: Sequence[dict[str, Any]]
     kinds: Kinds
     problems: Sequence[Problem]
-    notes: Sequence[str]
+    guessed: Mapping[tuple[str, str], str]
+    plugins: Sequence[str]
     server: ApiServer | None = None
+
+    @property
+    def notes(self) -> list[str]:
+        """Texts that report guesses, and what plugins note."""
+        return [*self.guessed.values(), *self.plugins]
 
     def defaulting(self, policies: PolicySet) -> PolicySet:
         """The policies, whose mutations leave custom objects with the defaults of definitions among the manifests."""
@@ -227,7 +235,7 @@ class Planner:
     def planned(self, documents: Iterable[Document]) -> Plan:
         """The requests of documents that are objects (webhook.documents.reader.objects). Each note is made once."""
         options, server = self._options, self.server
-        notes: list[str] = []
+        guessed: dict[tuple[str, str], str] = {}
         problems: list[Problem] = []
         planned: list[PlannedRequest] = []
         known: list[dict[str, Any]] = []
@@ -251,7 +259,7 @@ class Planner:
                 resource = Kinds.builtin().for_kind(api_version, kind) or self.kinds.guess(api_version, kind)
                 if unserved is None and (api_version, kind) not in self._guessed:
                     self._guessed.add((api_version, kind))
-                    notes.append(
+                    guessed[api_version, kind] = (
                         f"{document.stream}:{document.line}: {kind} of {api_version} is no built-in kind and no CRD "
                         "here defines it; assumed to be the "
                         f"{'namespaced' if resource.namespaced else 'cluster-scoped'} resource {resource.plural!r}"
@@ -267,7 +275,13 @@ class Planner:
             known.append(_named(sent.object))
             planned.extend(_requests(sent, resource, document, options, self._creation, server))
         self._noted.update(plugins)
-        return Plan(planned, known, self.kinds, problems, [*notes, *plugins], server)
+        return Plan(planned, known, self.kinds, problems, guessed, [*plugins], server)
+
+    def apart(self) -> Planner:
+        """Another planner of the same run, which has made no note yet."""
+        other = copy(self)
+        other._guessed, other._noted = set(), set()
+        return other
 
     def _refuses_nameless(self, resource: Resource) -> bool:
         """Whether an object without a name is refused as the API server does, or needs none."""

@@ -13,7 +13,7 @@ from webhook.paths import ROOT
 from webhook.policy.request import CREATE, DELETE, UPDATE
 
 if TYPE_CHECKING:
-    from webhook.documents.document import Problem
+    from webhook.documents.document import Document, Problem
 
 Key = tuple[str, str, str, str]
 """Group, kind, namespace and name: what makes an object the same in another version of its API."""
@@ -70,15 +70,28 @@ def defined_twice(requests: Iterable[PlannedRequest]) -> Iterator[Problem]:
 
     Of several files, each may be for a cluster of its own.
     """
-    first: dict[tuple[str, Key], PlannedRequest] = {}
-    for planned in requests:
-        if planned.of_template or planned.prefix or not planned.request.name:
-            continue
-        document = planned.document
-        before = first.setdefault((document.stream, key_of(planned)), planned)
-        if before is not planned:
+    return DefinedTwice().warnings(requests)
+
+
+class DefinedTwice:
+    """The objects that stand in each file, or what a tool rendered, so far. Of all but the first it keeps nothing."""
+
+    def __init__(self) -> None:
+        self._first: dict[tuple[str, Key], Document] = {}
+
+    def warnings(self, requests: Iterable[PlannedRequest]) -> Iterator[Problem]:
+        """See `defined_twice`, for the requests that follow."""
+        for planned in requests:
+            if planned.of_template or planned.prefix or not planned.request.name:
+                continue
+            document = planned.document
+            key = document.stream, key_of(planned)
+            before = self._first.get(key)
+            if before is None:
+                self._first[key] = document
+                continue
             name = "/".join(filter(None, (planned.identity.namespace, planned.identity.name)))
-            where = f"{document.stream}:{before.document.line}"
+            where = f"{document.stream}:{before.line}"
             text = f"{planned.identity.kind} {name} is also defined at {where}; a cluster keeps what is applied last"
             yield document.problem(ROOT, text)
 
