@@ -296,6 +296,7 @@ def _check(
             parts = source.parts(at_once)
             work = Jobs(at_once, judged, ending, first=_FIRST)
             gc.freeze()
+            gc.set_threshold(50_000, 20, 100)
             gc.enable()
             try:
                 for verdicts_on, of_part in work.run(parts):

@@ -34,7 +34,7 @@ __all__ = ["NOTHING_IS_RENDERED", "Manifests", "Reading", "read"]
 
 NOTHING_IS_RENDERED: Final[Mapping[str, Callable[[str], Rendered]]] = {}
 
-_KEPT: Final = 2 << 20
+_KEPT: Final = 1 << 20
 """Bytes of files whose content is kept although they are not parsed yet; others are read a second time."""
 
 _PARSED: Final = 1 << 18
@@ -223,7 +223,7 @@ class Reading:
             file.unparsed = not self.keeps_parsed(file)
             if not file.unparsed:
                 return
-            file.documents, file.unread, file.warnings = [], [], []
+            file.documents = file.unread = file.warnings = ()
         else:
             file.looked_up = ahead.may_hold(content)
         if self._kept + file.size <= _KEPT:

@@ -62,9 +62,9 @@ class File(Struct):
     """
 
     name: str
-    documents: list[Document] = field(default_factory=list)
-    unread: list[Unread] = field(default_factory=list)
-    warnings: list[Problem] = field(default_factory=list)
+    documents: Sequence[Document] = ()
+    unread: Sequence[Unread] = ()
+    warnings: Sequence[Problem] = ()
     argument: str | None = None
     chart: str = ""
     size: int = 0

@@ -32,11 +32,20 @@ from webhook.schema import Kinds
 
 T = TypeVar("T")
 
-_BATCH: Final = 16
-"""Documents whose requests are in memory at once, and that a process checks before it reports."""
+_BATCH: Final = 64
+"""Documents whose requests are in memory at once, and files that are checked before it is reported."""
+
+_DIVIDED: Final = 16
+"""Documents of what is divided that a process checks before it reports."""
 
 _PART: Final = 1 << 16
 """Bytes of files that are checked before it is reported, if there are more of them than one."""
+
+_SHARES: Final = 4
+"""Parts into which the work of each process is divided, at least."""
+
+_USUAL: Final = 2048
+"""Bytes that a document is taken to have before it is read."""
 
 
 class Said(Struct):
@@ -137,7 +146,7 @@ class Planned:
 
     def parts(self, count: int) -> list[Part]:
         """See Run."""
-        return [Part(requests=[*chain.from_iterable(each)]) for each in batched(self._groups, _BATCH)]
+        return [Part(requests=[*chain.from_iterable(each)]) for each in batched(self._groups, _DIVIDED)]
 
     def requests(self, part: Part, said: Said) -> Iterator[PlannedRequest]:
         """See Run."""
@@ -214,13 +223,17 @@ class Streamed:
         listed = self._reading.files
         if self._reading.rendered:
             listed = [*listed, File("", self._reading.rendered, sifted=True)]
-        share = max(sum(each.size for each in listed) // (_SHARES * count), _PART)
+        shares = _SHARES * count
+        share = sum(each.size for each in listed) // shares
+        most_bytes, most_files = min(share, _PART), min(len(listed) // shares + 1, _BATCH)
         planner = self._planner.apart()
         gathered: list[File] = []
         size = 0
         for file in listed:
-            divided = count > 1 and (file.size > share or (not file.unparsed and len(file.documents) > _BATCH))
-            if gathered and (divided or size + file.size > _PART or len(gathered) >= _BATCH):
+            divided = count > 1 and (
+                file.size > max(share, _PART) or (not file.unparsed and len(file.documents) > _DIVIDED)
+            )
+            if gathered and (divided or size + file.size > most_bytes or len(gathered) >= most_files):
                 made.append(Part(gathered))
                 gathered, size = [], 0
             if divided:
@@ -234,8 +247,8 @@ class Streamed:
 
     def _divided(self, file: File, planner: Planner) -> Iterator[Part]:
         said = Said()
-        groups = by_document(self._planned(file, planner, said))
-        parts = [Part(requests=[*chain.from_iterable(each)]) for each in batched(groups, _BATCH)] or [Part()]
+        groups = by_document(self._planned([file], planner, said))
+        parts = [Part(requests=[*chain.from_iterable(each)]) for each in batched(groups, _DIVIDED)] or [Part()]
         parts[0].said = said
         return iter(parts)
 
@@ -246,11 +259,11 @@ class Streamed:
         if part.said is not None:
             said.take(part.said)
         yield from part.requests
-        for file in part.files:
-            yield from self._planned(file, self._planner, said)
+        yield from self._planned(part.files, self._planner, said)
 
-    def _planned(self, file: File, planner: Planner, said: Said) -> Iterator[PlannedRequest]:
-        sifted = self._sifted(file, said)
+    def _planned(self, listed: Iterable[File], planner: Planner, said: Said) -> Iterator[PlannedRequest]:
+        # Step by step for all of a part: going from step to step for each file costs a fifth more, in caches.
+        sifted = [document for file in listed for document in self._sifted(file, said)]
         twice = DefinedTwice()
         for documents in batched(sifted, _BATCH):
             manifests, problems = objects(documents, typed=self._options.as_written)
@@ -317,15 +330,9 @@ class _Sayer:
         said.depending |= self._depending.of(each.request for each in requests)
 
 
-_SHARES: Final = 4  # into which the work of each process is divided at least
-
-
 def _number(file: File) -> int:
     """About how many documents a file has."""
     return len(file.documents) if not file.unparsed else 1 + file.size // _USUAL
-
-
-_USUAL: Final = 2048  # bytes of a document
 
 
 def batched(values: Iterable[T], count: int) -> Iterator[list[T]]:
