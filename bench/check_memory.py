@@ -37,7 +37,7 @@ def main() -> None:
     few, many = SIZES
     print(f"check of {few:,} and of {many:,} manifests, the shipped policies: whole processes, {ROUNDS} rounds\n")
     for (count, jobs), took in sorted(seconds.items()):
-        print(f"  {count:6,} manifests, {jobs} process{'es' if jobs > 1 else ''}: {took:6.2f} s {memory[count, jobs]:6.0f} MB")
+        print(f"  {count:6,} manifests, --jobs {jobs}: {took:6.2f} s {memory[count, jobs]:6.0f} MB")
     print()
     beside = f"check of {many:,} manifests beside {few:,}"
     for jobs in (1, 2):

@@ -13,8 +13,8 @@ CONFIG_MAP = {"apiVersion": "v1", "kind": "ConfigMap"}
 
 def of_param(kind: dict[str, str], **ref: object) -> Ahead:
     """What is known ahead of a policy with params."""
-    refers = {"paramRef": {**ref, "parameterNotFoundAction": "Deny"}}
-    return ahead_of(loaded(policy(paramKind=kind), binding("p", "Deny", **refers)), NEWEST)
+    refers = {**ref, "parameterNotFoundAction": "Deny"}
+    return ahead_of(loaded(policy(paramKind=kind), binding("p", "Deny", paramRef=refers)), NEWEST)
 
 
 def may_hold(ahead: Ahead, value: object) -> bool:

@@ -16,6 +16,7 @@ import yaml
 from tests.offline.repositories import REPOSITORIES, write
 from webhook.cli.report.checked import Checked, Judged
 from webhook.cluster.manifestsview import ManifestsView
+from webhook.documents import reader
 from webhook.documents.document import Document
 from webhook.jobs import Jobs
 from webhook.offline import manifests, sifting
@@ -146,7 +147,7 @@ automountServiceAccountToken: false
 apiVersion: v1
 kind: LimitRange
 metadata: {name: l, namespace: shop}
-spec: {limits: [{type: Container, default: {cpu: "1"}}]}
+spec: {limits: [{type: Pod, max: {cpu: "1"}}]}
 ---
 apiVersion: scheduling.k8s.io/v1
 kind: PriorityClass
@@ -328,9 +329,13 @@ def test_documents_are_forgotten(folder: Path) -> None:
 def test_files_are_not_parsed_that_hold_nothing_others_need(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(folder / "files", many(random.Random(3)) | {"z.yaml": NAMESPACE})
     parsed = list[str]()
-    reading = manifests.parsed
-    monkeypatch.setattr(manifests, "parsed", lambda content, name: parsed.append(name) or reading(content, name))
-    monkeypatch.setattr(sifting, "parsed", lambda content, name: parsed.append(name) or reading(content, name))
+
+    def noting(content: bytes, name: str) -> reader.Parsed:
+        parsed.append(name)
+        return reader.parsed(content, name)
+
+    monkeypatch.setattr(manifests, "parsed", noting)
+    monkeypatch.setattr(sifting, "parsed", noting)
     Streamed(Inputs(["files"]), Options(), load("policies"), None)
     mention = [name for name, text in many(random.Random(3)).items() if "Namespace" in text]
     assert sorted(parsed) == sorted(f"files/{name}" for name in [*mention, "z.yaml"])

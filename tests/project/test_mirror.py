@@ -122,6 +122,7 @@ cli/report/benchjson: cli/test_bench
 cli/report/benchtext: cli/test_bench
 cli/report/replayjson: cli/test_replay
 offline/letpass: cli/test_check
+offline/sifting: offline/test_manifests
 offline/measured: cli/test_bench
 offline/measuring: cli/test_bench
 cli/report/replaytext: cli/test_replay

@@ -40,12 +40,12 @@ class Ahead(Struct, frozen=True):
     anything: bool
 
     def may_hold(self, content: bytes) -> bool:
-        """Whether the content of a file may hold an object that is wanted, or a definition."""
+        """Whether the content of a file, of which it is known that it hides no words (webhook.documents.spelling), may
+        hold an object that is wanted, or a definition."""
         return (
             self.anything
             or any(kind in content for kind in self.always)
             or any(kind in content and any(name in content for name in names) for kind, names in self.named)
-            or may_hide_words(content)
         )
 
     def wants(self, value: Any) -> bool:
@@ -91,7 +91,8 @@ def ahead_of(policies: PolicySet, target: Version) -> Ahead:
 
 
 def may_be_structure(content: bytes) -> bool:
-    """Whether the content of a file may say how others are read: it holds a definition or a kustomization."""
+    """Whether the content of a file may say how others are read: it holds a definition or a kustomization, or may hide
+    words."""
     return any(each in content for each in _STRUCTURE) or may_hide_words(content)
 
 
