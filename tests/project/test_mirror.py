@@ -56,6 +56,7 @@ cel/check/declarations: cel/check/test_checking
 cel/check/grammar: cel/check/test_recovery
 cel/check/nodes: cel/check/test_parsing
 cel/check/prediction: cel/check/test_recovery
+cel/code/branches: cel/code/test_codegen
 cel/code/loops: cel/value/test_operators
 cel/code/optionals: cel/library/test_optionals
 cel/code/pythonoperators: cel/value/test_operators

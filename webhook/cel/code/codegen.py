@@ -25,10 +25,11 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, Final, Literal
 
 from webhook.cel.code import pythonoperators, runtime
+from webhook.cel.code.branches import Branches
 from webhook.cel.code.loops import CHECK, Loops
 from webhook.cel.code.optionals import Optionals, indexes_optional
 from webhook.cel.code.recording import error_key, recordable
-from webhook.cel.code.writer import Account, Operand, Writer
+from webhook.cel.code.writer import Operand, Writer
 from webhook.cel.cost import charging
 from webhook.cel.library.operation import OPERATORS
 from webhook.cel.library.regex import MAX_KNOWN
@@ -44,7 +45,6 @@ from webhook.cel.tree.ast import (
     Select,
     StructLiteral,
     children,
-    logical_terms,
     nodes,
 )
 from webhook.cel.tree.declared import Cost, Shape
@@ -208,15 +208,15 @@ class Generator:
     def call(self, node: Call) -> Operand:
         match node.function:
             case "_&&_" | "_||_":
-                return self.logical(node)
+                return Branches(self).logical(node)
             case "_?_:_":
-                return self.conditional(node)
+                return Branches(self).conditional(node)
             case "_!=_":
                 return self.negated(self.equality(node))
             case "_==_":
                 return self.equality(node)
             case "@not_strictly_false":
-                return self.not_strictly_false(node)
+                return Branches(self).not_strictly_false(node)
         if node.declared.otherwise:
             return Optionals(self).default(node)
         if node.function not in OPERATORS:
@@ -404,86 +404,12 @@ class Generator:
     def bound(self, *values: Any) -> list[Operand]:
         return [Operand(self.out.bind(value), atomic=True) for value in values]
 
-    # ------------------------------------------------------------------------------------- conditions and absorption
-
-    def logical(self, node: Call) -> Operand:
-        terms = list(logical_terms(node, node.function))
-        conjunction = node.function == "_&&_"
-        return self.logical_plain(terms, conjunction) if self.native else self.logical_exact(terms, conjunction)
-
-    def logical_plain(self, terms: list[Expr], conjunction: bool) -> Operand:
-        target = ""
-        written: list[Operand] = []
-        word = " and " if conjunction else " or "
-        for term in terms:
-            if self.bounds and term is terms[0]:  # whatever it needs runs in any case
-                written.append(self.boolean(term))
-                continue
-            with self.out.captured() as lines, self.account():
-                operand = self.boolean(term)
-            if not lines:
-                written.append(operand)
-                continue
-            # This term needs statements. They must run only if the earlier terms do not decide.
-            if not target:
-                target = self.out.fresh()
-                start = word.join(each.text for each in written) if written else repr(conjunction)
-                self.out.emit(f"{target} = {start}")
-            elif written:
-                self.out.emit(f"{target} = {target}{word}{word.join(each.text for each in written)}")
-            written = []
-            with self.out.block(f"if {'' if conjunction else 'not '}{target}:"):
-                self.out.splice(lines)
-                self.out.emit(f"{target} = {operand.text}")
-        if target and written:
-            self.out.emit(f"{target} = {target}{word}{word.join(each.text for each in written)}")
-        if target:
-            return Operand(target, atomic=True)
-        return self.out.expression(f"({word.join(each.text for each in written)})", *written)
-
-    def logical_exact(self, terms: list[Expr], conjunction: bool) -> Operand:
-        target, error = self.out.fresh(), self.out.fresh("e")
-        self.out.emit(f"{target} = {conjunction}")
-        self.out.emit(f"{error} = None")
-        still_open = f"if {'' if conjunction else 'not '}{target}"
-        self.forget(terms)
-        for term in terms:
-            with self.out.block(f"{still_open}:"):
-                with self.out.block("try:", counted=True), self.account():
-                    self.out.emit(f"{target} = {self.boolean(term).text}")
-                with self.out.block("except EvaluationError as x:"):
-                    self.out.emit(f"{error} = {error} or x")
-                    self.absorbed(term)
-        self.out.emit(f"{still_open} and {error} is not None: raise {error}")
-        return Operand(target, atomic=True)
+    # --------------------------------------------------------------------------------------- what branches share
 
     def boolean(self, node: Expr) -> Operand:
         """The value of a node that must be a bool."""
         operand = self.value(node)
         return operand if self.trusting and node.type == types.BOOL else self.out.call(operators.truth, operand)
-
-    def conditional(self, node: Call, value: Callable[[Expr], Operand] | None = None) -> Operand:
-        """value: writes a branch."""
-        value = value or self.value
-        condition = self.boolean(node.args[0])
-        condition = condition if self.native else self.out.spill(condition)
-        self.forget(node.args[1:])
-        branches: list[tuple[Operand, list[str | Account]]] = []
-        for branch in node.args[1:]:
-            with self.out.captured() as lines, self.account():
-                operand = value(branch)
-            branches.append((operand, lines))
-        (yes, yes_lines), (no, no_lines) = branches
-        if not yes_lines and not no_lines:
-            return self.out.expression(f"({yes.text} if {condition.text} else {no.text})", condition, yes, no)
-        target = self.out.fresh()
-        with self.out.block(f"if {condition.text}:"):
-            self.out.splice(yes_lines)
-            self.out.emit(f"{target} = {yes.text}")
-        with self.out.block("else:"):
-            self.out.splice(no_lines)
-            self.out.emit(f"{target} = {no.text}")
-        return Operand(target, atomic=True)
 
     def forget(self, nodes: Iterable[Expr]) -> None:
         """Remove the values that an earlier round recorded for nodes that this round may not evaluate."""
@@ -495,14 +421,6 @@ class Generator:
         """Record the error of a node that the value of another node may absorb."""
         if self.records(error_key(node)):
             self.out.emit(f"a.record[{self.out.bind(error_key(node))}] = x")
-
-    def not_strictly_false(self, node: Call) -> Operand:
-        target = self.out.fresh()
-        with self.out.block("try:", counted=True):
-            self.out.emit(f"{target} = {self.value(node.args[0]).text} is not False")
-        with self.out.block("except EvaluationError:"):
-            self.out.emit(f"{target} = True")
-        return Operand(target, atomic=True)
 
 
 _MADE: Final = frozenset({"string", "bytes", "list", "dyn"})

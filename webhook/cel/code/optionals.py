@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from webhook.cel.code import pythonoperators, runtime
+from webhook.cel.code.branches import Branches
 from webhook.cel.code.writer import Operand
 from webhook.cel.cost import charging
 from webhook.cel.tree.ast import Call, Const, Expr, Select, children
@@ -67,7 +68,7 @@ class Optionals:
             return self.out.outlined(set(self.code.scope.values()), lambda: self.literal(optional, default))
         if isinstance(optional, Call) and optional.function == "_?_:_":
             self.out.charge(self.code.fixed[id(optional)])
-            return self.code.conditional(optional, lambda branch: self.literal(branch, default))
+            return Branches(self.code).conditional(optional, lambda branch: self.literal(branch, default))
         written = pythonoperators.optional_value(self.out, optional, default, self.code.value)
         if written is not None:
             self.charge_chain(optional)
