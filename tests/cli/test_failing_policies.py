@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from xml.etree import ElementTree
 
 import pytest
+import yaml
 
 from tests.cli import running
+from webhook.cli.report.writing import FORMATS
 
 RAISES = '''\
 from gatewright import validate
@@ -217,3 +221,151 @@ class TestParamsThatAreNotThere:
         assert found["by-labels"]["lookedFor"]["selector"] == "app=web,tier in (a,b),!old"
         assert found["by-labels"]["lookedFor"]["namespace"] == "shared"
         assert all(each["lookedFor"] is None for name, each in found.items() if name == "floor")
+
+
+# ----------------------------------------------------------------------------------- an error among violations, written
+
+_COUNT: Final = '''\
+from gatewright import validate
+
+
+@validate(resources=["v1/pods"], name="{name}")
+def check(request):
+    """At least two."""
+    if int(request.object["metadata"]["labels"]["count"]) < 2:
+        yield "too few"
+'''
+_BINDING: Final = """\
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {{name: {name}}}
+spec: {{policyName: {name}, validationActions: [{action}]}}
+---
+"""
+BOUND: Final = {"denies": "Deny", "warns": "Warn", "audits": "Audit"}
+COUNTS: Final = {"breaks": "one", "small": "1"}
+"""Pods: of one the policies fail, the other violates them."""
+
+POINTS: Final = "function 'check' resulted in error: ValueError"
+
+
+@pytest.fixture
+def counted(tmp_path: Path) -> Path:
+    """Three policies, each of which fails on one Pod and finds a violation in another."""
+    (tmp_path / "policies").mkdir()
+    for name, action in BOUND.items():
+        (tmp_path / "policies" / f"{name}.py").write_text(_COUNT.format(name=name))
+        (tmp_path / "policies" / f"{name}.yaml").write_text(_BINDING.format(name=name, action=action))
+    for name, count in COUNTS.items():
+        pod = POD.replace("name: web, namespace", f"name: {name}, namespace").replace("seven", f'"{count}"')
+        (tmp_path / f"{name}.yaml").write_text(pod)
+    return tmp_path
+
+
+def _text(report: str) -> None:
+    for name, action in BOUND.items():
+        assert f"breaks.yaml:1:1: {action.lower()} (error) {name}\n" in report
+        assert report.count(f": {action.lower()} {name}\n") == 1
+    assert SUMMARY in report.splitlines()[-1]
+
+
+SUMMARY: Final = (
+    "1 denied, 1 denied by an evaluation error, 1 warning, 1 warning of an evaluation error, 1 for the audit log, "
+    "1 evaluation error for the audit log"
+)
+
+
+def _value(report: Any) -> None:
+    assert {(each["object"]["name"], each["error"]) for each in report["findings"]} == {
+        ("breaks", True),
+        ("small", False),
+    }
+    summary = report["summary"]
+    assert [summary[each] for each in ("deny", "warn", "audit", "evaluationErrors")] == [2, 2, 2, 3]
+
+
+def _sarif(report: str) -> None:
+    results = json.loads(report)["runs"][0]["results"]
+    errors = [each for each in results if "evaluation error: Pod shop/breaks: " in each["message"]["text"]]
+    assert sorted(each["level"] for each in errors) == ["error", "note", "warning"]
+    assert all(each["properties"]["error"] for each in errors)
+    others = [each for each in results if each not in errors]
+    assert len(others) == 3 and not any("error" in each["message"]["text"] for each in others)
+
+
+def _junit(report: str) -> None:
+    suites = {each.get("name"): each for each in ElementTree.fromstring(report)}
+    assert {name: (suites[name].get("failures"), suites[name].get("errors")) for name in BOUND} == {
+        "denies": ("1", "1"),
+        "warns": ("0", "0"),
+        "audits": ("0", "0"),
+    }
+    (error,) = suites["denies"].findall("testcase/error")
+    assert error.get("type") == "deny" and (error.get("message") or "").startswith(POINTS)
+    (failure,) = suites["denies"].findall("testcase/failure")
+    assert failure.get("message") == "too few"
+    for name in ("warns", "audits"):
+        passed = [each.text or "" for each in suites[name].findall("testcase/system-out")]
+        assert ["evaluation error: Pod shop/breaks" in each for each in passed] == [True, False]
+
+
+def _github(report: str) -> None:
+    commands = report.splitlines()
+    for name, action in BOUND.items():
+        assert [f"title={name} ({action.lower()}%2C evaluation error)::" in each for each in commands].count(True) == 1
+        assert [f"title={name} ({action.lower()})::" in each for each in commands].count(True) == 1
+
+
+def _gitlab(report: str) -> None:
+    said = sorted(each["description"] for each in json.loads(report))
+    assert [each.startswith("evaluation error: Pod shop/breaks") for each in said].count(True) == 3
+    assert [each.startswith("Pod shop/small") for each in said].count(True) == 3
+
+
+def _checkstyle(report: str) -> None:
+    said = [each.get("message") or "" for each in ElementTree.fromstring(report).iter("error")]
+    assert [each.startswith("evaluation error: Pod shop/breaks") for each in said].count(True) == 3
+    assert [each.startswith("Pod shop/small") for each in said].count(True) == 3
+
+
+def _markdown(report: str) -> None:
+    assert SUMMARY in report
+    marked = [line for line in report.splitlines() if "**evaluation error** `breaks.yaml" in line]
+    assert len(marked) == report.count("**evaluation error**") == 3
+    assert "| rule | deny | deny (evaluation error) | warn | warn (evaluation error) | audit |" in report
+    assert "| `denies` | 1 | 1 |  |  |  |  |" in report
+
+
+def _html(report: str) -> None:
+    assert f"<h1>{SUMMARY}</h1>" in report
+    data = json.loads(report.partition('id="report">')[2].partition("</script>")[0])
+    assert {(each["object"], each.get("error", False)) for each in data["findings"]} == {
+        ("Pod shop/breaks", True),
+        ("Pod shop/small", False),
+    }
+
+
+WRITTEN: Final[dict[str, Callable[[str], None]]] = {
+    "text": _text,
+    "json": lambda report: _value(json.loads(report)),
+    "yaml": lambda report: _value(yaml.safe_load(report)),
+    "sarif": _sarif,
+    "junit": _junit,
+    "github": _github,
+    "gitlab": _gitlab,
+    "checkstyle": _checkstyle,
+    "markdown": _markdown,
+    "html": _html,
+}
+
+
+@pytest.mark.parametrize("output", FORMATS)
+def test_an_error_is_told_from_a_violation_in_every_format(counted: Path, output: str) -> None:
+    WRITTEN[output](gatewright(counted, "check", "breaks.yaml", "small.yaml", "-o", output))
+
+
+def test_a_case_that_gets_an_error_is_one_to_junit(tree: Path) -> None:
+    suites = {each.get("name"): each for each in ElementTree.fromstring(gatewright(tree, "test", "-o", "junit"))}
+    assert [suites["floor"].get(each) for each in ("tests", "failures", "errors")] == ["1", "0", "1"]
+    (error,) = suites["floor"].findall("testcase/error")
+    assert error.get("message") == "expected deny, got error"

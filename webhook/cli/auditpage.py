@@ -148,6 +148,7 @@ def _finding(found: auditsaved.Found, suppression: Suppression | None = None) ->
         rule=_name(found.rule),
         level=_level(found),
         message=_text(found.message),
+        error=found.error,
         place=Place(_name(found.file), found.line),
         path=_name(found.path or ""),
         object=None

@@ -76,6 +76,7 @@ class Found(Struct, rename="camel"):
     policy: str = ""
     binding: str = ""
     message: str = ""
+    error: bool = False
     path: str | None = None
     asides: list[str] = []
     why: list[str] = []

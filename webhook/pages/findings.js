@@ -1,6 +1,6 @@
 "use strict";
-// A finding: rule, levels (those under which it stands; "pass" of a case that passed), place, file, message, object,
-// path, namespace, owner, operation, binding, change, excerpt [line, text, column, end], asides, diff, fix, suppressed.
+// A finding: rule, levels (those under which it stands; "pass" of a case that passed), error (whether the policy could
+// not be evaluated), place, file, message, object, path, namespace, owner, operation, binding, change, excerpt [line, text, column, end], asides, diff, fix, suppressed.
 // Fields that are empty are missing. Everything is shown as text: nothing here makes markup of it.
 
 const make = (tag, properties = {}, ...children) => {
@@ -41,6 +41,7 @@ const showFindings = (report, findings, main, before = {}) => {
   const GROUPS = 50;
   const AT_ONCE = 100; // rows that are made when what is shown changes: a browser lays all of them out
   const ORDER = ["deny", "error", "warn", "warning", "audit", "note", "pass", "none"];
+  const ERROR = "evaluation error";
   const WORDS = { pass: "passed", none: "suppressed" };
   const state = { text: "", level: "", rule: "", namespace: "", owner: "", severity: "", control: "", by: "rule", shown: {},
     ...before };
@@ -68,7 +69,7 @@ const showFindings = (report, findings, main, before = {}) => {
     each.level = levelOf(each);
     each.of = Object.fromEntries(Object.entries(FIELDS).map(([field, value]) => [field, value(each)]));
     each.words = [each.rule, each.level, each.place, each.message, each.object, each.path, each.namespace, each.owner,
-      each.binding, each.change, each.suppressed, ...each.of.control].filter(Boolean).join("\n").toLowerCase();
+      each.binding, each.change, each.suppressed, each.error && ERROR, ...each.of.control].filter(Boolean).join("\n").toLowerCase();
   }
 
   // ------------------------------------------------------------------------------------------------- what is shown
@@ -218,6 +219,7 @@ const showFindings = (report, findings, main, before = {}) => {
     const head = make("button", { type: "button", class: "head", "aria-expanded": "false", onclick: toggle },
       make("span", { class: `level l-${each.level}` }, WORDS[each.level] || each.level),
       make("span", { class: "what" },
+        each.error ? make("span", { class: "level l-error" }, ERROR) : null, each.error ? " " : null,
         make("span", { class: "object" }, each.object || (state.by === "rule" ? each.file : each.rule)), " ",
         state.by === "rule" || !each.object ? null : make("span", {}, `${each.rule} `),
         each.path && !(each.message || "").startsWith(each.path) ? make("span", { class: "path" }, each.path) : null),

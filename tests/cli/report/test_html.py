@@ -187,6 +187,16 @@ def test_search(browser: Browser, tmp_path: Path) -> None:
         assert shown(page) == "1,000 shown"
 
 
+def test_an_evaluation_error_is_marked_and_found(browser: Browser, tmp_path: Path) -> None:
+    failing = [finding(message=f"message {number}", error=number == 3) for number in range(5)]
+    with opened(browser, report("check", findings=failing), tmp_path) as page:
+        marks = page.locator(".row", has_text="message 3").locator(".level").all_inner_texts()
+        assert marks == ["deny", "evaluation error"]
+        assert page.get_by_text("evaluation error", exact=True).count() == 1
+        page.get_by_role("searchbox").fill("evaluation error")
+        assert page.locator(".message").all_inner_texts() == ["message 3"]
+
+
 def test_filters_by_chart_and_level_and_groups(browser: Browser, tmp_path: Path) -> None:
     with opened(browser, MANY, tmp_path) as page:
         page.get_by_role("button", name=re.compile("^team-1")).click()

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from webhook.cli.report.model import Finding, Report, Severity, merged
-from webhook.cli.report.plain import placed, placed_problems, said
+from webhook.cli.report.plain import EVALUATION_ERROR, placed, placed_problems, said
 from webhook.visible import BRACKETED, encodable, visible
 
 SHOWN: Final = 10
@@ -49,13 +49,14 @@ def _annotation(report: Report, found: Finding) -> _Annotation:
     place = found.place
     one_line = place.end_line in (None, place.line)
     file, message = placed(report, place, said(found))
+    error = f", {EVALUATION_ERROR}" if found.error else ""
     fields: dict[str, str | int | None] = {
         "file": file,
         "line": place.line,
         "endLine": place.end_line,
         "col": place.column if one_line else None,  # GitHub takes columns within one line only
         "endColumn": place.end_column - 1 if one_line and place.end_column else None,
-        "title": f"{visible(found.rule)} ({found.level})",
+        "title": f"{visible(found.rule)} ({found.level}{error})",
     }
     return found.rule, fields, message
 

@@ -124,6 +124,7 @@ def row(finding: Finding, levels: list[Any]) -> dict[str, Any]:
     made: dict[str, Any] = {
         "rule": visible(finding.rule),
         "levels": levels,
+        "error": finding.error,
         "place": place_of(finding),
         "file": visible(finding.place.file),
         "message": lines_of(finding.message.strip()),

@@ -113,6 +113,8 @@ def _summary(report: Report) -> dict[str, Any]:
         counts |= {"cases": len(report.cases), "passed": passed, "failed": failed}
         counts["untested"] = list(report.untested)
     counts |= {level: report.count(level) for level in (OF_VERDICTS if of_verdicts else LEVELS[3:])}
+    if of_verdicts:
+        counts["evaluationErrors"] = sum(1 for each in report.findings if each.error)
     for name, kind in (("excepted", "exception"), ("known", "baseline"), ("silenced", "comment")):
         counts[name] = sum(1 for _ in _of(report, kind))
     return {**counts, "hidden": report.hidden, "errors": len(report.problems)}

@@ -1,8 +1,9 @@
 """The report as JUnit's XML, which CI systems show as tests: of `test` its cases, of other commands the rules.
 
-A rule is a suite. Each finding that is an error is a case that failed, each lesser one a case that passed and says so,
-each that counts for nothing a case that was skipped. A rule without findings is one case that passed. Inputs that
-cannot be read are errors of a suite of their own. The form is that of Jenkins' xUnit plugin, `junit-4.xsd`.
+A rule is a suite. Each violation that denies is a case that failed, each evaluation error that denies a case with an
+error, each lesser finding a case that passed and says so, each that counts for nothing a case that was skipped. A rule
+without findings is one case that passed. Inputs that cannot be read are errors of a suite of their own. The form is
+that of Jenkins' xUnit plugin, `junit-4.xsd`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from msgspec import Struct
 
 from webhook.cli.report.model import OF_CASES, Case, Finding, Report, merged
-from webhook.cli.report.plain import about, lines_of, place_of, problems_of, said, why_suppressed
+from webhook.cli.report.plain import EVALUATION_ERROR, about, lines_of, place_of, problems_of, said, why_suppressed
 from webhook.cli.report.xmltext import attribute, xml
 
 
@@ -76,9 +77,8 @@ def _finding(suite: _Suite, finding: Finding) -> None:
     name = about(finding) or place_of(finding)
     whole = f"{place_of(finding)}: {finding.level}: {said(finding)}"
     if finding.severity == "error":
-        suite.failures += 1
-        first = lines_of(finding.message.strip()).partition("\n")[0]
-        inner = f"<failure type={attribute(finding.level)} message={attribute(first)}>{xml(whole)}</failure>"
+        first = lines_of(finding.message.strip()).partition("\n")[0] or (EVALUATION_ERROR if finding.error else "")
+        inner = _failing(suite, first, whole, finding.level, error=finding.error)
     else:
         inner = f"<system-out>{xml(whole)}</system-out>"
     suite.cases.append(_written(suite.name, name, inner))
@@ -102,13 +102,22 @@ def _case(suite: _Suite, case: Case) -> None:
         *(f"not matched: {each.why}" for each in case.unmatched),
         *case.notes,
     ]
-    inner = f"<failure message={attribute(case.failures[0])}>{xml(chr(10).join(more))}</failure>"
     if case.known:
         suite.skipped += 1
         inner = f"<skipped>known</skipped><system-out>{xml(chr(10).join(more))}</system-out>"
     else:
-        suite.failures += 1
+        inner = _failing(suite, case.failures[0], "\n".join(more), error=case.verdict == "error")
     suite.cases.append(_written(suite.name, case.name, inner))
+
+
+def _failing(suite: _Suite, message: str, whole: str, level: str = "", *, error: bool) -> str:
+    """The element of a case that does not pass, which is counted: <error> if the policy could not be evaluated."""
+    if error:
+        suite.errors += 1
+    else:
+        suite.failures += 1
+    tag = "error" if error else "failure"
+    return f"<{tag}{f' type={attribute(level)}' if level else ''} message={attribute(message)}>{xml(whole)}</{tag}>"
 
 
 def _written(suite: str, name: str, inner: str) -> str:

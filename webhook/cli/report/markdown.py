@@ -12,7 +12,7 @@ from typing import Final
 
 from webhook.cli.report.model import LEVELS, Finding, Level, Report, merged
 from webhook.cli.report.naming import object_name
-from webhook.cli.report.plain import place_of, problems_of, why_suppressed
+from webhook.cli.report.plain import EVALUATION_ERROR, place_of, problems_of, why_suppressed
 from webhook.cli.report.style import Style
 from webhook.cli.report.text import grouped, summary, suppressed_parts
 from webhook.lazypatterns import lazily
@@ -115,13 +115,15 @@ def _by_gravity(found: Iterable[Finding]) -> list[tuple[str, list[Finding]]]:
 
 
 def _table(by_rule: Sequence[tuple[str, Sequence[Finding]]]) -> Iterator[str]:
-    """A table of counts, with a column for each level that there is."""
-    counts = {name: Counter(each.level for each in of_name) for name, of_name in by_rule}
-    levels = [level for level in LEVELS if any(each[level] for each in counts.values())]
-    yield f"| rule | {' | '.join(levels)} |\n|---|{'---:|' * len(levels)}\n"
-    for name, of_levels in counts.items():
+    """A table of counts, with a column for each level that there is, and one for its evaluation errors."""
+    counts = {name: Counter((each.level, each.error) for each in of_name) for name, of_name in by_rule}
+    columns = [(level, error) for level in LEVELS for error in (False, True)]
+    columns = [column for column in columns if any(each[column] for each in counts.values())]
+    heads = (f"{level} ({EVALUATION_ERROR})" if error else level for level, error in columns)
+    yield f"| rule | {' | '.join(heads)} |\n|---|{'---:|' * len(columns)}\n"
+    for name, of_columns in counts.items():
         cell = code(name).replace("|", "\\|")  # which ends a cell within code, too
-        numbers = (f"{of_levels[level]:,}" if of_levels[level] else "" for level in levels)
+        numbers = (f"{of_columns[column]:,}" if of_columns[column] else "" for column in columns)
         yield f"| {cell} | {' | '.join(numbers)} |\n"
     yield "\n"
 
@@ -149,7 +151,8 @@ def _rules(by_rule: Sequence[tuple[str, Sequence[Finding]]], report: Report) -> 
 def _item(finding: Finding, mark: str = "") -> str:
     about = f" — {code(object_name(finding.object))}" if finding.object is not None else ""
     path = f" {code(finding.path)}" if finding.path and not finding.message.startswith(finding.path) else ""
-    return f"- {mark or _MARKS[finding.level]} {code(place_of(finding))}{about}{path}: {code(finding.message)}"
+    error = f" **{EVALUATION_ERROR}**" if finding.error else ""
+    return f"- {mark or _MARKS[finding.level]}{error} {code(place_of(finding))}{about}{path}: {code(finding.message)}"
 
 
 def page_of(report: Report, rule: str) -> str:

@@ -360,11 +360,12 @@ def failed(case: Case) -> Finding:
 
 
 def merged(findings: Iterable[Finding]) -> Iterator[tuple[tuple[Level, ...], Finding]]:
-    """The findings in their order, those that differ in their level only as one: the gravest, with all levels."""
+    """The findings in their order, those that differ in their level only as one: the gravest, with all levels. An
+    evaluation error and a violation are never one."""
     found: dict[tuple[object, ...], list[Finding]] = {}
     for each in findings:
         where = (each.place, each.rendered, each.path, each.object, each.operation, each.change)
-        found.setdefault((*where, each.rule, each.kind, each.binding, each.message), []).append(each)
+        found.setdefault((*where, each.rule, each.kind, each.binding, each.message, each.error), []).append(each)
     for same in found.values():
         levels = tuple(each.level for each in same)
         yield levels, min(same, key=lambda each: LEVELS.index(each.level))

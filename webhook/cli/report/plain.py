@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from webhook.cli.report.model import Finding, Place, Report, Suppression
 from webhook.cli.report.naming import object_name
 from webhook.visible import visible
+
+EVALUATION_ERROR: Final = "evaluation error"
+"""How formats call a finding that says that the policy could not be evaluated: it is no violation."""
 
 
 def lines_of(text: str) -> str:
@@ -27,8 +31,11 @@ def about(finding: Finding) -> str:
 
 
 def said(finding: Finding) -> str:
-    """A finding as one text: its subject and its message; for `impact` also the change."""
+    """A finding as one text: its subject and its message; for `impact` also the change. It says of an evaluation
+    error that it is one."""
     change = f"{visible(finding.change)}: " if finding.change else ""
+    if finding.error:
+        change += f"{EVALUATION_ERROR}: "
     where, message = about(finding), lines_of(finding.message.strip())
     if finding.path and message.startswith(visible(finding.path)) and finding.object is not None:
         where = object_name(finding.object)  # not twice

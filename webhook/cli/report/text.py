@@ -252,6 +252,12 @@ _NOUNS: Final[dict[Level, tuple[str, str]]] = {
     "warning": ("warning", "warnings"),
     "note": ("note", "notes"),
 }
+_ERRORS: Final[dict[Level, tuple[str, str]]] = {
+    **_NOUNS,
+    "deny": ("denied by an evaluation error", "denied by evaluation errors"),
+    "warn": ("warning of an evaluation error", "warnings of evaluation errors"),
+    "audit": ("evaluation error for the audit log", "evaluation errors for the audit log"),
+}
 
 
 def summary(report: Report, style: Style) -> str:
@@ -268,10 +274,9 @@ def summary(report: Report, style: Style) -> str:
     if report.command == "test":
         passed, failed = sum(case.passed for case in report.cases), sum(case.fails for case in report.cases)
         text = f"{counted(len(report.cases), 'case')}: {passed} passed, {failed} failed"
-        others = [each for each in report.findings if each.kind not in OF_CASES]
-        more = [part for level in LEVELS if (part := _part(level, sum(each.level == level for each in others), style))]
-        return ", ".join([text, *more, *_suppressed(report)])
-    parts = [part for level in LEVELS if (part := _part(level, report.count(level), style))]
+        others = (each for each in report.findings if each.kind not in OF_CASES)
+        return ", ".join([text, *_parts(others, style), *_suppressed(report)])
+    parts = [*_parts(report.findings, style)]
     parts += [style(LEVEL["audit"], part) for part in _suppressed(report)]
     if wrong and report.command == "lint":  # whose findings are errors, too
         parts.append(style(ERROR, "the tree does not load"))
@@ -307,8 +312,13 @@ def _suppressed(report: Report) -> list[str]:
     return [f"{kinds[kind]:,} {words}" for kind, words in named if kinds[kind]]
 
 
-def _part(level: Level, count: int, style: Style) -> str:
-    return style(LEVEL[level], f"{count:,} {_NOUNS[level][count != 1]}") if count else ""
+def _parts(found: Iterable[Finding], style: Style) -> Iterator[str]:
+    """The numbers of findings by level; a policy that could not be evaluated is counted apart from violations."""
+    counts = Counter((each.level, each.error) for each in found)
+    for level in LEVELS:
+        for error, nouns in ((False, _NOUNS), (True, _ERRORS)):
+            if count := counts[level, error]:
+                yield style(LEVEL[level], f"{count:,} {nouns[level][count != 1]}")
 
 
 def scope(report: Report) -> str:
