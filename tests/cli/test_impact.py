@@ -352,6 +352,36 @@ def test_errors_that_come_and_go_are_told_from_violations(made: Made) -> None:
     assert {change for change, *_ in changes(impact(made, "--since", "HEAD"))} == {"error went"}
 
 
+@pytest.mark.parametrize("action", ["Deny", "Warn", "Audit"])
+def test_errors_are_told_from_violations_under_every_action(made: Made, action: str) -> None:
+    under = "" if action == "Deny" else f" under {action}"
+    passing, failing, violated = (
+        policy(expression=text, action=action) for text in ("true", "object.data.missing == 'x'", "false")
+    )
+
+    def found(old: str, new: str) -> set[tuple[str, str, bool]]:
+        made.commit({"policies/short.yaml": old})
+        (made.folder / "policies/short.yaml").write_text(new)
+        findings = impact(made, "--since", "HEAD")["findings"]
+        return {(each["change"], each["level"], each["error"]) for each in findings}
+
+    level = action.lower()
+    assert found(passing, failing) == {(f"error came{under}", level, True)}
+    assert found(failing, passing) == {(f"error went{under}", "note", True)}
+    assert found(violated, failing) == {(f"error came{under}", level, True)}
+    text, markdown = (
+        gatewright("impact", "deploy", "--since", "HEAD", "-o", each, cwd=made.folder).stdout
+        for each in ("text", "markdown")
+    )
+    assert f"  error came{under}: 4  bank 2, shop 2\n" in text
+    assert "| policy | | matches | error came |\n" in markdown
+    assert f"</b>: 4 error came{under} (" in markdown and f"**Error came{under}**\n" in markdown
+    assert found(failing, violated) == {(f"error went{under}", level, False)}  # which is no less than before
+    assert "| policy | | matches | error went |\n" in (
+        gatewright("impact", "deploy", "--since", "HEAD", "-o", "markdown", cwd=made.folder).stdout
+    )
+
+
 def test_trees_that_do_not_load_are_told_of_on_both_sides(made: Made) -> None:
     made.commit({"policies/short.yaml": policy(expression="object.metadata.nam(")})
     (made.folder / "policies/short.yaml").write_text(policy(expression="1 +"))

@@ -80,7 +80,9 @@ def _found(difference: Difference) -> Any:
     assert difference.differing or difference.repatched
     texts: dict[Any, Any] = {}
     for each in difference.differing:
-        action = "Warn" if "warned" in each.what else "Audit" if "audited" in each.what else "Deny"
+        action = next((name for name in ("Warn", "Audit") if name.lower() in each.what.lower()), "Deny")
+        assert not each.what.startswith("error came") or any(located.finding.error for located in each.new)
+        assert not each.what.startswith("error went") or any(located.finding.error for located in each.old)
         sides = [Counter((_text(located), located.finding.error) for located in side) for side in (each.old, each.new)]
         texts[(*each.policy, action)] = tuple(sides)
     return texts, bool(difference.repatched), [difference.was_denied, difference.is_denied]

@@ -24,24 +24,45 @@ What = Literal[
     "denied otherwise",
     "newly warned",
     "no longer warned",
+    "error came under Warn",
+    "error went under Warn",
     "warned otherwise",
     "newly audited",
     "no longer audited",
+    "error came under Audit",
+    "error went under Audit",
     "audited otherwise",
     "patch changed",
 ]
 """What differs of a policy's verdict on an object.
 
-"error came", "error went": the policy could not be evaluated on one side, and therefore denied there. "otherwise": both
-sides say something under this action, and not the same.
+"error came", "error went": the policy could not be evaluated on one side, and therefore denied there; "under Warn" and
+"under Audit": it could not be evaluated, and these actions say so. "otherwise": both sides say something under this
+action, and not the same.
 """
 
 CHANGES: Final[tuple[What, ...]] = What.__args__  # type: ignore[attr-defined]
 """In the order in which reports have them."""
 
-_BY_ACTION: Final[Mapping[str, tuple[What, What, What]]] = {
-    "Warn": ("newly warned", "no longer warned", "warned otherwise"),
-    "Audit": ("newly audited", "no longer audited", "audited otherwise"),
+
+class _Names(Struct, frozen=True):
+    """How the differences under one action are called."""
+
+    came: What
+    went: What
+    error_came: What
+    error_went: What
+    otherwise: What
+
+
+_BY_ACTION: Final[Mapping[str, _Names]] = {
+    "Deny": _Names("newly denied", "newly allowed", "error came", "error went", "denied otherwise"),
+    "Warn": _Names(
+        "newly warned", "no longer warned", "error came under Warn", "error went under Warn", "warned otherwise"
+    ),
+    "Audit": _Names(
+        "newly audited", "no longer audited", "error came under Audit", "error went under Audit", "audited otherwise"
+    ),
 }
 
 Key = tuple[str, str]
@@ -128,32 +149,25 @@ def _by_policy(findings: Iterable[Located]) -> dict[Key, list[Located]]:
 def _of_policy(
     old: Sequence[Located], new: Sequence[Located], names: Names
 ) -> Iterator[tuple[What, tuple[Located, ...], tuple[Located, ...]]]:
-    was, now = _under(old, "Deny"), _under(new, "Deny")
-    if what := _denial(was, now, names):
-        yield what, was, now
-    for action, (came, went, otherwise) in _BY_ACTION.items():
+    for action, called in _BY_ACTION.items():
         was, now = _under(old, action), _under(new, action)
-        if was and now:
-            if _texts(was, names) != _texts(now, names):
-                yield otherwise, was, now
-        elif was or now:
-            yield (went if was else came), was, now
+        if what := _what(was, now, names, called):
+            yield what, was, now
 
 
-def _denial(was: Sequence[Located], now: Sequence[Located], names: Names) -> What | None:
+def _what(was: Sequence[Located], now: Sequence[Located], names: Names, called: _Names) -> What | None:
     if not was and not now:
         return None
     if not was or not now:
-        erroneous = all(each.finding.error for each in was or now)
-        if erroneous:
-            return "error came" if now else "error went"
-        return "newly denied" if now else "newly allowed"
+        if all(each.finding.error for each in was or now):
+            return called.error_came if now else called.error_went
+        return called.came if now else called.went
     if _texts(was, names) == _texts(now, names):
         return None
     failed, fails = (any(each.finding.error for each in side) for side in (was, now))
     if failed != fails:
-        return "error came" if fails else "error went"
-    return "denied otherwise"
+        return called.error_came if fails else called.error_went
+    return called.otherwise
 
 
 def _under(findings: Iterable[Located], action: str) -> tuple[Located, ...]:

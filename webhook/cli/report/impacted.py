@@ -23,15 +23,27 @@ if TYPE_CHECKING:
     from webhook.offline.verdicts import Change
 
 PATCHED: Final = "patch changed"
-GONE: Final = ("newly allowed", "error went", "no longer warned", "no longer audited")
-"""Changes by which something is not said any more: such findings have the level note."""
+GONE: Final = (
+    "newly allowed",
+    "error went",
+    "no longer warned",
+    "error went under Warn",
+    "no longer audited",
+    "error went under Audit",
+)
+"""Changes by which something is not said any more. Unless something else is said in its place, such findings have the
+level note."""
 
 _BESIDE: Final[Mapping[str, str]] = {
     "newly warned": "now warned",
     "no longer warned": "warned before",
+    "error came under Warn": "now an error under Warn",
+    "error went under Warn": "an error under Warn before",
     "warned otherwise": "warned otherwise",
     "newly audited": "now audited",
     "no longer audited": "audited before",
+    "error came under Audit": "now an error under Audit",
+    "error went under Audit": "an error under Audit before",
     "audited otherwise": "audited otherwise",
 }
 """How a graver change of the same policy on the same object tells of these."""
@@ -77,7 +89,7 @@ class Impacted:
         for located in each.new or each.old:
             found = self._checked.finding(located, difference.document)
             found = replace(found, owner=owner, change=each.what, asides=tuple(beside))
-            if each.what in GONE:
+            if _is_gone(each):
                 found = replace(found, level="note")
             if not self._placed:  # what is taken for the document is the object on a line
                 found = replace(found, place=self._line(difference.document), excerpt=None, path="")
@@ -130,12 +142,17 @@ def _folded(found: Sequence[Differing]) -> Iterator[tuple[Differing, list[str]]]
         more = dict.fromkeys(located.message for located in (*each.old, *each.new) if located.message not in shown)
         if not more:
             remarks.append(_BESIDE[each.what])
-        elif each.what in GONE:
+        elif _is_gone(each):
             remarks.append(f"{_BESIDE[each.what]}: {'; '.join(more)}")
         else:
             apart.append(each)
     yield first, remarks
     yield from ((each, []) for each in apart)
+
+
+def _is_gone(each: Differing) -> bool:
+    """Whether the policy says nothing any more under the action."""
+    return each.what in GONE and not each.new
 
 
 def _diff(old: Change | None, new: Change | None) -> Iterator[str]:

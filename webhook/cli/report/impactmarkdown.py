@@ -34,8 +34,10 @@ MAX_POLICIES: Final = 50
 
 MAX_ROWS: Final = 100
 _COLUMNS: Final = {
-    "newly denied": ("newly denied", "error came"),
-    "newly allowed": ("newly allowed", "error went"),
+    "newly denied": ("newly denied",),
+    "newly allowed": ("newly allowed",),
+    "error came": ("error came", "error came under Warn", "error came under Audit"),
+    "error went": ("error went", "error went under Warn", "error went under Audit"),
     "warned": ("newly warned",),
     "audited": ("newly audited",),
     "patched": ("patch changed",),

@@ -44,7 +44,11 @@ _COLORS: Final = {
     "newly allowed": GREEN,
     "error went": GREEN,
     "newly warned": WARNING,
+    "error came under Warn": WARNING,
+    "error went under Warn": GREEN,
     "newly audited": LEVEL["audit"],
+    "error came under Audit": LEVEL["audit"],
+    "error went under Audit": GREEN,
 }
 
 
