@@ -164,6 +164,61 @@ def test_a_tree_that_does_not_load(tree: Path) -> None:
     assert "message: 'neither:  a nor b'\n" in (tree / "policies" / "names.yaml").read_text()
 
 
+EXCEPTION = """\
+---
+apiVersion: gatewright.dev/v1
+kind: PolicyException
+metadata: {name: old-tool}
+SILENCEspec:
+  policies: [{name: names}]
+  objects: {resources: [pods], namespaces: [tools]}
+  reason: the tool makes these names itself
+  approvedBy: platform
+"""
+PYTHON = """\
+from gatewright import validate
+
+
+@validate(resources=["v1/pods"])
+def floor(request):
+    open("a"); eval("1")SILENCE
+"""
+
+
+@pytest.mark.parametrize("silence", ["", "# gatewright: ignore GW209, GW211, GW305, GW501 it is known"])
+@pytest.mark.parametrize(
+    ("name", "text", "arguments"),
+    [
+        ("a.yaml", f"{SOUND}{EXCEPTION}", ()),
+        ("a.yaml", POLICY.replace("    message: neither", "SILENCE    message: neither: "), ()),
+        ("a.yaml", SOUND.replace("  - expression: ", "SILENCE  - expression: isIP(object.metadata.name) && "),
+         ("--kubernetes-version", "1.29")),
+        ("a.py", PYTHON, ()),
+        ("a.yaml", f"SILENCE{SOUND}x: 1\n", ()),
+    ],
+    ids=["no-expiry", "yaml", "newer", "python", "field"],
+)  # fmt: skip
+def test_every_error_of_loading_is_reported_as_check_reports_it(
+    tree: Path, name: str, text: str, arguments: tuple[str, ...], silence: str
+) -> None:
+    (tree / "policies" / "names.yaml").unlink()
+    (tree / "object.yaml").write_text("{apiVersion: v1, kind: Pod, metadata: {name: c}}")
+    (tree / "policies" / name).write_text(text.replace("SILENCE", silence and f"  {silence}\n"))
+    checked = gatewright("check", "object.yaml", *arguments, "-o", "json", cwd=tree)
+    run = gatewright("lint", *arguments, "-o", "text", "-o", "sarif=out.sarif", "-o", "json=out.json", cwd=tree)
+    assert (checked.returncode, run.returncode) == (2, 2)
+    refused = {(each["line"], each["message"]) for each in json.loads(checked.stdout)["errors"]}
+    assert refused
+    found = json.loads((tree / "out.json").read_text())["findings"]
+    results = json.loads((tree / "out.sarif").read_text())["runs"][0]["results"]
+    for line, message in refused:
+        (stated,) = [each for each in found if each["line"] == line and each["message"].startswith(message)]
+        assert stated["level"] == "error" and " ".join(message.split()) in " ".join(run.stdout.split())
+        counts = [each for each in results if each["level"] == "error" and "suppressions" not in each]
+        (result,) = [each for each in counts if message in each["message"]["text"]]
+        assert result["locations"][0]["physicalLocation"]["region"]["startLine"] == line
+
+
 def test_a_registration_elsewhere(tree: Path) -> None:
     binding = """---
 apiVersion: admissionregistration.k8s.io/v1

@@ -162,7 +162,7 @@ CASES: list[tuple[list[str], list[dict[str, Any]]]] = [
     (["GW307"], [policy("object.a == 1"), binding(),
                  exception(objects={"namespaces": ["a"], "resources": ["pods/exec"]})]),
     ([], [policy("object.a == 1"), binding(), exception(objects={"namespaces": ["a"], "resources": ["pods"]})]),
-    (["GW305"], [policy("object.a == 1"), binding(), exception(expires="")]),
+    (["GW001", "GW305"], [policy("object.a == 1"), binding(), exception(expires="")]),
     # GW107
     (["GW107"], [policy("object.a == 1", rule=ROLES),
                  binding()]),
@@ -282,10 +282,10 @@ def p(request: Request):
         ("", "def f(x=[]):\n    x.append(1)", "f()", ["GW505"]),
         ("", "def f(*, x={}):\n    x['a'] = 1", "f()", ["GW505"]),
         ("from collections import defaultdict", "D = defaultdict(int)", "D['a'] += 1", ["GW505"]),
-        ("import os.path", "", "pass", ["GW501"]),
-        ("from urllib import request as r", "", "pass", ["GW501"]),
+        ("import os.path", "", "pass", ["GW001", "GW501"]),
+        ("from urllib import request as r", "", "pass", ["GW001", "GW501"]),
         ("from urllib.parse import quote", "", "quote('a')", []),
-        ("", "", "open('a')", ["GW501"]),
+        ("", "", "open('a')", ["GW001", "GW501"]),
         ("", "def open(x): return x", "open('a')", []),
     ],
 )

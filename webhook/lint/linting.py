@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from webhook.documents.reader import Document, Problem
 from webhook.lint.alarms import SEVERITIES, Alarm
-from webhook.lint.rules.loading import BROKEN
+from webhook.lint.rules.loading import unrepeated
 from webhook.lint.silences import applied
 from webhook.lint.subject import Subject
 from webhook.lint.table import ON_ALL, ON_LOADED, RULES
@@ -39,10 +39,9 @@ def lint(tree: Tree, target: Version = NEWEST, *, now: float, registrations: Ite
         _, unavoidable = loaded(tree, NEWEST)
         newer = frozenset(problems) - frozenset(unavoidable)
     subject = Subject(tree, policies, problems, newer, target, now, tuple(registrations))
-    alarms = list(dict.fromkeys(_alarms(subject)))
-    kept, silenced = applied(_once(alarms), subject, RULES)
+    kept, silenced = applied(dict.fromkeys(_alarms(subject)), subject, RULES)
     return Linted(
-        tuple(sorted(kept, key=_order)),
+        tuple(sorted(unrepeated(kept), key=_order)),
         tuple(sorted(silenced, key=_order)),
         subject.loaded,
         len(policies.names) if policies else 0,
@@ -61,15 +60,6 @@ def loaded(tree: Tree, target: Version) -> tuple[PolicySet | None, tuple[Problem
 def _alarms(subject: Subject) -> Iterator[Alarm]:
     for module in (*ON_ALL, *(ON_LOADED if subject.loaded else ())):
         yield from module.check(subject)
-
-
-def _once(alarms: list[Alarm]) -> Iterator[Alarm]:
-    """The alarms without the errors of loading that a rule reports in its own words."""
-    own = {
-        (each.file, each.line) for each in alarms if each.rule not in (BROKEN,) and RULES[each.rule].severity == "error"
-    }
-    own |= {(each.file, each.line) for each in alarms if each.rule == "GW305"}
-    return (each for each in alarms if each.rule != BROKEN or (each.file, each.line) not in own)
 
 
 def _order(alarm: Alarm) -> tuple[str, int, int, int, str, str]:

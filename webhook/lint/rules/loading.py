@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from msgspec.structs import replace
@@ -49,13 +49,26 @@ def check(subject: Subject) -> Iterator[Alarm]:
         elif syntax.misread.QUOTE in problem.message:
             alarm = of_problem(QUOTING, problem)
             yield _quoted(alarm, problem, texts.get(problem.file, b""))
-        else:
-            yield of_problem(BROKEN, problem)
+        yield of_problem(BROKEN, problem)  # `unrepeated` drops it where one of these counts
     if subject.loaded:
         for warning in subject.policies.warnings:
             if warning.rule in ("", FIELDS, FOLDED, PANICS):
                 yield of_problem(warning.rule or DOUBTFUL, warning)
     yield from _control_characters(subject)
+
+
+def unrepeated(alarms: Sequence[Alarm]) -> Iterator[Alarm]:
+    """The alarms that count, without the errors of loading that one of them repeats under its own rule. One that a
+    comment silences repeats nothing: a tree does not load without an error that says why."""
+    said = [each for each in alarms if each.rule in (NEWER, QUOTING)]
+    for alarm in alarms:
+        if alarm.rule != BROKEN or not any(_repeats(each, alarm) for each in said if each.file == alarm.file):
+            yield alarm
+
+
+def _repeats(alarm: Alarm, broken: Alarm) -> bool:
+    same_place = (alarm.line, alarm.column) == (broken.line, broken.column)
+    return same_place and alarm.message.startswith(broken.message)
 
 
 def _quoted(alarm: Alarm, problem: Problem, content: bytes) -> Alarm:
