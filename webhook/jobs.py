@@ -129,7 +129,7 @@ class _Worker:
         self._ended = False
 
     def read(self) -> None:
-        """Read what is there."""
+        """Read the bytes that the pipe holds, at most _CHUNK of them, and keep the results that are complete."""
         found = os.read(self.pipe, _CHUNK)
         self.is_read = not found
         self._buffer += found

@@ -130,7 +130,7 @@ def test_the_unspecified_address_is_no_name_of_the_server() -> None:
     assert ipaddress.ip_address("0.0.0.0") not in addresses
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the test asks for TLS 1.1, which Python warns of
 def test_nothing_below_tls_1_2_is_spoken() -> None:
     made = tls.development()
     client = ssl.create_default_context(cadata=made.ca.decode())

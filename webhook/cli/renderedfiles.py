@@ -1,4 +1,4 @@
-"""The files that `manifests` generates: written, or compared with what is there."""
+"""The files that `manifests` generates: written, or compared with the files on disk."""
 
 from __future__ import annotations
 

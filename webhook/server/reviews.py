@@ -368,7 +368,7 @@ class Reviews:
         if outcome.findings:
             credentials = _is_of_credentials(request)
             concerned = confidential is None or confidential.is_concerned
-            told: list[dict[str, Any]] = []
+            logged: list[dict[str, Any]] = []
             for finding in outcome.findings:
                 policy, result = finding.policy, "error" if finding.error else finding.action.lower()
                 policies.add(policy)
@@ -376,8 +376,8 @@ class Reviews:
                 shown = {"policy": policy, "binding": finding.binding, "result": result}
                 if not credentials and not (concerned and _tells_secrets(finding)):
                     shown["message"] = finding.message[:MAX_TEXT]
-                told.append(shown)
-            fields["findings"] = told
+                logged.append(shown)
+            fields["findings"] = logged
         if outcome.excepted:
             fields["exceptions"] = [_excepted(each, request) for each in outcome.excepted]
             for each in outcome.excepted:

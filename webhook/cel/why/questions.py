@@ -36,15 +36,16 @@ number of the record."""
 _UNLIKE: Final = object()  # the answer of what answers do not tell apart
 
 
-class Told(Struct, frozen=True):
-    """Whose values searches read, by id(node): those that are keys, and the maps that a loop goes over, whose keys are
-    in an order. Whether a value is equal to a constant is a reading."""
+class Abstraction(Struct, frozen=True):
+    """What searches read of values. `exact`: id(node) of those whose value they read, as it is a key. `ranges`: of the
+    maps that a loop goes over, whose keys and their order they read. Whether a value is equal to a constant is a
+    reading."""
 
     exact: set[int]
     ranges: set[int]
 
     @classmethod
-    def of(cls, trees: Iterable[Expr]) -> Told:
+    def of(cls, trees: Iterable[Expr]) -> Abstraction:
         found = cls(set(), set())
         for tree in trees:
             for node in nodes(tree):
@@ -114,10 +115,10 @@ class Watching:
     record. `whole`: whether this is all that was asked.
     """
 
-    __slots__ = ("_frames", "_told", "keys", "log", "readings", "whole")
+    __slots__ = ("_abstraction", "_frames", "keys", "log", "readings", "whole")
 
-    def __init__(self, told: Told, frames: Frames) -> None:
-        self._told = told
+    def __init__(self, abstraction: Abstraction, frames: Frames) -> None:
+        self._abstraction = abstraction
         self._frames = frames
         self.log: dict[Question, Any] = {}
         self.readings: dict[Question, Reading] = {}
@@ -136,7 +137,7 @@ class Watching:
         """The value of a key; UNKNOWN if there is none."""
         found = record.get(key, UNKNOWN)
         self.keys.add(key)
-        answer = self._told.answer(key, found)
+        answer = self._abstraction.answer(key, found)
         self._took((_RECORD, frame, key), answer)
         if type(found) is not Rounds:
             return found
@@ -228,8 +229,8 @@ class Questions:
     `known`: how many different searches there were.
     """
 
-    def __init__(self, told: Told, frames: Frames) -> None:
-        self._told = told
+    def __init__(self, abstraction: Abstraction, frames: Frames) -> None:
+        self._abstraction = abstraction
         self._frames = frames
         self._first: _Step | None = None
         self.known = 0
@@ -239,7 +240,7 @@ class Questions:
         """The places of an evaluation; None if they have to be searched. value: the object."""
         step: _Step | tuple[Path, ...] | None = self._first
         records = {0: record}
-        answer_of, frames = self._told.answer, self._frames
+        answer_of, frames = self._abstraction.answer, self._frames
         kinds = _KINDS.of(value)
         while type(step) is _Step:
             how, frame, what = step.question

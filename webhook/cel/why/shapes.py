@@ -16,7 +16,7 @@ from msgspec import Struct
 from webhook.cel.code.recording import SPENT, recordable
 from webhook.cel.tree.errors import BudgetExceeded
 from webhook.cel.why.asked import Asked
-from webhook.cel.why.questions import Frames, Questions, Told, Watching
+from webhook.cel.why.questions import Abstraction, Frames, Questions, Watching
 from webhook.paths import Path
 
 if TYPE_CHECKING:  # an import at run time would be circular
@@ -60,7 +60,7 @@ class Shapes:
 
     def __init__(self, programs: list[Program], variables: Mapping[str, Program]) -> None:
         self._variables = variables
-        self._told = Told.of(program.tree for program in (*variables.values(), *programs))
+        self._abstraction = Abstraction.of(program.tree for program in (*variables.values(), *programs))
         self._frames = Frames()
         self._questions: dict[int, Questions] = {}  # by id(program)
         self._wanted: set[Any] = set()
@@ -94,7 +94,7 @@ class Shapes:
             return program.decided(activation, "object")
         questions = self._questions.get(id(program))
         if questions is None:
-            questions = self._questions[id(program)] = Questions(self._told, self._frames)
+            questions = self._questions[id(program)] = Questions(self._abstraction, self._frames)
         value = activation.get("object")
         known = questions.places(activation.record, value)
         if known is not None:
@@ -102,7 +102,7 @@ class Shapes:
             return known
         if questions.known >= MAX_KNOWN or questions.steps >= _MAX_STEPS:
             return program.decided(activation, "object")
-        watching = Watching(self._told, self._frames)
+        watching = Watching(self._abstraction, self._frames)
         asked = Asked(value, watching)
         found = program.decided(activation, "object", asked)
         if asked.by_shape and questions.keep(watching, found) and not watching.keys <= self._wanted:

@@ -97,8 +97,10 @@ def _of_grammar(text: str, error: yaml.MarkedYAMLError, read_to: int) -> SyntaxP
     if offset is not None and text.startswith("\t", offset):
         what = "a tab cannot indent; use spaces"
     elif offset is not None:
-        told = misread.syntax_error(text, offset, what)
-        what, offset = (told, offset) if told else structure_error(text, offset, began, what) or (what, offset)
+        misreading = misread.syntax_error(text, offset, what)
+        what, offset = (
+            (misreading, offset) if misreading else structure_error(text, offset, began, what) or (what, offset)
+        )
     problem = SyntaxProblem(f"not YAML: {what}", offset, grammar=True)
     problem.read_to = read_to
     return problem

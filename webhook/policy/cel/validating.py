@@ -125,7 +125,7 @@ class CELValidator(Struct, frozen=True):
         if review.recording is not None:
             return self._recorded(review, params, review.recording)
         judged = self.fused.judged(self, review, params)
-        return PASSED if judged is True else self._told(judged, review, params)
+        return PASSED if judged is True else self._evaluation_of(judged, review, params)
 
     def phased(self, review: Review, params: Any, form: Form) -> Evaluation:
         """Evaluate in phases, as the API server does, without the matchConditions: validations, then the messages of
@@ -139,7 +139,7 @@ class CELValidator(Struct, frozen=True):
             result, foreseen = self._foreseen(review, params) if self.shapes else (None, None)
             if result is None:
                 judged = self.fused.judged(self, review, params)
-                result = PASSED if judged is True else self._told(judged, review, params)
+                result = PASSED if judged is True else self._evaluation_of(judged, review, params)
             failed = bool(result.failures or result.annotation_errors)
             if self.shapes and result.ran:
                 self.shapes[0].took(failed=failed)
@@ -199,7 +199,7 @@ class CELValidator(Struct, frozen=True):
 
         return LaterTrace(self.sources, activation, whole, self.shapes[0], outlining, foreseen)
 
-    def _told(self, judged: Any, review: Review, params: Any) -> Evaluation:
+    def _evaluation_of(self, judged: Any, review: Review, params: Any) -> Evaluation:
         """The evaluation that says what the one function of the policy does, or does what that has left undone."""
         if judged is None:
             return self._evaluated(review, params, PLAIN)
