@@ -187,7 +187,17 @@ def test_the_json_report(tree: Path) -> None:
         "podLabels": {"app": "web"},
         "lookedFor": None,
     }
-    counts = {"deny": 2, "warn": 0, "audit": 0, "excepted": 0, "known": 0, "silenced": 0, "hidden": 0, "errors": 0}
+    counts = {
+        "deny": 2,
+        "warn": 0,
+        "audit": 0,
+        "evaluationErrors": 0,
+        "excepted": 0,
+        "known": 0,
+        "silenced": 0,
+        "hidden": 0,
+        "errors": 0,
+    }
     assert report["summary"] == {"files": 1, "objects": 1, "policies": 4, **counts}
 
 
