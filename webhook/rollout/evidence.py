@@ -14,7 +14,7 @@ from webhook.auditlog.reading import LogFile
 from webhook.documents.document import Problem
 from webhook.rollout.namespaces import Namespaces
 from webhook.rollout.recorded import Said, SeenNamespace, Undecided, kind_of
-from webhook.rollout.reports import Saved
+from webhook.rollout.reports import Finding, Saved
 
 MOST: Final = 100_000
 """The most hits that are kept. Further ones are only counted, by binding."""
@@ -25,7 +25,8 @@ Key = tuple[str, str]
 
 class Hit(Struct):
     """An object that a binding hits. `owner`: whose it is, else its namespace. `requests`: about it in the period, of
-    which `last` is the time of the last one; 0 and "" if an audit found it. `message`: the last that was said."""
+    which `last` is the time of the last one; 0 and "" if an audit found it. `message`: the last that was said. `found`:
+    the findings of the audit on it, as its report has them."""
 
     kind: str
     namespace: str
@@ -34,6 +35,7 @@ class Hit(Struct):
     message: str
     requests: int = 0
     last: str = ""
+    found: list[Finding] = field(default_factory=list)
 
     @property
     def of_namespace(self) -> str:
@@ -92,7 +94,9 @@ def evidence(
             key = (each.policy, each.binding)
             # An object in two reports, as of two clusters, is two objects.
             hit = Hit(of.kind, of.namespace, of.name, each.owner or of.namespace, each.message)
-            _keep(found, hits, key, ("report", f"{id(report)} {of.kind}", of.namespace, of.name), hit)
+            kept = _keep(found, hits, key, ("report", f"{id(report)} {of.kind}", of.namespace, of.name), hit)
+            if kept is not None:
+                kept.found.append(each)
     for file in logs:
         log = LogFile(file)
         _read(log, since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S"), found, hits)

@@ -83,8 +83,8 @@ def rollout(
     """Propose the next step of each binding: from Audit to Warn, from Warn to Deny.
 
     A step is ready if no object of the cluster and no request of the period violated the policy, the evidence covers
-    the whole period, and the policy and its binding did not change in it. Hits are listed with their owners. By ring, a
-    step is a binding of its own for the namespaces of the ring.
+    the whole period, and the policy and its binding did not change in it. Hits are listed with their owners, and the
+    exceptions counted that they would need. By ring, a step is a binding of its own for the namespaces of the ring.
 
     Exit code: **0**, **2** the run itself failed, and nothing is written: a bad policy, a bad option, a bad report.
     """
@@ -112,6 +112,8 @@ def rollout(
         from webhook.rollout import evidence, ringsteps, steps
         from webhook.rollout.recorded import judged
         from webhook.rollout.scraped import ScrapeError, scraped
+        from webhook.rollout.waiving import needed
+        from webhook.schema import Kinds
 
         since = now - timedelta(days=days)
         try:
@@ -130,10 +132,12 @@ def rollout(
         shown = [each for each in every if not policy or each.binding.policy in policy]
         text = "" if patch is None else _patched(shown)
         by_ring = bool(in_order)
+        kinds = Kinds.builtin(tree.target).with_crds(tree.objects)
+        needs = [needed(each, tree, kinds) for each in shown]
         if output is Format.JSON:
-            written = stepstext.as_json(shown, by_ring=by_ring, metrics=counted)
+            written = stepstext.as_json(shown, needs, by_ring=by_ring, metrics=counted)
         else:
-            written = stepstext.as_text(shown, by_ring=by_ring)
+            written = stepstext.as_text(shown, needs, by_ring=by_ring)
         if not put_text(written):
             return FAILED
         return PASSED if patch is None else _written(text, patch)
