@@ -129,7 +129,7 @@ def test_it_holds_the_report_and_the_last_audits(here: tuple[Path, ConfigMap]) -
     assert len(there.value["data"]["history.jsonl"].splitlines()) == 2
     file = folder / "mounted.json.gz"
     file.write_bytes(base64.b64decode(there.value["binaryData"]["audit.json.gz"]))
-    brief, whole = condensed(str(file))
+    brief, _, whole = condensed(str(file))
     assert (brief["found"], whole["left"], len(whole["history"])) == (1, 0, 2)
 
 
@@ -214,7 +214,7 @@ def test_shards_write_parts_that_are_one_report(here: tuple[Path, ConfigMap], tm
     folder, there = here
     whole = run(folder, "--scores", "-o", "json")
     assert whole.returncode == 0 and keys(there) == ["audit.json.gz"] and len(audits(there)) == 1
-    _, one = condensed(str(mounted(there, tmp_path / "one")))
+    _, of_one, one = condensed(str(mounted(there, tmp_path / "one")))
     at = audits(there)[0]["at"]
     there.applied["gatewright-audit"]["data"]["history.jsonl"] = there.applied["gatewright-audit"]["data"][
         "history.jsonl"
@@ -225,11 +225,13 @@ def test_shards_write_parts_that_are_one_report(here: tuple[Path, ConfigMap], tm
     run(folder, "--scores", "--shard", "0/3")
     assert len(audits(there)) == 2  # the other parts are in it already
     assert keys(there) == [f"audit-{index}-of-3.json.gz" for index in range(3)]
-    brief, parts = condensed(str(mounted(there, tmp_path / "parts")))
+    brief, of_parts, parts = condensed(str(mounted(there, tmp_path / "parts")))
     assert audits(there)[1]["at"] >= brief["at"]
     assert {**audits(there)[1], "at": ""} == {**json.loads(whole.stdout)["history"][0], "at": ""}
     same = ("findings", "scores", "complete", "left", "problems", "found", "score", "rules")
     assert {key: parts[key] for key in same} == {key: one[key] for key in same}
+    timeless = [[each for each in of if each.name != "timestamp_seconds"] for of in (of_parts, of_one)]
+    assert timeless[0] == timeless[1] and len(timeless[0]) == 5
     assert len(parts["history"]) == 2
 
 
@@ -306,7 +308,8 @@ def many(number: int, letters: int = 0) -> Report:
 def shown(content: bytes, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     file = folder / "audit.json.gz"
     file.write_bytes(content)
-    return condensed(str(file))
+    brief, _, whole = condensed(str(file))
+    return brief, whole
 
 
 def test_ten_thousand_findings_fit_in(tmp_path: Path) -> None:

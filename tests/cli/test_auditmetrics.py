@@ -5,29 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from msgspec.structs import replace
-from prometheus_client import parser
-from prometheus_client.openmetrics import parser as openmetrics
 
+from tests.cli.auditsamples import samples
 from tests.cli.clusterreports.found import RULES, on
 from tests.cli.report.reports import CHECK, report
 from webhook.audit.shards import Shard
-from webhook.cli.auditmetrics import NAMESPACES, text
+from webhook.cli.auditmetrics import text
+from webhook.cli.auditseries import NAMESPACES
 from webhook.cli.report.scores import scores
 from webhook.documents.document import Problem
 
 RUN: dict[str, Any] = {"now": 1000.5, "seconds": 2.25}
-
-
-def samples(written: str) -> dict[tuple[str, ...], float]:
-    """Name and values of labels -> the value, as both parsers read it."""
-    plain, strict = (
-        [sample for family in read(written) for sample in family.samples]
-        for read in (parser.text_string_to_metric_families, openmetrics.text_string_to_metric_families)
-    )
-    assert [(each.name, each.labels, each.value) for each in plain] == [
-        (each.name, each.labels, each.value) for each in strict
-    ]
-    return {(each.name.removeprefix("gatewright_audit_"), *each.labels.values()): each.value for each in plain}
 
 
 def test_the_numbers_are_those_of_what_was_found() -> None:

@@ -35,7 +35,7 @@ def kept(of: Report | str, folder: Path) -> dict[str, Any]:
     """What is shown of a report, as a browser reads it."""
     file = folder / "audit.json"
     file.write_text(of if isinstance(of, str) else written(of, "json"))
-    brief, whole = condensed(str(file))
+    brief, _, whole = condensed(str(file))
     assert {key: whole[key] for key in brief} == brief
     shown: dict[str, Any] = json.loads(auditpage._dumped(whole))
     return shown

@@ -60,10 +60,10 @@ def of_shards(number: int) -> list[dict[str, int]]:
 def test_the_parts_say_what_one_process_would_say(number: int, tmp_path: Path) -> None:
     put(tmp_path / "parts", *((part_name(index, number), audit(each)) for index, each in enumerate(of_shards(number))))
     put(tmp_path / "one", ("audit.json.gz", audit(NAMESPACES)))
-    (_, parts), (_, one) = condensed(str(tmp_path / "parts")), condensed(str(tmp_path / "one"))
+    (_, of_parts, parts), (_, of_one, one) = condensed(str(tmp_path / "parts")), condensed(str(tmp_path / "one"))
     for shown in (parts, one):
         shown["findings"].sort(key=lambda each: (each["object"], each["rule"]))
-    assert parts == one
+    assert parts == one and of_parts == of_one
     assert one["found"] == len(found()) and len(one["scores"]) == 5
 
 
@@ -76,7 +76,7 @@ def test_the_folder_holds_one_audit_and_says_what_is_missing(tmp_path: Path) -> 
     (tmp_path / "history.jsonl").write_text(
         '{"at":"2026-11-01T00:00:00Z","deny":1,"warn":0,"audit":0,"objects":3,"policies":1}\n'
     )
-    brief, shown = condensed(str(tmp_path))
+    brief, _, shown = condensed(str(tmp_path))
     assert brief["at"] == times[2] and not shown["complete"]
     assert [each["message"] for each in shown["problems"]] == [
         "not everything is shown: no part of shard 3 of 4; look at the log of its Pod"

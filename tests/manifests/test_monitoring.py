@@ -14,8 +14,10 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.cli.report.reports import finding, report, written
 from tests.goprograms import built
 from tests.server.livecluster import cluster
+from tests.server.page.asking import state_of
 from tests.server.running import Running, announced, end, launch, recorded, wait_for, write_policies
 from tests.timing import HANGING
 
@@ -114,7 +116,8 @@ SERIES: dict[str, tuple[str, str]] = {
     "GatewrightWorkersRestart": ('gatewright_worker_restarts_total{pod="a"}', "0+1"),
     "GatewrightLogLinesLost": ('gatewright_log_lines_lost_total{output="stdout"}', "0+1"),
     "GatewrightFailedOpen": ('gatewright_audit_webhook_failed_open_total{webhook="w"}', "0+1"),
-    "GatewrightAuditOld": (
+    "GatewrightAuditOld": ('gatewright_audit_timestamp_seconds{job="gatewright"}', "-200000"),
+    "GatewrightAuditJobFails": (
         'kube_cronjob_status_last_successful_time{namespace="n",cronjob="gatewright-audit"}',
         "-200000",
     ),
@@ -133,6 +136,7 @@ FINE: dict[str, str] = {
     "GatewrightLogLinesLost": "5",
     "GatewrightFailedOpen": "5",
     "GatewrightAuditOld": "0",
+    "GatewrightAuditJobFails": "0",
 }
 """The values with which an alert does not fire; 1 of those that are missing here."""
 AT = 60 * 130  # seconds; no alert waits as long
@@ -183,6 +187,9 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, s
     ready = threading.Event()
     with cluster(folder, ready) as kubeconfig:
         policies = write_policies(folder / "policies", POLICIES)
+        (folder / "audit.json").write_text(
+            written(report("audit", findings=[finding()], at="2026-11-29T20:00:04Z"), "json")
+        )
         server = launch(
             *(
                 "--policies",
@@ -192,6 +199,9 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, s
                 "--kubeconfig",
                 str(kubeconfig),
                 "--audit-webhook",
+                "--page",
+                "--page-audit",
+                str(folder / "audit.json"),
             ),
             wait=False,
         )
@@ -203,6 +213,7 @@ def exposed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, s
             server.post("/validate", b"no review")
             with server.connected():  # and gone, before the TLS handshake's request
                 pass
+            wait_for(lambda: state_of(server)["audit"]["version"], HANGING)
             yield labels(server)
         finally:
             end(server)

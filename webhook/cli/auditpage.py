@@ -2,8 +2,9 @@
 bounded size.
 
 It runs in a process of its own, which webhook.server.page.lastaudit starts: `python -m webhook.cli.auditpage PATH
-SECONDS`, of processor time. It writes two lines of JSON: in short, {"at", "score", "found"}, or {"problem": text}; and,
-if there is no problem, all that is shown, with the fields of the page of `-o html` (webhook.cli.report.html).
+SECONDS`, of processor time. It writes lines of JSON: in short, {"at", "score", "found"}, or {"problem": text}; and, if
+there is no problem, the series of metrics (webhook.cli.auditseries), and all that is shown, with the fields of the page
+of `-o html` (webhook.cli.report.html).
 
 PATH is a file, or the folder that a ConfigMap of `audit --configmap` is mounted at. Findings are decoded one at a time
 (webhook.cli.auditsaved).
@@ -21,6 +22,7 @@ import orjson
 from msgspec import Raw
 
 from webhook.cli import auditsaved
+from webhook.cli.auditseries import Series, of_saved
 from webhook.cli.report import history, html
 from webhook.cli.report.model import LEVELS, Finding, Past, Place, Rule, Suppression, merged
 from webhook.cli.report.plain import lines_of
@@ -54,11 +56,13 @@ _MAX_TEXT: Final = 500
 _MAX_NAME: Final = 253
 
 
-def condensed(path: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The summary of the report in a file or a folder, and the report as the page shows it. Raises ReportError."""
+def condensed(path: str) -> tuple[dict[str, Any], list[Series], dict[str, Any]]:
+    """The summary of the report in a file or a folder, its metrics, and the report as the page shows it. Raises
+    ReportError."""
     saved = auditsaved.read(Path(path))
     try:
-        return _shown(saved)
+        brief, whole = _shown(saved)
+        return brief, of_saved(saved, _cut(saved, whole["summary"])), whole
     except UNDECODABLE as error:  # findings and scores are decoded one at a time
         raise auditsaved.unexpected(error) from None
 
@@ -220,8 +224,8 @@ def _dumped(value: Any) -> bytes:
 def main() -> None:
     limit(MEMORY, LONGEST, int(sys.argv[2]))
     try:
-        brief, whole = condensed(sys.argv[1])
-        lines = [_dumped(brief), _dumped(whole)]
+        brief, series, whole = condensed(sys.argv[1])
+        lines = [_dumped(brief), msgspec.json.encode(series), _dumped(whole)]
     except auditsaved.ReportError as error:
         lines = [_dumped({"problem": str(error)})]
     sys.stdout.buffer.write(b"".join(line + b"\n" for line in lines))

@@ -96,7 +96,7 @@ class Serving(Struct, frozen=True):
         async def collected() -> Iterable[Metric]:
             return self.metrics.registry.collect()
 
-        page = self._page(collected, self.metrics.verdicts)
+        page = self._page(collected, self.metrics.verdicts, self.metrics.registry)
         app = plain(self.state, exposition, reload.now, debugging=debugging, page=page)
         plain_server = self._plain_server(app)
         await plain_server.begin()
@@ -112,9 +112,13 @@ class Serving(Struct, frozen=True):
         self.log.write("info", "stopped", {})
 
     def _page(
-        self, collected: Callable[[], Awaitable[Iterable[Metric]]], verdicts: Callable[[], Mapping[str, float]]
+        self,
+        collected: Callable[[], Awaitable[Iterable[Metric]]],
+        verdicts: Callable[[], Mapping[str, float]],
+        registry: CollectorRegistry,
     ) -> Page | None:
-        """The page, if the settings switch it on. It takes the findings of reviews from now on."""
+        """The page, if the settings switch it on. It takes the findings of reviews from now on. registry: it gets the
+        metrics of the audit that the page shows."""
         if not self.settings.page:
             return None
         from webhook.server.page.course import Course  # only servers with the page need it
@@ -135,6 +139,8 @@ class Serving(Struct, frozen=True):
             )
         file = self.settings.page_audit
         audit = LastAudit(self.programs.audit, file) if file is not None else None
+        if audit is not None:
+            registry.register(audit)
         return Page(state, collected, Course(verdicts), seen, trying, audit)
 
     def _installer(self, cluster: LiveCluster | None) -> Installer:
@@ -209,7 +215,7 @@ class Serving(Struct, frozen=True):
         coordinator = Coordinator(tree_door, member, kept, settings.reload_timeout)
         reload = self._reload(coordinator.install, gathering.own, since)
         debugging = Debugging(Debugged("plain port"), debug_door) if settings.debug else None
-        page = self._page(gathering.collected, gathering.verdicts)
+        page = self._page(gathering.collected, gathering.verdicts, gathering.own)
         server = self._plain_server(plain(state, gathering.exposition, reload.now, gathering.hung, debugging, page))
         await server.begin()
         async with (

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import datetime
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from tests.cli.report.reports import finding, report, written
+from webhook.server.metrics import exposition
 from webhook.server.page import lastaudit
 from webhook.server.page.lastaudit import LastAudit
 
@@ -91,3 +94,25 @@ def test_a_file_that_takes_too_long_is_tried_again(tmp_path: Path, monkeypatch: 
         asyncio.run(audit.look())
     assert len(tried) == 2
     assert audit.shown()["problem"].startswith("it could not be read as a whole")
+
+
+def test_its_metrics_are_those_of_the_last_one_that_could_be_used(tmp_path: Path) -> None:
+    file = tmp_path / "audit.json"
+    audit = LastAudit("webhook.cli.auditpage", file)
+    registry = CollectorRegistry(auto_describe=True)
+    registry.register(audit)
+    asyncio.run(audit.look())
+    assert list(registry.collect()) == []
+    file.write_text(WHOLE)
+    asyncio.run(audit.look())
+    labels = {"policy": "pinned-images", "namespace": "shop", "severity": "", "result": "fail"}
+    ended = datetime.fromisoformat("2026-11-29T20:00:04Z").timestamp()
+    for _ in range(2):
+        assert registry.get_sample_value("gatewright_audit_findings", labels) == 1
+        assert registry.get_sample_value("gatewright_audit_complete") == 1
+        assert registry.get_sample_value("gatewright_audit_timestamp_seconds") == ended
+        file.write_text(WHOLE[:-100])
+        asyncio.run(audit.look())
+        assert audit.shown()["problem"]
+    for openmetrics in (False, True):
+        assert b"# TYPE gatewright_audit_findings gauge\n" in exposition(registry, openmetrics=openmetrics)

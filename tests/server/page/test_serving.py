@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec.structs import replace
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.browsers import CONTRAST, NAMELESS, launched
 from tests.cli.report.reports import SCORED, written
@@ -216,6 +217,26 @@ def test_what_is_evaluated_is_sent_by_the_page_itself(shown: Running, server: Ru
     assert sent(shown, b" " * ((64 << 10) + 1), content_type="application/json").status == 413
     answer = sent(shown, body, content_type="application/json")
     assert (answer.status, answer.json["problems"][0]["message"]) == (200, "it has no policies")
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_metrics_tell_of_the_last_audit(
+    workers: str, tmp_path: Path, start: Callable[..., Running], policies: Path
+) -> None:
+    write_audit(tmp_path, AUDIT)
+    page = ("--page", "--page-audit", str(tmp_path / "audit.json"), "--workers", workers)
+    server = start("--policies", str(policies), *page)
+    wait_for(lambda: state_of(server)["audit"]["version"], HANGING)
+    text = server.get("/metrics").body.decode()
+    found = {
+        sample.name: sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name in ("gatewright_audit_timestamp_seconds", "gatewright_audit_complete")
+    }
+    ended = datetime.fromisoformat(AUDIT.at).timestamp()
+    assert found == {"gatewright_audit_timestamp_seconds": ended, "gatewright_audit_complete": not AUDIT.problems}
+    assert 'gatewright_audit_findings{namespace="shop",policy="pinned-images",result="fail",severity="high"}' in text
 
 
 def test_half_characters_are_sent_all_the_same() -> None:

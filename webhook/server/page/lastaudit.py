@@ -9,10 +9,15 @@ half written, leaves the earlier audit in place; the page shows what is wrong wi
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import orjson
+from msgspec import Struct
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 from webhook.server.page.running import TooLong, answered
 
@@ -28,8 +33,8 @@ SECONDS: Final = 60
 PATIENCE: Final = 600.0
 """Seconds in all: at the lowest priority reviews come first."""
 
-MOST_SHOWN: Final = 16 << 20
-"""Bytes that are kept of an audit."""
+MOST_SHOWN: Final = 24 << 20
+"""Bytes that are kept of an audit; 8 MiB of these are for metrics with hostile names."""
 
 MOST_FILES: Final = 2000
 """The most files of a folder that are read."""
@@ -37,11 +42,18 @@ MOST_FILES: Final = 2000
 _Stamp = tuple[tuple[str, int, int, int], ...]
 
 
-class LastAudit:
-    """What is shown of the audit in a file or folder. `whole`: the JSON that the page asks for; None before the first.
+class _Series(Struct):
+    name: str
+    said: str
+    samples: list[tuple[list[tuple[str, str]], float]]
+
+
+class LastAudit(Collector):
+    """What is shown of the audit in a file or folder, and its metrics. `whole`: the JSON that the page asks for; None
+    before the first.
 
     program: the module that condenses the file. It is started with the path and the seconds of processor time, and
-    writes a line of JSON, which is shown at once, and `whole`.
+    writes a line of JSON, which is shown at once, a line with the series of metrics, and `whole`.
     """
 
     def __init__(self, program: str, file: Path, patience: float = PATIENCE, seconds: int = SECONDS) -> None:
@@ -52,6 +64,7 @@ class LastAudit:
         self._read: _Stamp | None = None  # of the file when it was read last
         self._waits = 0
         self._brief: dict[str, Any] | None = None
+        self._series: list[_Series] = []
         self._version = 0
         self._problem = ""
         self.whole: bytes | None = None
@@ -98,10 +111,12 @@ class LastAudit:
             return f"what is to be shown of it has more than {MOST_SHOWN >> 20} MiB"
         if code != 0:
             return "it could not be read as a whole: it was cut off in the meantime, or takes too much memory or time"
-        first, _, whole = answer.partition(b"\n")
+        first, _, rest = answer.partition(b"\n")
         brief = orjson.loads(first)
         if "problem" in brief:
             return str(brief["problem"])
+        series, _, whole = rest.partition(b"\n")
+        self._series = msgspec.json.decode(series, type=list[_Series])
         self._brief, self.whole = brief, whole
         self._version += 1
         return ""
@@ -109,3 +124,15 @@ class LastAudit:
     def shown(self) -> dict[str, Any]:
         """In short, as a JSON value: its version, which counts up, its result, and the problem with the file."""
         return {"version": self._version, "problem": self._problem, **(self._brief or {})}
+
+    def collect(self) -> Iterator[Metric]:
+        """The metrics of the audit that is shown; none before the first."""
+        for each in self._series:
+            metric = Metric(f"gatewright_audit_{each.name}", each.said, "gauge")
+            for labels, value in each.samples:
+                metric.add_sample(metric.name, dict(labels), value)
+            yield metric
+
+    def describe(self) -> Iterable[Metric]:
+        """No metric, so that registering asks for none."""
+        return []
