@@ -332,9 +332,8 @@ def test_a_missing_or_broken_policy_tree_exits_with_two(tree: Path) -> None:
 def test_helm_output_is_told_by_template(tree: Path) -> None:
     stream = "---\n# Source: demo/templates/web.yaml\n" + DEPLOYMENT
     run = gatewright(tree, "check", "-", stdin=stream)
-    assert run.stdout.startswith(
-        "demo/templates/web.yaml (lines are those of <stdin>)\n  <stdin>:12:21: deny pinned-images"
-    )
+    assert run.stdout.startswith("demo/templates/web.yaml\n  demo/templates/web.yaml: deny pinned-images\n")
+    assert "rendered, in line 12 of <stdin>:\n" in run.stdout
     report = json.loads(gatewright(tree, "check", "-", "-o", "json", stdin=stream).stdout)
     assert {finding["file"] for finding in report["findings"]} == {"demo/templates/web.yaml"}
     assert report["notes"] == ["demo/templates/web.yaml: its lines are those of <stdin>"]

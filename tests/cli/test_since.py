@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -550,3 +551,53 @@ def test_options_that_explain_cannot_use(on_changes: Repository, arguments: list
     done = gatewright("explain", "on-changes", "deploy", *arguments, cwd=on_changes.folder)
     assert done.returncode == 2
     assert said in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
+def test_what_kustomize_renders_is_placed_in_a_file_in_every_format(repository: Repository) -> None:
+    """A folder and a line of output is no place that anybody can open; kustomize names no origins by itself."""
+    repository.commit(a=config("a"))
+    overlay = "resources: [../base]\nconfigMapGenerator: [{name: made, literals: [a=b]}]\n"
+    repository.write("ov/base/kustomization.yaml", "resources: [a.yaml]\n")
+    repository.write("ov/base/a.yaml", "# first\n" + config("a", "c"))
+    repository.write("ov/prod/kustomization.yaml", overlay)
+    formats = ("github", "gitlab", "checkstyle", "sarif", "json", "junit", "markdown")
+    outputs = [word for each in formats for word in ("-o", f"{each}={each}.out")]
+    arguments = ("check", "--since", "HEAD", "--render", "kustomize", "ov", "-o", "text", *outputs)
+    environment = {**os.environ, "HOME": str(repository.folder)}
+    done = gatewright(*arguments, cwd=repository.folder, env=environment)
+    assert done.returncode == 1, done.stderr
+    said = {each: (repository.folder / f"{each}.out").read_text() for each in formats}
+    found = {each["object"]["name"][:4]: each for each in json.loads(said["json"])["findings"]}
+    assert (found["a"]["file"], found["a"]["line"]) == ("ov/base/a.yaml", 2)
+    made = found["made"]
+    line = made["rendered"]["line"]
+    assert (made["file"], made["line"], made["rendered"]["file"]) == ("ov/prod/kustomization.yaml", None, "ov/prod")
+    where = f"rendered, in line {line} of ov/prod"
+    assert "  ov/prod/kustomization.yaml: deny says-what-it-sees (everywhere)\n" in done.stdout
+    for each in ("github", "gitlab", "checkstyle", "junit", "markdown"):
+        assert where in said[each], each
+        assert "ov/prod:" not in said[each], each
+    assert where in done.stdout
+    assert "::error file=ov/prod/kustomization.yaml,title=" in said["github"]
+    assert {each["location"]["path"] for each in json.loads(said["gitlab"])} == {made["file"], "ov/base/a.yaml"}
+    results = json.loads(said["sarif"])["runs"][0]["results"]
+    places = {each["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] for each in results}
+    assert places == {made["file"], "ov/base/a.yaml"}
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not installed")
+def test_what_is_wrong_with_output_is_said_at_the_kustomization(repository: Repository) -> None:
+    repository.commit(a=config("a"))
+    repository.write("ov/base/kustomization.yaml", "resources: [a.yaml]\n")
+    repository.write("ov/base/a.yaml", config("a", "c"))
+    for name in ("dev", "prod"):  # which of them a cluster has is not known
+        repository.write(f"ov/{name}/kustomization.yaml", "resources: [../base]\n")
+    environment = {**os.environ, "HOME": str(repository.folder)}
+    arguments = ("check", "deploy", "ov", "--since", "HEAD", "--render", "kustomize", "-o", "github")
+    done = gatewright(*arguments, cwd=repository.folder, env=environment)
+    assert done.returncode == 2, done.stdout
+    for name in ("dev", "prod"):
+        at = f"::error file=ov/{name}/kustomization.yaml::in line 1 of what is rendered: "
+        assert f"{at}ConfigMap default/a also stands in " in done.stdout
+        assert "ov/base/a.yaml (rendered, in line 1)" in done.stdout

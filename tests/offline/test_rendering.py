@@ -13,6 +13,7 @@ from tests import goprograms
 from tests.git.repositories import Made
 from tests.manifests.charts import HELM_PACKAGE, HELM_SOURCE
 from tests.server.running import wait_for
+from webhook.documents.tree import KUSTOMIZATIONS
 from webhook.offline import rendering
 from webhook.offline.manifests import Manifests, read
 from webhook.offline.rendering import HELM, KUSTOMIZE, Rendering, rendered, renderers
@@ -111,6 +112,29 @@ def test_a_kustomization_is_rendered_and_what_it_takes_in_is_not_checked_by_itse
     assert names(found) == {"prod-web": ("base/web.txt", 5), "alone": ("alone.yaml", None)}
 
 
+def test_without_annotations_of_the_origin_a_file_of_a_kustomization_is_named(made: Made, kustomize: None) -> None:
+    overlay = "resources: [../../base]\nnamespace: shop\nconfigMapGenerator: [{name: made, literals: [a=b]}]\n"
+    for name in KUSTOMIZATIONS:
+        base = {each: text for each, text in OVERLAY.items() if each.startswith("base/")}
+        made.commit({**base, f"{name}/prod/{name}": overlay})
+        found = read([f"{name}/prod"], renderers=renderers(Rendering(frozenset({KUSTOMIZE}))))
+        assert found.problems == []
+        files = {each.value["kind"]: each.file for each in found.documents}
+        assert files == {"Deployment": "base/web.txt", "ConfigMap": f"{name}/prod/{name}"}
+        assert {each.stream for each in found.documents} == {f"{name}/prod"}
+
+
+def test_output_of_helm_without_sources_is_of_the_chart(
+    program: Callable[[str, str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "charts/web").mkdir(parents=True)
+    (tmp_path / "charts/web/Chart.yaml").write_text(CHART["charts/web/Chart.yaml"])
+    program("helm", "echo 'apiVersion: v1'; echo 'kind: ConfigMap'; echo 'metadata: {name: a}'")
+    (document,) = rendered(HELM, "charts/web", Rendering()).documents
+    assert (document.file, document.stream) == ("charts/web/Chart.yaml", "charts/web")
+
+
 def test_both_revisions_are_rendered(made: Made, helm: None, kustomize: None) -> None:
     first = made.commit({**CHART, **OVERLAY})
     made.commit({"charts/web/values.yaml": "replicas: 3\n", "base/web.txt": OVERLAY["base/web.txt"].replace("2", "3")})
@@ -119,7 +143,8 @@ def test_both_revisions_are_rendered(made: Made, helm: None, kustomize: None) ->
         sides = read_both(["overlays", "charts"], first, until, how)
         assert (sides.new.problems, sides.warnings) == ([], [])
         assert names(sides.new)["web-shop"][1] == 3
-        assert names(sides.old)["web-shop"] == ("charts/web/templates/d.yaml", 2)
+        assert names(sides.old)["web-shop"] == (f"{first}:charts/web/templates/d.yaml", 2)
+        assert sides.elsewhere[f"{first}:charts/web/templates/d.yaml"] == "charts/web/templates/d.yaml"
         assert {each.stream for each in sides.old.documents} == {f"{first}:overlays/prod", f"{first}:charts/web"}
         assert {sides.file(each) for each in sides.old.documents} == {"overlays/prod", "charts/web"}
 

@@ -31,7 +31,7 @@ def test_files_have_one_name_on_both_sides(made: Made) -> None:
     made.commit({"deploy/a.yaml": CONFIG.format("a"), "deploy/rendered.yaml": SOURCE + CONFIG.format("b")})
     sides = read(["deploy"], "HEAD", "", Reading())
     shown = ["deploy/a.yaml", "web/templates/a.yaml"]
-    assert files(sides) == (shown, ["HEAD:deploy/a.yaml", "web/templates/a.yaml"])
+    assert files(sides) == (shown, ["HEAD:deploy/a.yaml", "HEAD:web/templates/a.yaml"])
     assert sides.old.documents[1].stream == "HEAD:deploy/rendered.yaml"
     assert [sides.file(each) for each in sides.old.documents] == [each.stream for each in sides.new.documents]
     assert sides.between.startswith("HEAD (") and sides.between.endswith(") and the work tree")

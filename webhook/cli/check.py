@@ -229,7 +229,7 @@ def _check(
 ) -> int:
     # Imported here so that `gatewright --help` and errors in options do not wait for it.
     from webhook.cli.progress import ProgressBar
-    from webhook.cli.report.checked import Checked, Judged, rules, streams
+    from webhook.cli.report.checked import Checked, Judged, of_rendered, rules, streams
     from webhook.cli.report.model import Diff, Finding, Report
     from webhook.cluster.manifestsview import ManifestsView
     from webhook.documents.document import Problem
@@ -339,8 +339,11 @@ def _check(
         findings=findings,
         suppressed=suppressed,
         rules=rules(policies),
-        problems=sorted(problems, key=lambda problem: (problem.file, problem.line or 0)),
-        warnings=[*policies.warnings, *left_out, *whole.warnings],
+        problems=sorted(
+            (of_rendered(each, whole.elsewhere) for each in problems),
+            key=lambda problem: (problem.file, problem.line or 0),
+        ),
+        warnings=[*policies.warnings, *left_out, *(of_rendered(each, whole.elsewhere) for each in whole.warnings)],
         notes=[*notes, *streams(findings)],
         left_out=whole.left_out,
         diffs=changed,

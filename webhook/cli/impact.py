@@ -192,7 +192,7 @@ def impact(
 def _impact(asked: Asked, how: Reporting) -> int:
     # Imported here so that `gatewright --help` and errors in options do not wait for it.
     from webhook.cli.progress import ProgressBar
-    from webhook.cli.report.checked import rules, streams
+    from webhook.cli.report.checked import of_rendered, rules, streams
     from webhook.cli.report.impacted import Impacted
     from webhook.cli.report.model import Report
     from webhook.impact.deciding import Counted, impacts
@@ -262,8 +262,10 @@ def _impact(asked: Asked, how: Reporting) -> int:
         command="impact",
         findings=found,
         rules={**rules(old.policies), **rules(new.policies)},
-        problems=sorted(problems, key=lambda problem: (problem.file, problem.line or 0)),
-        warnings=warnings,
+        problems=sorted(
+            (of_rendered(each, {}) for each in problems), key=lambda problem: (problem.file, problem.line or 0)
+        ),
+        warnings=[of_rendered(each, {}) for each in warnings],
         notes=[*notes, *streams(found)],
         scope={"objects": summary.objects, "policies": summary.in_all},
         verbose=asked.verbose,

@@ -152,7 +152,7 @@ def _is_named(planned: PlannedRequest) -> bool:
 def _ambiguous(planned: PlannedRequest, others: Iterable[PlannedRequest]) -> Problem:
     """Why it is not known what an object was before."""
     own = planned.document
-    places = sorted({f"{each.document.file}:{each.document.line}" for each in others if each.document is not own})
+    places = sorted({_place(each.document) for each in others if each.document is not own})
     name = f"{planned.identity.kind} {'/'.join(filter(None, (planned.identity.namespace, planned.identity.name)))}"
     elsewhere = f" also stands in {', '.join(places[:3])}" if places else " stood in several files before"
     return own.problem(
@@ -160,6 +160,12 @@ def _ambiguous(planned: PlannedRequest, others: Iterable[PlannedRequest]) -> Pro
         f"{name}{elsewhere}: which of them a cluster has is not known; it is not checked. Check the folders of one "
         "cluster at a time",
     )
+
+
+def _place(document: Document) -> str:
+    """Where a document is, as text; of what was rendered its source, as lines are those of the output."""
+    at = f"{document.stream}:{document.line}"
+    return at if document.file == document.stream else f"{document.file} (rendered, in line {document.line})"
 
 
 def _content(document: Document) -> bytes:

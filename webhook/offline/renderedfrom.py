@@ -87,11 +87,16 @@ def _candidates(name: str, stream: str) -> Sequence[str]:
 def _in_manifests(documents: Sequence[Document], value: object, path: Path) -> Position | None:
     """The place in the manifest with the object: of its kind and name, or of a part of its name (`namePrefix`)."""
     kind, name = _identity(value)
-    of_kind = [each for each in documents if _identity(each.value)[0] == kind]
+    of_kind = [each for each in documents if _identity(each.value)[0] == kind and _group(each.value) == _group(value)]
     named = [each for each in of_kind if _identity(each.value)[1] == name]
     partly = [each for each in of_kind if _identity(each.value)[1] in name]
     found = [*named, *partly, *(of_kind if len(of_kind) == 1 else ())]
     return found[0].position(path) if found else None
+
+
+def _group(value: object) -> str:
+    """A kustomization is no Kustomization of Flux."""
+    return str(value.get("apiVersion")).rpartition("/")[0] if isinstance(value, dict) else ""
 
 
 def _identity(value: object) -> tuple[str, str]:

@@ -1,7 +1,8 @@
 """Charts and kustomizations as objects: helm, kustomize or kubectl render them, as they are installed.
 
 What a tool prints is read as a stream that is named as the folder which was rendered. Of Helm's output each document is
-of the template that its `# Source:` line names; of kustomize's, of the file that its annotation of the origin names.
+of the template that its `# Source:` line names; of kustomize's, of the file that its annotation of the origin names, or
+that alone has an object of its identity; else of the chart's or the kustomization's own file.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from msgspec.structs import replace
 
 from webhook.documents.document import Document, Problem
 from webhook.documents.reader import parsed
+from webhook.offline.kustomizedfrom import Taken, root_file
 
 HELM: Final = "helm"
 KUSTOMIZE: Final = "kustomize"
@@ -73,9 +75,9 @@ def rendered(tool: str, folder: str, how: Rendering) -> Rendered:
     except _Failed as error:
         return Rendered([], [Problem(folder, None, None, f"cannot be rendered: {error}")], [])
     contents = parsed(output, folder)
-    place = _of_kustomize if tool is KUSTOMIZE else _of_helm
+    documents = _of_kustomize(contents.documents, folder) if tool is KUSTOMIZE else _of_helm(contents.documents, folder)
     return Rendered(
-        [place(document, folder) for document in contents.documents],
+        documents,
         [each.problem for each in contents.unread],
         contents.warnings,
     )
@@ -103,23 +105,40 @@ def _release(folder: str) -> str:
     return name.strip("-")[:53].rstrip("-") or "release"
 
 
-def _of_helm(document: Document, folder: str) -> Document:
+def _of_helm(documents: Sequence[Document], folder: str) -> list[Document]:
     """`# Source: web/templates/a.yaml` begins with the chart's name, which need not be that of its folder."""
-    if document.file == document.stream:
-        return document
-    return replace(document, file=os.path.join(folder, document.file.partition("/")[2]))  # noqa: PTH118  # as named
+    root = root_file(folder)
+    return [
+        replace(
+            each,
+            file=root if each.file == each.stream else os.path.join(folder, each.file.partition("/")[2]),  # noqa: PTH118
+        )
+        for each in documents
+    ]
 
 
-def _of_kustomize(document: Document, folder: str) -> Document:
-    value = document.value
+def _of_kustomize(documents: Sequence[Document], folder: str) -> list[Document]:
+    root, taken = root_file(folder), None
+    made = []
+    for each in documents:
+        file = _origin(each.value, folder)
+        if not file:
+            taken = taken or Taken(folder)
+            file = taken.source(each.value) or root
+        made.append(replace(each, file=file))
+    return made
+
+
+def _origin(value: object, folder: str) -> str:
+    """The file that kustomize's annotation of the origin names; "" without one, or of another repository."""
     metadata = value.get("metadata") if isinstance(value, dict) else None
     annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
     origin = annotations.get(ORIGIN) if isinstance(annotations, dict) else None
     lines = origin.splitlines() if isinstance(origin, str) else []
     paths = [line.removeprefix("path: ") for line in lines if line.startswith("path: ")]
-    if not paths or any(line.startswith("repo: ") for line in lines):  # of another repository
-        return document
-    return replace(document, file=os.path.normpath(os.path.join(folder, paths[0])))  # noqa: PTH118  # as named
+    if not paths or any(line.startswith("repo: ") for line in lines):
+        return ""
+    return os.path.normpath(os.path.join(folder, paths[0]))  # noqa: PTH118  # as named
 
 
 class _Failed(Exception):

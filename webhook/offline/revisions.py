@@ -96,7 +96,7 @@ def read(paths: Sequence[str], since: str, until: str, how: Reading) -> Sides:
         for name in place.paths
         if name not in there | was_there
     ]
-    files = {each.stream for each in old.documents} | {each.file for each in old.problems}
+    files = {name for each in old.documents for name in (each.stream, each.file)} | {each.file for each in old.problems}
     named = {name: f"{since}:{os.path.normpath(os.path.join(place.base, name))}" for name in files}  # noqa: PTH118
     shown = {path: name for name, path in named.items()}
     warnings = [replace(each, file=named[each.file], message=f"{each.message}; {_AS_NEW}") for each in old.problems]
@@ -198,5 +198,4 @@ def _is_manifest(path: str) -> bool:
 
 
 def _renamed(document: Document, names: dict[str, str]) -> Document:
-    stream = names[document.stream]
-    return replace(document, stream=stream, file=stream if document.file == document.stream else document.file)
+    return replace(document, stream=names[document.stream], file=names[document.file])

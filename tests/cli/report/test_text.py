@@ -74,7 +74,10 @@ def test_what_was_rendered_is_shown_with_the_place_of_its_source() -> None:
     assert "      rendered, in line 12 of <stdin>:\n" in shown
     unknown = {"place": Place("charts/web.yaml"), "rendered": Place("<stdin>", 12, 9)}
     shown = text(report("check", findings=[finding(**unknown)]))
-    assert shown.startswith("charts/web.yaml (lines are those of <stdin>)\n  <stdin>:12:9: deny")
+    assert shown.startswith("charts/web.yaml\n  charts/web.yaml: deny")
+    assert "      rendered, in line 12 of <stdin>:\n" in shown
+    shown = text(report("check", findings=[finding(**unknown)]), concise=True)
+    assert shown.startswith("charts/web.yaml (lines are those of <stdin>)\n  12:9: deny")
 
 
 def test_what_counts_for_nothing_is_shown_if_asked_for() -> None:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from webhook.admission.decision import SCHEMA, VALIDATING
 from webhook.cli.report.changes import unified
 from webhook.cli.report.model import Diff, Finding, Level, Place, Rule, Suppression, anchored
 from webhook.library import metadata
 from webhook.offline import podlabels
+from webhook.offline.kustomizedfrom import root_file
 from webhook.offline.owners import Owners
 from webhook.offline.renderedfrom import Sources
 from webhook.paths import ROOT, Path, render
 
 if TYPE_CHECKING:
     from webhook.admission.decision import Finding as Failed
-    from webhook.documents.document import Document
+    from webhook.documents.document import Document, Problem
     from webhook.offline.background import Background
     from webhook.offline.verdicts import Change, Located, Verdict
     from webhook.policy.exceptions import PolicyException
@@ -184,6 +187,24 @@ def rules(policies: PolicySet) -> Mapping[str, Rule]:
         )
         found.setdefault(each.name, rule)
     return found
+
+
+def of_rendered(problem: Problem, elsewhere: Mapping[str, str]) -> Problem:
+    """A problem of what was rendered, whose lines are those of a folder's output, at the folder's own file.
+
+    elsewhere: see Report.
+    """
+    folder = elsewhere.get(problem.file, problem.file)
+    if problem.line is None or not os.path.isdir(folder):  # noqa: PTH112  # of any text
+        return problem
+    file = problem.file.removesuffix(folder) + root_file(folder)
+    return replace(
+        problem,
+        file=file,
+        line=None,
+        column=None,
+        message=f"in line {problem.line} of what is rendered: {problem.message}",
+    )
 
 
 def streams(findings: Iterable[Finding]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from webhook.cli.report.model import Report, Severity, merged
-from webhook.cli.report.plain import placed, placed_problems, said
+from webhook.cli.report.plain import placed_finding, placed_problems
 from webhook.cli.report.xmltext import attribute
 
 _SEVERITIES: Final[dict[Severity, str]] = {"error": "error", "warning": "warning", "note": "info"}
@@ -18,7 +18,7 @@ def text(report: Report) -> Iterator[str]:
     by_file: dict[str, list[str]] = {}
     for _, each in merged(report.findings):
         place, severity = each.place, _SEVERITIES[each.severity]
-        file, message = placed(report, place, said(each))
+        file, message = placed_finding(report, each)
         by_file.setdefault(file, []).append(
             _error(place.line, place.column, severity, message, f"gatewright.{each.rule}")
         )

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from webhook.cli.report.model import Finding, Report, Severity, merged
-from webhook.cli.report.plain import EVALUATION_ERROR, placed, placed_problems, said
+from webhook.cli.report.plain import EVALUATION_ERROR, placed_finding, placed_problems
 from webhook.visible import BRACKETED, encodable, visible
 
 SHOWN: Final = 10
@@ -48,7 +48,7 @@ _Annotation = tuple[str, dict[str, str | int | None], str]
 def _annotation(report: Report, found: Finding) -> _Annotation:
     place = found.place
     one_line = place.end_line in (None, place.line)
-    file, message = placed(report, place, said(found))
+    file, message = placed_finding(report, found)
     error = f", {EVALUATION_ERROR}" if found.error else ""
     fields: dict[str, str | int | None] = {
         "file": file,

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from webhook.cli.report.jsonformat import dumped
 from webhook.cli.report.model import Report, Severity, merged
-from webhook.cli.report.plain import placed, placed_problems, said
+from webhook.cli.report.plain import placed_finding, placed_problems
 from webhook.visible import visible
 
 _SEVERITIES: Final[dict[Severity, str]] = {"error": "major", "warning": "minor", "note": "info"}
@@ -32,7 +32,7 @@ def _issues(report: Report) -> Iterator[dict[str, Any]]:
         place = each.place
         lines = {"begin": place.line or 1, "end": place.end_line or place.line or 1}
         severity = _SEVERITIES[each.severity]
-        file, message = placed(report, place, said(each))
+        file, message = placed_finding(report, each)
         yield _issue(visible(each.rule), message, each.fingerprint, severity, file, lines)
     for level, file, line, _, message in placed_problems(report):
         mark = sha256(f"{level}\0{file}\0{line}\0{message}".encode()).hexdigest()[:32]

@@ -54,6 +54,15 @@ def placed(report: Report, place: Place, text: str) -> tuple[str, str]:
     return visible(path), f"in {visible(str(Place(place.file, place.line)))}: {text}"
 
 
+def placed_finding(report: Report, finding: Finding) -> tuple[str, str]:
+    """The file of a finding as `placed` has it, and its text; with the line of the output where none is known of the
+    source."""
+    file, text = placed(report, finding.place, said(finding))
+    if finding.rendered is None or finding.place.line is not None:
+        return file, text
+    return file, f"{text} ({rendered_in(finding.rendered)})"
+
+
 def why_suppressed(covered: Suppression) -> str:
     """The reason why a finding is suppressed, as text."""
     reason = f": {visible(covered.reason)}" if covered.reason else ""
@@ -63,9 +72,15 @@ def why_suppressed(covered: Suppression) -> str:
 
 
 def place_of(finding: Finding) -> str:
-    """FILE:LINE:COLUMN; of the rendered output if the line of the source is unknown."""
-    at = finding.place if finding.place.line is not None or finding.rendered is None else finding.rendered
-    return visible(str(at))
+    """FILE:LINE:COLUMN; of what was rendered the source, and where its line is unknown, the line of the output."""
+    if finding.place.line is not None or finding.rendered is None:
+        return visible(str(finding.place))
+    return f"{visible(str(finding.place))} ({rendered_in(finding.rendered)})"
+
+
+def rendered_in(place: Place) -> str:
+    """Where a finding is in what was rendered, as text."""
+    return f"rendered, in line {place.line} of {visible(place.file)}"
 
 
 def placed_problems(report: Report) -> Iterator[tuple[str, str, int | None, int | None, str]]:

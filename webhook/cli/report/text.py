@@ -13,6 +13,7 @@ from msgspec import Struct
 from webhook import excerpts
 from webhook.cli.report.model import LEVELS, MUTANT, OF_CASES, UNTESTED, Finding, Level, Report, merged
 from webhook.cli.report.naming import object_name
+from webhook.cli.report.plain import rendered_in
 from webhook.cli.report.problems import error_text, note_line, warning_text
 from webhook.cli.report.style import BOLD, DIFF, DIM, ERROR, LEVEL, PASSED, Style
 from webhook.counts import counted
@@ -114,8 +115,8 @@ def _others(suppressed: Iterable[Finding]) -> Iterator[Finding]:
 def _file(file: str, found: list[Finding], report: Report, look: Look, style: Style) -> Iterator[str]:
     title = style(BOLD, visible(file))
     first = found[0].rendered
-    if first is not None and first.file != file:
-        title += style(DIM, f" (lines are those of {visible(first.file)})" if not _sourced(found) else "")
+    if look.concise and first is not None and first.file != file and not _sourced(found):
+        title += style(DIM, f" (lines are those of {visible(first.file)})")
     yield title
     for levels, finding in merged(found):
         yield from (
@@ -147,18 +148,17 @@ def _concise(levels: Sequence[Level], finding: Finding, look: Look, style: Style
 
 
 def _full(levels: Sequence[Level], finding: Finding, report: Report, look: Look, style: Style) -> Iterator[str]:
-    place = finding.place if finding.place.line is not None else finding.rendered or finding.place
     # The place is written as editors and terminals follow it: FILE:LINE:COLUMN.
-    yield f"  {visible(str(place))}: {_said(levels, finding, style)}"
+    yield f"  {visible(str(finding.place))}: {_said(levels, finding, style)}"
     path = visible(finding.path)
     if finding.object is not None:
         where = f": {path}" if path and not finding.message.startswith(path) else ""  # not twice
         yield f"{_INDENT}{object_name(finding.object)}{where}"
     elif path:
         yield f"{_INDENT}{path}"
-    if finding.rendered is not None and finding.place.line is not None and finding.excerpt is not None:
-        of = f"rendered, in line {finding.rendered.line} of {visible(finding.rendered.file)}:"
-        yield f"{_INDENT}{style(DIM, of)}"
+    if finding.rendered is not None and (finding.place.line is None or finding.excerpt is not None):
+        colon = ":" if finding.excerpt is not None else ""
+        yield f"{_INDENT}{style(DIM, rendered_in(finding.rendered) + colon)}"
     yield from _excerpt(finding, look, style)
     beside = [str(finding.looked_for)] if finding.looked_for is not None else []
     for line in (*beside, *finding.asides, *finding.traceback):
