@@ -14,7 +14,7 @@ import yaml
 
 from tests.audit.clusters import Object, Server, kubeconfig, made, policy
 from tests.cli.running import gatewright
-from tests.cluster.apiserver import playing
+from tests.cluster.apiserver import Exchange, playing
 
 IMAGE = "object.spec.containers.all(c, c.image != 'bad')"
 TEMPLATE = f"has(object.spec.template) ? {IMAGE.replace('spec.', 'spec.template.spec.')} : {IMAGE}"
@@ -296,7 +296,7 @@ def test_reports_say_what_is_unused(old: Path) -> None:
         "b-expiring": (["expiring", "unused"], 0),
         "d-unused": (["unused"], 0),
     }
-    assert report["summary"] == {"exceptions": 4, "expired": 1, "expiring": 1, "unused": 2}
+    assert report["summary"] == {"exceptions": 4, "expired": 1, "expiring": 1, "unused": 2, "unknown": 0}
     assert {each["days"] for each in report["exceptions"]} == {-2, 6, 302}
 
 
@@ -312,6 +312,99 @@ def test_what_fails_the_list(old: Path, states: str, code: int) -> None:
     assert done.returncode == 0 and done.stdout == "1 exception, all in order\n"
 
 
+def states(folder: Path, *reports: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    """By exception, its states and why its use is unknown."""
+    files = [f"{number}.json" for number in range(len(reports))]
+    for file, report in zip(files, reports, strict=True):
+        (folder / file).write_text(json.dumps(report))
+    done = gatewright(
+        "exceptions", "list", *files, "--all", "--within", "0", "--fail-on", "unused", "-o", "json", cwd=folder
+    )
+    found = json.loads(done.stdout)["exceptions"]
+    assert done.returncode == any("unused" in each["states"] for each in found), done.stderr
+    assert all((each["uses"] is None) == (each["whyUnknown"] is not None) for each in found)
+    return {each["name"]: (" ".join(each["states"]), each["whyUnknown"] or "") for each in found}
+
+
+def test_an_exception_is_unused_only_if_every_report_could_have_shown_its_use(old: Path) -> None:
+    (old / "policies" / "exceptions.yaml").write_text(
+        "---\n".join([exception("used", day(300)), exception("not-used", day(300), "nothing")])
+    )
+    whole, _ = checked(old, config("one", a="1"))
+    used = {"used": ("", "")}
+    assert states(old, whole) == {**used, "not-used": ("unused", "")}
+    assert states(old, whole, {**whole, "summary": {"events": 3}}) == {**used, "not-used": ("unused", "")}
+
+    problem = {"file": "it", "line": None, "column": None, "message": "configmaps cannot be listed: 403"}
+    without = [each for each in whole["rules"] if each["id"] != "two"]
+    part = {**whole, "command": "audit", "summary": {"shards": 2}}
+    for report, why in (
+        ({**whole, "errors": [problem]}, "the run could not read everything: configmaps cannot be listed: 403"),
+        ({**whole, "rules": without}, "made without the policy two"),
+        ({**whole, "exceptionsUsed": {"used": 1}}, "made without this exception, or by an earlier version"),
+        (part, "does not tell of the namespaces of other shards"),
+    ):
+        assert states(old, report) == {**used, "not-used": ("unknown", f"0.json: {why}")}
+        assert states(old, whole, report) == {**used, "not-used": ("unknown", f"1.json: {why}")}
+    assert states(old, part, {**part, "notes": []}) == {**used, "not-used": ("unused", "")}
+    log = {**whole, "command": "audit", "summary": {"events": 3}, "rules": [], "exceptionsUsed": {}}
+    assert {each for each, _ in states(old, log).values()} == {"unknown"}
+
+
+def test_the_text_says_why_a_use_is_unknown(old: Path) -> None:
+    report, _ = checked(old, config("one", a="1"))
+    report["rules"] = []
+    done = gatewright("exceptions", "list", "-", "--fail-on", "unused", cwd=old, stdin=json.dumps(report))
+    assert done.returncode == 0
+    rows = [line.split() for line in done.stdout.splitlines() if "policies/exceptions.yaml" in line]
+    assert [row[0] for row in rows] == ["expired", "expiring", "unknown"]
+    assert [row[-6] for row in rows] == ["?"] * 3
+    assert "unknown whether 2 exceptions are used: stdin: made without the policy two\n" in done.stdout
+    assert done.stdout.endswith("4 exceptions: 1 expired, 1 expiring, 2 unknown\n")
+    done = gatewright("exceptions", "list", "-", "--fail-on", "unknown", cwd=old, stdin=json.dumps(report))
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("spec", "policy_is", "why"),
+    [
+        ({"operations": ["DELETE"]}, "", "an audit makes no requests of DELETE"),
+        ({"users": ["alice"]}, "", "it is for requests of users"),
+        ({}, "never", "an audit does not evaluate the policy two"),
+        ({}, "DELETE", "an audit does not evaluate the policy two"),
+    ],
+)
+def test_what_an_audit_never_asks_is_not_called_unused(
+    here: Path, spec: dict[str, Any], policy_is: str, why: str
+) -> None:
+    documents = list(yaml.safe_load_all(TWO))
+    if policy_is == "never":
+        documents[0]["metadata"]["annotations"] = {"gatewright.dev/audit": "never"}
+    elif policy_is:
+        documents[0]["spec"]["matchConstraints"]["resourceRules"][0]["operations"] = ["DELETE"]
+    (here / "policies" / "two.yaml").write_text(yaml.safe_dump_all(documents))
+    value = yaml.safe_load(exception("e", day(300)))
+    value["spec"] |= spec
+    (here / "policies" / "e.yaml").write_text(yaml.safe_dump(value))
+    report, _ = checked(here, config("other"))
+    assert why in states(here, {**report, "command": "audit"})["e"][1]
+
+
+def test_an_audit_that_may_not_read_a_kind_calls_nothing_unused(old: Path) -> None:
+    def forbidden(exchange: Exchange) -> bool:
+        exchange.refuse(403, "forbidden")
+        return True
+
+    for refused, expected in ((False, "unused"), (True, "unknown")):
+        objects = [made("Namespace", "shop"), made("ConfigMap", "one", data={"c": "1"})]
+        server = Server(objects, {"/api/v1/configmaps": forbidden} if refused else {})
+        with playing(server) as (url, _):
+            kubeconfig(old, url)
+            done = gatewright("audit", "--kubeconfig", "kubeconfig", "--context", "it", "-o", "json", cwd=old)
+        assert done.returncode == (2 if refused else 0), done.stderr
+        assert states(old, json.loads(done.stdout))["d-unused"][0] == expected
+
+
 @pytest.mark.parametrize(
     ("options", "stdin", "said"),
     [
@@ -325,8 +418,11 @@ def test_what_fails_the_list(old: Path, states: str, code: int) -> None:
         (["baseline", "-", *TERMS, "--policy", "no"], "", "--policy: the policy tree has no policy 'no'"),
         (["baseline", "-", *TERMS, "--write", "policies"], "", "--write: policies already exists"),
         (["baseline", "-", *TERMS, "--policies", "nowhere"], "", "nowhere"),
-        (["list", "--fail-on", "old"], "", "--fail-on: expected expired, expiring, unused, got 'old'"),
+        (["list", "--fail-on", "old"], "", "--fail-on: expected expired, expiring, unused, unknown, got 'old'"),
         (["list", "--fail-on", "unused"], "", "--fail-on unused: reports say what is used"),
+        (["list", "--fail-on", "unknown"], "", "--fail-on unknown: reports say what is used"),
+        (["list", "m.json", "./m.json"], "", "./m.json: given twice"),
+        (["baseline", "m.json", "m.json", *TERMS], "", "m.json: given twice"),
         (["list", "--within", "-1"], "", "--within: expected a number of days"),
     ],
 )

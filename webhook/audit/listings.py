@@ -112,6 +112,13 @@ def annotation(policy: Policy[Any]) -> str:
     return next((value for key, value in policy.annotations if key == AUDITED), "")
 
 
+def operations(policy: Policy[Any]) -> frozenset[str]:
+    """The operations that an audit can ask the policy about: CREATE, UPDATE, both or neither."""
+    of_objects = [rule for rule in policy.match.rules if any(part in ("", "*") for _, part in rule.resources)]
+    named = frozenset[str]().union(*(rule.operations for rule in of_objects))
+    return frozenset(each for each in (CREATE, UPDATE) if named & {each, "*"})
+
+
 def _covers(match: Match, resource: Resource, operation: str) -> bool:
     key = RequestKey(resource.group, resource.version, resource.plural, "", operation)
     return any(rule.covers(key) for rule in match.rules)

@@ -417,7 +417,7 @@ class _Found:
         self.notes: list[str] = []
         self.warnings: list[Problem] = []
         self.judged: Counter[str] = Counter()
-        self.used: Counter[str] = Counter()
+        self.used: dict[str, int] = {}
         self.namespaces: list[Namespace] = []
 
     def add(self, audit: Audit, made: Audited | None, policies: PolicySet) -> None:
@@ -433,12 +433,14 @@ class _Found:
         self.history += audit.history
         self.kinds |= audit.kinds
         self.judged += audit.judged
+        for exception in policies.exceptions:
+            more = made.used[exception.name] if made is not None else 0
+            self.used[exception.name] = self.used.get(exception.name, 0) + more
         for value in audit.namespaces:
             self.namespaces.append(Namespace(audit.source.name, value["metadata"]["name"], labels_of(value)))
         if made is not None:
             self.findings += made.findings()
             self.suppressed += made.suppressed()
-            self.used += made.used
             self.folded += made.folded
 
 

@@ -347,7 +347,7 @@ def _check(
         notes=[*notes, *streams(findings)],
         left_out=whole.left_out,
         diffs=changed,
-        exceptions_used=used,
+        exceptions_used={each.name: used[each.name] for each in policies.exceptions},
         elsewhere=whole.elsewhere,
         scope={"objects": checked, "files": len(in_files), "policies": len(policies.bound_names)},
         verbose=verbose,

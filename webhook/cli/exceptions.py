@@ -108,7 +108,7 @@ def listed(
         typer.Option(
             "--fail-on",
             metavar="STATES",
-            help="The states that lead to exit code 1: expired, expiring, unused, comma-separated.",
+            help="The states that lead to exit code 1: expired, expiring, unused, unknown, comma-separated.",
         ),
     ] = "",
     everything: Annotated[bool, typer.Option("--all", help="Also list exceptions that are in order.")] = False,
@@ -121,7 +121,7 @@ def listed(
     registry_plain_http: PlainRegistry = False,
 ) -> None:
     """List the exceptions of the policy tree that have expired or are about to, and, with reports, those that nothing
-    in these needed.
+    in these needed, or of which the reports do not tell.
 
     Exit code: **0**; **1** there is one that `--fail-on` names; **2** the run itself failed: a bad policy, a bad
     option, a bad report.
@@ -205,6 +205,10 @@ def _baseline(
     return FAILING if made.left_out else PASSED
 
 
+def _shown(file: str) -> str:
+    return "stdin" if file == "-" else file
+
+
 def _about(finding: Finding) -> str:
     of = finding.object
     if of is None:
@@ -221,8 +225,9 @@ def _states(text: str, reports: bool) -> frozenset[str]:
     for each in found:
         if each not in STATES:
             raise NotGiven(f"--fail-on: expected {', '.join(STATES)}, got {each!r}")
-    if "unused" in found and not reports:
-        raise NotGiven("--fail-on unused: reports say what is used; name one at least")
+    for each in ("unused", "unknown"):
+        if each in found and not reports:
+            raise NotGiven(f"--fail-on {each}: reports say what is used; name one at least")
     return frozenset(found)
 
 
@@ -241,7 +246,7 @@ def _list(
 
     if within < 0:
         raise NotGiven(f"--within: expected a number of days, 0 or more, got {within}")
-    reports = inputs.saved(files) if files else None
+    reports = list(zip(map(_shown, files), inputs.saved(files), strict=True)) if files else None
     found = standing.standings(policies, time.time(), within, reports)
     shown = [each for each in found if everything or each.states]
     written = standingtext.as_json if output is Format.JSON else standingtext.as_text

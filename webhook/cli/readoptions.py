@@ -180,6 +180,17 @@ def assumed_note(namespaces: Collection[str]) -> list[str]:
     ]
 
 
+def twice(files: Iterable[str | Path]) -> str:
+    """The first file that is named a second time, perhaps by another path; "" if there is none."""
+    seen: set[str] = set()
+    for each in files:
+        path = os.path.realpath(each)
+        if path in seen:
+            return str(each)
+        seen.add(path)
+    return ""
+
+
 def operation_of(
     operation: Operation | None, old: str, paths: Sequence[str], since: str = "", until: str = ""
 ) -> Operation:

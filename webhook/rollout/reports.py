@@ -66,7 +66,8 @@ class _Rule(Struct, frozen=True):
 class Saved(Struct, frozen=True, rename="camel", kw_only=True):
     """A report. `errors`: what the run could not read: with any, the report may be incomplete.
 
-    `known`: findings that a baseline covered. `exceptions_used`: on how many objects each exception covered something.
+    `known`: findings that a baseline covered. `exceptions_used`: the exceptions of the run, and on how many objects each
+    covered something.
     `namespaces`: those of the audited clusters.
     """
 
@@ -88,6 +89,12 @@ class Saved(Struct, frozen=True, rename="camel", kw_only=True):
     def policies(self) -> set[str]:
         """The names of the policies that were evaluated."""
         return {each.id for each in self.rules}
+
+    @property
+    def shards(self) -> int:
+        """Into how many shards the audit was divided, of which this is one; 0 if it is whole."""
+        found = self.summary.get("shards")
+        return found if isinstance(found, int) else 0
 
     @property
     def left_out(self) -> str:

@@ -298,7 +298,7 @@ class Report(Struct, frozen=True, kw_only=True):
     `untested`: policies without tests. `mutated`: what became of mutants; None if none were made. `impact`: what two
     policy trees were compared for, and what cannot be said; None for other commands. `hidden`: how many findings are
     left out on demand, `hidden_denied` and `hidden_failing` those among them that deny, and that fail the run.
-    `exceptions_used`: on how many objects each exception covered something. `at`: of an audit of objects, when it
+    `exceptions_used`: the exceptions of the policies, and on how many objects each covered something. `at`: of an audit of objects, when it
     ended, such as "2026-11-29T20:00:04Z"; else "". `history`: the last audits, the oldest first, this one at the end;
     empty if they are not kept. `namespaces`: the Namespaces of the audited clusters.
     `elsewhere`: of files of another revision than the work tree's, the name in this report, `REVISION:PATH` -> the path

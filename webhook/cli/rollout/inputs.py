@@ -12,6 +12,7 @@ from webhook.cli.readoptions import (
     NotGiven,
     given,
     trees,
+    twice,
 )
 
 if TYPE_CHECKING:
@@ -37,9 +38,12 @@ def tree(policies: Sequence[str] | None, version: str, imports: str, bundles: Bu
 
 
 def saved(files: Iterable[str]) -> list[Saved]:
-    """The reports. Raises NotGiven."""
+    """The reports. Raises NotGiven, also if a file is given twice: what it found would be counted twice."""
     from webhook.rollout.reports import ReportError, read
 
+    files = list(files)
+    if again := twice(files):
+        raise NotGiven(f"{again}: given twice")
     try:
         return [read(each) for each in files]
     except ReportError as error:

@@ -16,9 +16,12 @@ _HEAD: Final = ("STATE", "EXPIRES", "USES", "EXCEPTION", "POLICIES", "OWNER", "A
 
 
 def as_text(shown: Sequence[Standing], all_of: Sequence[Standing]) -> Iterator[str]:
-    """One line for each exception that is shown, and a line that counts all."""
+    """One line for each exception that is shown, a line for each reason why uses are unknown, and a line that counts
+    all."""
     if shown:
         yield from (f"{line}\n" for line in aligned([_HEAD, *map(_row, shown)]))
+    for why, number in Counter(each.why_unknown for each in shown if "unknown" in each.states).items():
+        yield f"unknown whether {counted(number, 'exception')} {'is' if number == 1 else 'are'} used: {visible(why)}\n"
     counts = Counter(state for each in all_of for state in each.states)
     wrong = ", ".join(f"{counts[state]:,} {state}" for state in STATES if counts[state])
     yield f"{counted(len(all_of), 'exception')}{f': {wrong}' if wrong else ', all in order'}\n"
@@ -29,7 +32,7 @@ def _row(each: Standing) -> tuple[str, ...]:
     return (
         " ".join(each.states) or "in force",
         visible(exception.until),
-        "-" if each.uses is None else f"{each.uses:,}",
+        "?" if each.why_unknown else "-" if each.uses is None else f"{each.uses:,}",
         visible(exception.name),
         visible(",".join(each.policies)),
         visible(exception.owner) or "-",
@@ -54,6 +57,7 @@ def _value(each: Standing) -> dict[str, Any]:
         "expires": exception.until,
         "days": each.days,
         "uses": each.uses,
+        "whyUnknown": each.why_unknown or None,
         "policies": list(each.policies),
         "owner": exception.owner or None,
         "approvedBy": exception.approved_by,
