@@ -91,9 +91,54 @@ def test_each_finding_says_its_cluster_and_who_is_taken_to_create_the_object(her
     assert {(each["file"], each["line"]) for each in report["findings"]} == {("it", None)}
     assert report["findings"][2]["asides"] == [
         "found on Pod web-1-a, Pod web-1-b",
-        "judged as created by alice (dev, system:authenticated)",
     ]
+    assert (
+        "judged as created by alice (dev, system:authenticated); findings of other requests say so" in report["notes"]
+    )
     assert report["summary"]["objects"] == 5 and report["summary"]["deny"] == 3
+
+
+def test_a_finding_of_another_request_than_most_says_so_in_every_format(here: tuple[Path, Server]) -> None:
+    folder, server = here
+    short = policy("updated", "object.metadata.name.size() < 6", "longer", on="configmaps", operations=["UPDATE"])
+    (folder / "policies" / "short.yaml").write_text(short)
+    (folder / "policies" / "images.yaml").write_text(
+        policy("images", "has(object.spec.template) || object.spec.containers.all(c, c.image != 'nginx')",
+               on="deployments,pods")
+    )  # fmt: skip
+    containers = {"spec": {"containers": [{"name": "c", "image": "nginx"}]}}
+    template = {"metadata": {"labels": {"app": "api"}}, **containers}
+    server.objects.append(
+        made("Deployment", "api", spec={"selector": {"matchLabels": {"app": "api"}}, "template": template})
+    )
+    for options, update in (
+        ((), "judged as an update that changes nothing"),
+        (("--as", "alice"), "judged as an update by alice (system:authenticated) that changes nothing"),
+    ):
+        for form in FORMATS:
+            done = run(folder, "-o", form, "--context", "it", *options)
+            assert done.stdout.count(update) >= 2, (form, done.stdout)
+            assert ("judged as a Pod created by system:" in done.stdout) == bool(options), form
+        lines = run(folder, "--concise", *options).stdout
+        assert lines.count(update) == 2
+    findings = json.loads(run(folder, "--as", "alice", "-o", "json").stdout)["findings"]
+    assert {(each["policy"], each["operation"], each["user"]["name"]) for each in findings if not each["error"]} == {
+        ("updated", "UPDATE", "alice"),
+        ("images", "CREATE", "system:serviceaccount:kube-system:replicaset-controller"),
+    }
+
+
+def test_one_line_a_finding_begins_with_what_is_said(here: tuple[Path, Server]) -> None:
+    done = run(here[0], "--concise", "--context", "it")
+    title, *found = done.stdout.split("\n\n")[0].splitlines()
+    assert title == "it" and len(found) == 3
+    assert all(each.startswith(("  deny short: ConfigMap", "  deny images: Deployment")) for each in found), found
+
+
+def test_what_is_found_under_audit_is_not_called_for_a_log(here: tuple[Path, Server]) -> None:
+    (here[0] / "policies" / "short.yaml").write_text(SHORT.replace('"Deny"', '"Audit"'))
+    done = run(here[0])
+    assert "1 denied, 2 under Audit (" in done.stdout
 
 
 def test_findings_are_explained_without_lines_of_a_file(here: tuple[Path, Server]) -> None:

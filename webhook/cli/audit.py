@@ -222,7 +222,7 @@ def _audit(asked: Asked, how: Reporting) -> int:
     from webhook.audit.snapshots import SnapshotError, Writing
     from webhook.audit.sources import Cluster
     from webhook.cli.progress import ProgressBar
-    from webhook.cli.report.audited import Audited
+    from webhook.cli.report.audited import Audited, requests_note
     from webhook.cli.report.checked import Checked
     from webhook.cli.report.model import Report
     from webhook.counts import counted
@@ -297,8 +297,7 @@ def _audit(asked: Asked, how: Reporting) -> int:
         notes.append(f"{folded} on objects of controllers reported once, with their workloads")
     if found.history:
         notes.append(f"{counted(found.history, 'ReplicaSet')} of former templates left out")
-    if not run.user.username:
-        notes.append("judged as created by nobody in particular; --as and --as-group say who")
+    notes.append(requests_note(run.user))
     scope = {"objects": found.objects, "kinds": len(found.kinds), "policies": len(found.policies)}
     if len(sources) > 1:
         scope["clusters"] = len(sources)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from webhook.policy.evaluation import Validator
     from webhook.policy.exceptions import PolicyException
     from webhook.policy.policyset import Binding, Policy, PolicySet
-    from webhook.policy.request import Request
+    from webhook.policy.request import Request, User
     from webhook.policy.reviewing import Recording
 
 
@@ -40,8 +40,8 @@ class Located(Struct, frozen=True):
 
     `path`: the place in the document; None if unknown, and then `line` and `column` are those of the object. `known`:
     whether the place is known; if not, `path` is None or the Pod template. `message`, and `excerpt`, the line of a
-    place that is known: without content of Secrets. `operation`: the request's. `explained`: the policy's evaluation,
-    if explanations were requested and the policy is in CEL.
+    place that is known: without content of Secrets. `operation`, `user`: the request's.
+    `explained`: the policy's evaluation, if explanations were requested and the policy is in CEL.
     """
 
     finding: Finding
@@ -57,6 +57,7 @@ class Located(Struct, frozen=True):
     explained: LocatedExplanation | None = None
     moved: tuple[tuple[Path, Path], ...] = ()  # of a Pod: path in it -> path in its workload, of each part
     operation: str = ""
+    user: User | None = None
     excerpt: Excerpt | None = None
 
     def reads_as(self, other: Located) -> bool:
@@ -296,6 +297,7 @@ def _refused(planned: PlannedRequest, problems: Iterable[FieldProblem], redactio
             of_template=planned.of_template,
             known=True,
             operation=planned.request.operation,
+            user=planned.request.user,
             excerpt=shown_line(planned.document, position, redaction),
         )
 
@@ -378,6 +380,7 @@ class _Locator:
             explained=explained,
             moved=(*planned.moved, ((), planned.prefix)) if planned.of_template else (),
             operation=planned.request.operation,
+            user=planned.request.user,
             excerpt=shown_line(document, position, self._redaction) if known else None,
         )
 

@@ -66,8 +66,8 @@ class _Rule(Struct, frozen=True):
 class Saved(Struct, frozen=True, rename="camel", kw_only=True):
     """A report. `errors`: what the run could not read: with any, the report may be incomplete.
 
-    `known`: findings that a baseline covered. `exceptions_used`: the exceptions of the run, and on how many objects each
-    covered something.
+    `known`: findings that a baseline covered. `exceptions_used`: the exceptions of the run, and on how many objects
+    each covered something.
     `namespaces`: those of the audited clusters.
     """
 

@@ -154,6 +154,7 @@ def _result(finding: Finding, of: Identity, rule: Rule | None) -> Result:
         "path": finding.path,
         "owner": finding.owner,
         "reason": finding.reason,
+        "request": finding.request,
         "suppressedBy": covered.by if covered is not None else "",
         "until": covered.until if covered is not None else "",
     }

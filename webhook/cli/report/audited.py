@@ -14,16 +14,18 @@ from webhook.cli.report.checked import Checked
 from webhook.cli.report.model import Finding, Place
 from webhook.cli.report.style import Style
 from webhook.offline import podlabels
+from webhook.policy.request import UPDATE
 
 if TYPE_CHECKING:
     from webhook.audit.auditing import Judged
+    from webhook.offline.verdicts import Located
     from webhook.policy.request import User
 
 _LOOK: Final = explaintree.Look(Style(False), explaintree.PIPED_WIDTH)
 
 
 class Audited:
-    """Makes findings of verdicts on stored objects, and keeps them. cluster: its name. user: who creates the objects.
+    """Makes findings of verdicts on stored objects, and keeps them. cluster: its name. user: who makes the requests.
 
     `folded`: the number of findings on objects of controllers that were reported with their workloads already. `used`:
     on how many objects each exception covered something.
@@ -34,7 +36,6 @@ class Audited:
         self._cluster = cluster
         self._user = user
         self._place = Place(cluster)
-        self._by = (f"judged as created by {named(user)}",) if user.username else ()
         self._folding, self._excepted = Folding(), Folding()
         self._findings: list[tuple[Finding, Occurrences]] = []
         self._suppressed: list[tuple[Finding, Occurrences]] = []
@@ -55,7 +56,7 @@ class Audited:
         is_pod = member is not None and member.kind == "Pod"
         labels = podlabels.of_pod(document.value, of.name) if is_pod else None
 
-        def made(finding: Finding) -> Finding:
+        def made(finding: Finding, located: Located) -> Finding:
             why: tuple[str, ...] = ()
             if finding.explained is not None:
                 # The lines alone: the explanation would keep the object, which is dropped when the next one is read.
@@ -69,16 +70,17 @@ class Audited:
                 excerpt=None,
                 object=of,
                 cluster=self._cluster,
-                user=self._user,
+                user=located.user or self._user,
+                request=self._request(located),
                 pod_labels=labels if labels is not None else finding.pod_labels,
             )
 
         for located, on in self._folding.new(verdict.findings, of, member):
-            self._findings.append((made(self._checked.finding(located, document)), on))
+            self._findings.append((made(self._checked.finding(located, document), located), on))
         exceptions = {id(located): exception for located, exception in verdict.excepted}
         for located, on in self._excepted.new((located for located, _ in verdict.excepted), of, member):
             found = self._checked.finding(located, document, exceptions[id(located)])
-            self._suppressed.append((made(found), on))
+            self._suppressed.append((made(found, located), on))
 
     def findings(self) -> Iterator[Finding]:
         """The findings that count, by namespace and object; cluster-scoped objects come first."""
@@ -91,8 +93,24 @@ class Audited:
     def _in_order(self, found: list[tuple[Finding, Occurrences]]) -> Iterator[Finding]:
         for finding, on in sorted(found, key=lambda pair: _order(pair[0])):
             aside = on.aside()
-            asides = (*finding.asides, *((aside,) if aside else ()), *self._by)
+            asides = (*finding.asides, *filter(None, (aside, finding.request)))
             yield replace(finding, asides=asides) if asides else finding
+
+    def _request(self, located: Located) -> str:
+        """The request in words; "" for what the note on the run says (`requests_note`)."""
+        if located.operation == UPDATE:
+            by = f" by {named(self._user)}" if self._user.username else ""
+            return f"judged as an update{by} that changes nothing"
+        if located.of_template and located.user is not None and self._user.username:
+            return f"judged as a Pod created by {located.user.username}"
+        return ""
+
+
+def requests_note(user: User) -> str:
+    """The note on what most requests of a run are."""
+    if not user.username:
+        return "judged as created by nobody in particular; --as and --as-group say who"
+    return f"judged as created by {named(user)}; findings of other requests say so"
 
 
 def named(user: User) -> str:

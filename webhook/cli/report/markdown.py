@@ -152,7 +152,9 @@ def _item(finding: Finding, mark: str = "") -> str:
     about = f" — {code(object_name(finding.object))}" if finding.object is not None else ""
     path = f" {code(finding.path)}" if finding.path and not finding.message.startswith(finding.path) else ""
     error = f" **{EVALUATION_ERROR}**" if finding.error else ""
-    return f"- {mark or _MARKS[finding.level]}{error} {code(place_of(finding))}{about}{path}: {code(finding.message)}"
+    where = f"{error} {code(place_of(finding))}{about}{path}"
+    requested = f" — {code(finding.request)}" if finding.request else ""
+    return f"- {mark or _MARKS[finding.level]}{where}: {code(finding.message)}{requested}"
 
 
 def page_of(report: Report, rule: str) -> str:

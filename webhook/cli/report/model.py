@@ -16,7 +16,8 @@ knows a command's own records. What a command fills:
   which says what was compared. Text and Markdown group such findings by policy, change and owner, and show few
   examples of each.
 - `audit`: as `check`, but of stored objects: `place` is the cluster, without a line, `cluster` its name, and `user` who
-  is taken to create the object. What is found on objects of a controller stands at its workload, once; an aside says on
+  is taken to create or update the object. A note says what most requests of the run are, and `request` the others.
+  What is found on objects of a controller stands at its workload, once; an aside says on
   which. `webhook.cli.report.audited` does so.
 
 `webhook.cli.reporting` has the options that these commands share, and `finish`, which writes a report and gives the
@@ -153,8 +154,9 @@ class Finding(Struct, frozen=True, kw_only=True):
     the policy could not be evaluated, so that this is no violation. `looked_for`: the params that were not found.
     `explained`: the finding as it was located, if its explanation is shown; `why`: instead of it, the lines of the
     explanation, where what it explains is not kept. `cluster`: where the object is stored, ""
-    for manifests; `user`: who was taken to create it there, None for manifests. `validation`: its number in a policy in
-    CEL, from 0; None of others. `pod_labels`: of a workload, the labels by which its Pods are known. `generated`:
+    for manifests; `user`: who was taken to make the request there, None for manifests.
+    `request`: the request in words, where it is another one than most of an audit; "" else.
+    `validation`: its number in a policy in CEL, from 0; None of others. `pod_labels`: of a workload, the labels by which its Pods are known. `generated`:
     whether the API server makes up the name of the object.
 
     `fingerprint`: the same for the same finding in another run, although lines have moved (`fingerprinted` sets it).
@@ -190,6 +192,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     why: tuple[str, ...] = ()
     cluster: str = ""
     user: User | None = None
+    request: str = ""
     validation: int | None = None
     pod_labels: Mapping[str, str] = {}
     generated: bool = False
@@ -298,8 +301,9 @@ class Report(Struct, frozen=True, kw_only=True):
     `untested`: policies without tests. `mutated`: what became of mutants; None if none were made. `impact`: what two
     policy trees were compared for, and what cannot be said; None for other commands. `hidden`: how many findings are
     left out on demand, `hidden_denied` and `hidden_failing` those among them that deny, and that fail the run.
-    `exceptions_used`: the exceptions of the policies, and on how many objects each covered something. `at`: of an audit of objects, when it
-    ended, such as "2026-11-29T20:00:04Z"; else "". `history`: the last audits, the oldest first, this one at the end;
+    `exceptions_used`: the exceptions of the policies, and on how many objects each covered something.
+    `at`: of an audit of objects, when it ended, such as "2026-11-29T20:00:04Z"; else "".
+    `history`: the last audits, the oldest first, this one at the end;
     empty if they are not kept. `namespaces`: the Namespaces of the audited clusters.
     `elsewhere`: of files of another revision than the work tree's, the name in this report, `REVISION:PATH` -> the path
     from the current folder, for formats whose readers look for the file there. `advice`: a line of the text, for

@@ -31,15 +31,21 @@ def about(finding: Finding) -> str:
 
 
 def said(finding: Finding) -> str:
-    """A finding as one text: its subject and its message; for `impact` also the change. It says of an evaluation
-    error that it is one."""
+    """A finding as one text: its subject and its message; for `impact` also the change, for `audit` a request that is
+    not like most. It says of an evaluation error that it is one."""
     change = f"{visible(finding.change)}: " if finding.change else ""
     if finding.error:
         change += f"{EVALUATION_ERROR}: "
     where, message = about(finding), lines_of(finding.message.strip())
     if finding.path and message.startswith(visible(finding.path)) and finding.object is not None:
         where = object_name(finding.object)  # not twice
-    return change + (f"{where}: {message}" if where and message else where or message or visible(finding.rule))
+    text = f"{where}: {message}" if where and message else where or message or visible(finding.rule)
+    return f"{change}{text}{requested(finding)}"
+
+
+def requested(finding: Finding) -> str:
+    """What follows a message about the request; "" if it is like most of the run."""
+    return f" ({visible(finding.request)})" if finding.request else ""
 
 
 def placed(report: Report, place: Place, text: str) -> tuple[str, str]:

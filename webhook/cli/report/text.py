@@ -13,7 +13,7 @@ from msgspec import Struct
 from webhook import excerpts
 from webhook.cli.report.model import LEVELS, MUTANT, OF_CASES, UNTESTED, Finding, Level, Report, merged
 from webhook.cli.report.naming import object_name
-from webhook.cli.report.plain import rendered_in
+from webhook.cli.report.plain import rendered_in, requested
 from webhook.cli.report.problems import error_text, note_line, warning_text
 from webhook.cli.report.style import BOLD, DIFF, DIM, ERROR, LEVEL, PASSED, Style
 from webhook.counts import counted
@@ -140,11 +140,13 @@ def _sourced(found: Iterable[Finding]) -> bool:
 
 def _concise(levels: Sequence[Level], finding: Finding, look: Look, style: Style) -> Iterator[str]:
     place = finding.place if finding.place.line is not None else finding.rendered or finding.place
-    at = ":".join(str(number) for number in (place.line, place.column) if number is not None) or "-"
+    # What is stored in a cluster has no line.
+    at = "".join(f"{number}:" for number in (place.line, place.column) if number is not None) + " "
+    at = at.lstrip()
     about = f"{object_name(finding.object)}: " if finding.object is not None else ""
     where = f"{visible(finding.path)}: " if finding.path and not finding.message.startswith(finding.path) else ""
     message = visible(" ".join(finding.message.split()))
-    yield f"  {at}: {_said(levels, finding, style)}: {about}{where}{message}"
+    yield f"  {at}{_said(levels, finding, style)}: {about}{where}{message}{requested(finding)}"
 
 
 def _full(levels: Sequence[Level], finding: Finding, report: Report, look: Look, style: Style) -> Iterator[str]:
@@ -258,6 +260,8 @@ _ERRORS: Final[dict[Level, tuple[str, str]]] = {
     "warn": ("warning of an evaluation error", "warnings of evaluation errors"),
     "audit": ("evaluation error for the audit log", "evaluation errors for the audit log"),
 }
+_FOR_THE_LOG: Final = "for the audit log"
+_OF_OBJECTS: Final = "under Audit"  # of stored objects, about which there is no request that a log could have
 
 
 def summary(report: Report, style: Style) -> str:
@@ -277,6 +281,8 @@ def summary(report: Report, style: Style) -> str:
         others = (each for each in report.findings if each.kind not in OF_CASES)
         return ", ".join([text, *_parts(others, style), *_suppressed(report)])
     parts = [*_parts(report.findings, style)]
+    if report.command == "audit" and "events" not in report.scope:
+        parts = [part.replace(_FOR_THE_LOG, _OF_OBJECTS) for part in parts]
     parts += [style(LEVEL["audit"], part) for part in _suppressed(report)]
     if wrong and report.command == "lint":  # whose findings are errors, too
         parts.append(style(ERROR, "the tree does not load"))
