@@ -235,6 +235,8 @@ def test_a_kind_that_cannot_be_listed_fails_the_run(here: tuple[Path, Server]) -
         (["--qps", "-1"], "--qps: expected a number of 0 or more, got -1"),
         (["--qps", "nan"], "--qps: expected a number of 0 or more, got nan"),
         (["--context", "it", "--context", "it"], "--context it: given twice"),
+        (["it.snapshot", "./it.snapshot"], "./it.snapshot: given twice"),
+        (["--log", "a.log", "--log", "a.log"], "a.log: given twice"),
         (["--context", "elsewhere"], "no cluster to audit: kubeconfig kubeconfig"),
         (["--as-group", "dev"], "--as-group needs --as"),
         (["--kubernetes-version", "9"], "--kubernetes-version"),

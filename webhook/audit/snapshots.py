@@ -283,7 +283,12 @@ class Snapshot:
                     if not isinstance(value, dict):
                         raise SnapshotError(f"{self._path}: a line that is no JSON object")
                     yield value
-        except (EOFError, zlib.error, gzip.BadGzipFile, orjson.JSONDecodeError) as error:
+        except gzip.BadGzipFile:
+            raise SnapshotError(
+                f"{self._path}: not compressed, so no snapshot that `gatewright audit --snapshot` has written; "
+                "`gatewright check` judges manifests"
+            ) from None
+        except (EOFError, zlib.error, orjson.JSONDecodeError) as error:
             raise SnapshotError(f"{self._path}: no snapshot, or one that is cut off: {error}") from None
         except OSError as error:
             raise SnapshotError(f"{self._path}: cannot be read: {error.strerror or error}") from None

@@ -56,6 +56,7 @@ from webhook.cli.readoptions import (
     given,
     refuse,
     trees,
+    twice,
     workloads_of,
 )
 from webhook.cli.reporting import (
@@ -235,8 +236,10 @@ def _audit(asked: Asked, how: Reporting) -> int:
     if asked.logs:
         return _logged(asked, how, fails)
     try:
-        if twice := [each for each in asked.contexts if asked.contexts.count(each) > 1]:
-            raise NotGiven(f"--context {twice[0]}: given twice")
+        if same := [each for each in asked.contexts if asked.contexts.count(each) > 1]:
+            raise NotGiven(f"--context {same[0]}: given twice")
+        if again := twice(asked.snapshots):
+            raise NotGiven(f"{again}: given twice")
         if not 0 <= asked.qps < float("inf"):
             raise NotGiven(f"--qps: expected a number of 0 or more, got {asked.qps:g}")
         if asked.assume_bound is not None and not asked.native:
@@ -359,6 +362,8 @@ def _logged(asked: Asked, how: Reporting, fails: Callable[[Finding], bool]) -> i
         "--shard": asked.shard.number > 1,
     }
     started = time.monotonic()
+    if again := twice(asked.logs):  # whose events would be counted twice
+        raise NotGiven(f"{again}: given twice")
     if writes and len(asked.contexts) > 1:
         raise NotGiven("--write-reports: is of one cluster; give the one --context whose logs these are")
     context = asked.contexts[0] if asked.contexts else ""

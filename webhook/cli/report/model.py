@@ -156,7 +156,8 @@ class Finding(Struct, frozen=True, kw_only=True):
     explanation, where what it explains is not kept. `cluster`: where the object is stored, ""
     for manifests; `user`: who was taken to make the request there, None for manifests.
     `request`: the request in words, where it is another one than most of an audit; "" else.
-    `validation`: its number in a policy in CEL, from 0; None of others. `pod_labels`: of a workload, the labels by which its Pods are known. `generated`:
+    `validation`: its number in a policy in CEL, from 0; None of others. `pod_labels`: of a workload, the labels
+    by which its Pods are known. `generated`:
     whether the API server makes up the name of the object.
 
     `fingerprint`: the same for the same finding in another run, although lines have moved (`fingerprinted` sets it).
