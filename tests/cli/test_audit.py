@@ -235,7 +235,7 @@ def test_a_kind_that_cannot_be_listed_fails_the_run(here: tuple[Path, Server]) -
         (["--qps", "-1"], "--qps: expected a number of 0 or more, got -1"),
         (["--qps", "nan"], "--qps: expected a number of 0 or more, got nan"),
         (["--context", "it", "--context", "it"], "--context it: given twice"),
-        (["it.snapshot", "./it.snapshot"], "./it.snapshot: given twice"),
+        (["it.snapshot", "./it.snapshot"], "error: it.snapshot: given twice"),
         (["--log", "a.log", "--log", "a.log"], "a.log: given twice"),
         (["--context", "elsewhere"], "no cluster to audit: kubeconfig kubeconfig"),
         (["--as-group", "dev"], "--as-group needs --as"),
@@ -350,7 +350,7 @@ def test_impact_judges_a_snapshot(here: tuple[Path, Server]) -> None:
     found = {(each["change"], each["object"]["name"], each["file"]) for each in report["findings"]}
     assert found == {("newly allowed", "<b>long</b>", "it"), ("newly allowed", "rather-long", "it")}
     done = gatewright("impact", *options[:4], "--snapshot", "policies/short.yaml", cwd=folder)
-    assert done.returncode == 2 and "--snapshot: policies/short.yaml: no snapshot" in done.stderr
+    assert done.returncode == 2 and "--snapshot: policies/short.yaml: not compressed, so no snapshot" in done.stderr
 
 
 @pytest.mark.parametrize(
