@@ -20,7 +20,7 @@ from typing import Any
 
 import orjson
 
-from tests.server.mutations import generated
+from tests.server.mutations import generated, uid_of
 from tests.unmeasured import unmeasured
 
 PATHS = (b"/validate", b"/mutate")
@@ -62,7 +62,7 @@ class MutatedLoad:
         status = int(head[9:12])
         self.statuses[status] += 1
         if status == 200:
-            if orjson.loads(answer)["response"]["uid"] != orjson.loads(body)["request"]["uid"]:
+            if orjson.loads(answer)["response"]["uid"] != uid_of(body):
                 self.wrong.append(f"seed {seed}: the answer to another review")
         elif status != 400:
             self.wrong.append(f"seed {seed}: {status} {answer[:200]!r}")
