@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 OF_OURS = {
     "webhook/policy/load/faultless.py": "a file of the package",
     "webhook/recordings/writing.py": "the argument that the server starts the process with",
+    "webhook/server/page/lastaudit.py": "lines of a process of ours, which has decoded the report itself",
     "webhook/server/rehearsal.py": "lines of a process of ours; its caller expects what a policy writes there",
     "webhook/server/together.py": "lines of the other workers",
 }

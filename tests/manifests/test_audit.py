@@ -98,7 +98,9 @@ def test_its_command_is_one_that_the_audit_takes(tmp_path: Path) -> None:
 
 def test_the_alert_and_the_dashboard_ask_for_it() -> None:
     name = cronjob()["metadata"]["name"]
-    texts = [(MANIFESTS / "monitoring" / file).read_text() for file in ("prometheusrule.yaml", "dashboard.json")]
-    for text in texts:
-        patterns = re.findall(r'kube_cronjob_status_last_successful_time\{cronjob=~\\?"([^"\\]+)', text)
-        assert patterns and all(re.fullmatch(pattern, name) for pattern in patterns)
+    rules, dashboard = (
+        (MANIFESTS / "monitoring" / file).read_text() for file in ("prometheusrule.yaml", "dashboard.json")
+    )
+    patterns = re.findall(r'kube_cronjob_status_last_successful_time\{cronjob=~\\?"([^"\\]+)', rules)
+    assert patterns and all(re.fullmatch(pattern, name) for pattern in patterns)
+    assert all("gatewright_audit_timestamp_seconds" in text for text in (rules, dashboard))

@@ -9,11 +9,14 @@ import time
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families
 
+from tests.cli.report.reports import finding, report, written
 from tests.policy.trees import binding, exception, loaded, policy
 from webhook.admission.decision import Finding
+from webhook.cli.report.scores import scores
 from webhook.cluster.live import LiveView
 from webhook.cluster.lookups import NAMESPACES, Lookups
 from webhook.policy.load.loading import load
@@ -28,6 +31,7 @@ from webhook.server.isolation import Isolation, IsolationMetrics
 from webhook.server.livecluster import CacheMetrics
 from webhook.server.logs import Log
 from webhook.server.metrics import Metrics
+from webhook.server.page.lastaudit import LastAudit
 from webhook.server.policytimes import PolicyTimes
 from webhook.server.recording import Recorder
 from webhook.server.reload import ReloadMetrics
@@ -130,7 +134,7 @@ def test_the_end_of_every_exception_is_told_until_it_is_gone() -> None:
     assert not [key for key in _samples(metrics) if key[0] == name]
 
 
-def test_the_documentation_names_every_metric_and_no_other() -> None:
+def test_the_documentation_names_every_metric_and_no_other(tmp_path: Path) -> None:
     metrics = _metrics()
     metrics.policies(load(SHIPPED))
     metrics.review("/validate", _request("", "pods"), "allow", 0.1)
@@ -164,6 +168,13 @@ def test_the_documentation_names_every_metric_and_no_other() -> None:
         metrics.registry.register(Recorder(isolation._log, Writing("", 0, 0, [], "")))
 
     asyncio.run(sending())
+    audited = report("audit", findings=[finding()], at="2026-11-29T20:00:04Z")
+    (tmp_path / "audit.json").write_text(
+        written(replace(audited, scores=scores(audited.findings, {"": 1}, {})), "json")
+    )
+    audit = LastAudit("webhook.cli.auditpage", tmp_path / "audit.json")
+    asyncio.run(audit.look())
+    metrics.registry.register(audit)
     metrics.registry.register(TurnMetrics(Turns(0.5, Log(os.open(os.devnull, os.O_WRONLY))), lambda: 0))
     exposed = {
         re.sub("_(bucket|count|sum)$", "", name) for name, *_ in _samples(metrics) if name.startswith("gatewright_")

@@ -194,7 +194,7 @@ def test_an_evaluation_error_is_marked_and_found(browser: Browser, tmp_path: Pat
         assert marks == ["deny", "evaluation error"]
         assert page.get_by_text("evaluation error", exact=True).count() == 1
         page.get_by_role("searchbox").fill("evaluation error")
-        assert page.locator(".message").all_inner_texts() == ["message 3"]
+        assert page.locator(".message").all_text_contents() == ["message 3"]
 
 
 def test_filters_by_chart_and_level_and_groups(browser: Browser, tmp_path: Path) -> None:
