@@ -1,5 +1,3 @@
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,11 +6,9 @@ from webhook.cli.podtemplatesfile import read
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    here = Path.cwd()
-    os.chdir(tmp_path)
-    yield tmp_path
-    os.chdir(here)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 def test_the_file_of_the_current_folder_is_read_if_it_is_there(folder: Path) -> None:

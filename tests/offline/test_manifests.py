@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,11 +18,9 @@ CASES = ROOT.parent / "shared" / "cases"
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    here = Path.cwd()
-    os.chdir(tmp_path)
-    yield tmp_path
-    os.chdir(here)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 def names(found: Manifests) -> list[str]:

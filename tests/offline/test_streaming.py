@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.definitions import definition
 from tests.offline.repositories import REPOSITORIES, write
 from webhook.cli.report.checked import Checked, Judged
 from webhook.cluster.manifestsview import ManifestsView
@@ -86,23 +87,11 @@ data: {a: b}
 """
 PARAM = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: tier, namespace: ops}\ndata: {tier: a}\n"
 NAMESPACE = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {tier: a}}\n"
-DEFINITION = """
-apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata: {name: gears.x.example}
-spec:
-  group: x.example
-  names: {kind: Gear, plural: gears, singular: gear, listKind: GearList}
-  scope: Namespaced
-  versions:
-  - name: v1
-    served: true
-    storage: true
-    schema:
-      openAPIV3Schema:
-        type: object
-        properties: {spec: {type: object, properties: {count: {type: integer, default: 3, maximum: 5}}}}
+SCHEMA = """
+type: object
+properties: {spec: {type: object, properties: {count: {type: integer, default: 3, maximum: 5}}}}
 """
+DEFINITION = definition("Gear", "gears", SCHEMA.strip(), group="x.example") + "\n"
 GEARS = """
 apiVersion: x.example/v1
 kind: Gear

@@ -16,13 +16,13 @@ from typing import Final, TypedDict
 import msgspec
 import orjson
 from msgspec import Raw, Struct
-from prometheus_client.core import CounterMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from webhook.auditlog.notes import LEFT_OUT, Note, Noted, noted
 from webhook.documents.undecodable import UNDECODABLE
 from webhook.library.metadata import SEVERITIES, SEVERITY
+from webhook.server.counting import counter
 from webhook.server.exchange import Answer, Client, Head, Later
 from webhook.server.logs import Log, cut
 from webhook.server.memory import SMALL, fits
@@ -106,28 +106,24 @@ class EventMetrics(Collector):
         self._failed_open[name if known else OTHER] += 1
 
     def collect(self) -> Iterator[Metric]:
-        events = CounterMetricFamily(
-            "gatewright_audit_webhook_events", "Events of the API server's audit webhook.", labels=("result",)
+        yield counter(
+            "gatewright_audit_webhook_events",
+            "Events of the API server's audit webhook.",
+            ("result",),
+            (((result,), count) for result, count in self._events.items()),
         )
-        for result, count in self._events.items():
-            events.add_metric((result,), count)
-        yield events
-        findings = CounterMetricFamily(
+        yield counter(
             "gatewright_audit_webhook_findings",
             "What policies of the API server and webhooks found, by the events of its audit webhook.",
-            labels=("policy", "namespace", "severity", "result"),
+            ("policy", "namespace", "severity", "result"),
+            self._findings.items(),
         )
-        for labels, count in self._findings.items():
-            findings.add_metric(labels, count)
-        yield findings
-        failed = CounterMetricFamily(
+        yield counter(
             "gatewright_audit_webhook_failed_open",
             "Requests that passed because a webhook did not answer, by the events of the audit webhook.",
-            labels=("webhook",),
+            ("webhook",),
+            (((name,), count) for name, count in self._failed_open.items()),
         )
-        for name, count in self._failed_open.items():
-            failed.add_metric((name,), count)
-        yield failed
 
     def describe(self) -> Iterable[Metric]:
         return []

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter as Counts
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
@@ -32,6 +32,14 @@ _SUBRESOURCES = frozenset(
 )
 # Seconds. By default the API server waits 10 s for a webhook; most reviews take well under a millisecond.
 _BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+def counter(name: str, said: str, labels: Sequence[str], counts: Iterable[tuple[Sequence[str], float]]) -> Metric:
+    """A counter as the library exposes it. counts: the values of the labels, and the count."""
+    family = CounterMetricFamily(name, said, labels=labels)
+    for values, count in counts:
+        family.add_metric(values, count)
+    return family
 
 
 class _Durations:
@@ -124,12 +132,8 @@ class ReviewCounts(Collector):
 
     def collect(self) -> Iterator[Metric]:
         self._fold()
-        counts = CounterMetricFamily(
-            "gatewright_reviews", "Reviews answered.", labels=("path", "operation", "resource", "verdict")
-        )
-        for key, count in self._counts.items():
-            counts.add_metric(key, count)
-        yield counts
+        labels = ("path", "operation", "resource", "verdict")
+        yield counter("gatewright_reviews", "Reviews answered.", labels, self._counts.items())
         histogram = HistogramMetricFamily(
             "gatewright_review_duration_seconds", "Time from a review's last byte to its answer.", labels=("path",)
         )
@@ -180,15 +184,13 @@ class EvaluationCounts(Collector):
 
     def collect(self) -> Iterator[Metric]:
         self._fold()
-        family = CounterMetricFamily(
+        shown = {names: self._counts[names] for names in map(_names, self._bindings)}
+        yield counter(
             "gatewright_policy_evaluations",
             "Requests that a bound policy matched and was evaluated on.",
-            labels=("phase", "policy", "binding"),
+            ("phase", "policy", "binding"),
+            (shown | self._counts).items(),
         )
-        shown = {names: self._counts[names] for names in map(_names, self._bindings)}
-        for labels, count in (shown | self._counts).items():
-            family.add_metric(labels, count)
-        yield family
 
     def describe(self) -> Iterable[Metric]:
         return []
@@ -211,14 +213,12 @@ class FindingCounts(Collector):
         self._counts[key] = self._counts.get(key, 0) + 1
 
     def collect(self) -> Iterator[Metric]:
-        family = CounterMetricFamily(
+        yield counter(
             "gatewright_policy_findings",
             "Findings of bound policies, by result: deny, warn, audit; error if the policy could not be evaluated.",
-            labels=("phase", "policy", "binding", "result"),
+            ("phase", "policy", "binding", "result"),
+            self._counts.items(),
         )
-        for labels, count in self._counts.items():
-            family.add_metric(labels, count)
-        yield family
 
     def describe(self) -> Iterable[Metric]:
         return []

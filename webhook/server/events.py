@@ -23,11 +23,11 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from msgspec import Struct
-from prometheus_client.core import CounterMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from webhook.cluster.connection import APIError, Unreachable
+from webhook.server.counting import counter
 from webhook.server.logs import Log, cut
 from webhook.visible import visible
 
@@ -251,15 +251,13 @@ class Events(Collector):
             self._log.write("warning", "events not recorded", {"message": cut(visible(text))})
 
     def collect(self) -> Iterator[Metric]:
-        family = CounterMetricFamily(
+        yield counter(
             "gatewright_kubernetes_events",
             "Denials, by what became of them as Kubernetes Events: created, updated, merged into one, limited by the"
             " rate, dropped as the queue was full, failed.",
-            labels=("result",),
+            ("result",),
+            (((result,), self.counts[result]) for result in _RESULTS),
         )
-        for result in _RESULTS:
-            family.add_metric((result,), self.counts[result])
-        yield family
 
     def describe(self) -> Iterable[Metric]:
         return []

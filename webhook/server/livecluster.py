@@ -21,6 +21,7 @@ from webhook.cluster.lookups import Lookups, Target
 from webhook.policy.needed import lookups_of
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import JSONObject
+from webhook.server.counting import counter
 from webhook.server.logs import Log, cut
 from webhook.server.settings import Settings, flag
 
@@ -178,14 +179,12 @@ class CacheMetrics(Collector):
             for reason in REASONS:
                 errors.add_metric((*key, reason), cache.counts.errors[reason])
         yield from (objects, synced, age, listed, events, lists, restarts, errors)
-        asked = CounterMetricFamily(
+        yield counter(
             "gatewright_cluster_access_reviews",
             "Access reviews that CEL's authorizer requested, by answer.",
-            labels=("answer",),
+            ("answer",),
+            (((answer,), view.asked[answer]) for answer in ("allowed", "refused", "error")),
         )
-        for answer in ("allowed", "refused", "error"):
-            asked.add_metric((answer,), view.asked[answer])
-        yield asked
 
     def describe(self) -> Iterable[Metric]:
         return []

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import orjson
-from prometheus_client.core import CounterMetricFamily
 from prometheus_client.metrics_core import Metric
 
 from webhook.access import Access, AccessDecision, AccessUnknown
@@ -23,6 +22,7 @@ from webhook.admission.decision import Decision, Mutation
 from webhook.cluster.view import Answer, ClusterView
 from webhook.recordings.records import Defined, Looked, Said, Served, Writing
 from webhook.schema import Kinds
+from webhook.server.counting import counter
 from webhook.server.feeding import Feeding
 from webhook.server.logs import Log
 
@@ -291,15 +291,13 @@ class Recorder(Feeding):
         return self._last
 
     def collect(self) -> Iterator[Metric]:
-        family = CounterMetricFamily(
+        yield counter(
             "gatewright_recorded_reviews",
             "Reviews to be recorded, by result: written; failed, if the disk did not take them or they could not be"
             " redacted; dropped, as the queue was full.",
-            labels=("result",),
+            ("result",),
+            ((("written",), self.done), (("failed",), self.failed), (("dropped",), self.dropped)),
         )
-        for result, count in (("written", self.done), ("failed", self.failed), ("dropped", self.dropped)):
-            family.add_metric((result,), count)
-        yield family
 
 
 def _namespace(view: ClusterView, name: str) -> Answer | None:

@@ -21,11 +21,12 @@ from typing import Final, Literal
 
 import orjson
 from msgspec import Struct, field
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from webhook.server import tls
+from webhook.server.counting import counter
 from webhook.server.exchange import Answer, Client, Later
 from webhook.server.logs import Log, cut
 
@@ -410,12 +411,12 @@ class TurnMetrics(Collector):
         bounds = [*map(str, _BUCKETS), "+Inf"]
         ages.add_metric((), list(zip(bounds, map(float, accumulate(counts)), strict=True)), turns.age)
         yield ages
-        refused = CounterMetricFamily(
-            "gatewright_reviews_refused", "Reviews that were refused without being evaluated.", labels=("reason",)
+        yield counter(
+            "gatewright_reviews_refused",
+            "Reviews that were refused without being evaluated.",
+            ("reason",),
+            (((reason,), count) for reason, count in turns.refused.items()),
         )
-        for reason, count in turns.refused.items():
-            refused.add_metric((reason,), count)
-        yield refused
         yield GaugeMetricFamily("gatewright_reviews_waiting", "Reviews that wait for others.", turns.waiting)
         yield GaugeMetricFamily(
             "gatewright_reviews_in_flight",

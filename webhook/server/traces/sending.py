@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
-from prometheus_client.core import CounterMetricFamily
 from prometheus_client.metrics_core import Metric
 
+from webhook.server.counting import counter
 from webhook.server.feeding import Feeding
 from webhook.server.logs import Log
 from webhook.server.traces.spans import Record
@@ -82,12 +82,10 @@ class Sending(Feeding):
                 self.dropped += 1
 
     def collect(self) -> Iterator[Metric]:
-        family = CounterMetricFamily(
+        yield counter(
             "gatewright_trace_spans",
             "Spans of reviews, by result: exported; failed, if the collector did not take them; dropped, as the queue"
             " was full.",
-            labels=("result",),
+            ("result",),
+            ((("exported",), self.done), (("failed",), self.failed), (("dropped",), self.dropped)),
         )
-        for result, count in (("exported", self.done), ("failed", self.failed), ("dropped", self.dropped)):
-            family.add_metric((result,), count)
-        yield family
