@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from tests.policy.trees import (
     binding,
@@ -19,7 +20,7 @@ from tests.policy.trees import (
     request,
 )
 from webhook.admission import review, unread
-from webhook.admission.decision import Decision
+from webhook.admission.decision import Decision, Mutation
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.policy.evaluation import Failure
 from webhook.policy.policyset import PolicySet
@@ -33,8 +34,8 @@ def _verdict(policies: PolicySet, asked: Request, *cluster: dict[str, Any], fail
     return unread.validate(asked, policies, ManifestsView(cluster, assume_namespaces=False), failure)
 
 
-def _asked(**fields: Any) -> Request:
-    return request(None, "DELETE", **fields)  # one without an object
+def _asked(operation: str = "DELETE", **fields: Any) -> Request:
+    return replace(request(None, operation, **fields), object=None)
 
 
 def test_each_policy_that_may_match_denies_whatever_its_failure_policy() -> None:
@@ -104,12 +105,57 @@ def test_an_exception_of_the_whole_policy_is_the_way_out() -> None:
     assert (decision.allowed, messages(decision), len(decision.excepted)) == (True, [], 1)
 
 
-def test_what_nothing_mutates_is_left_alone_and_what_something_does_is_for_the_failure_policy() -> None:
-    pods = [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}]
-    label = 'Object{metadata: Object.metadata{labels: {"a": "b"}}}'
-    policies = loaded(mutating_policy("m", {"ApplyConfiguration": label}, rules=pods), mutating_binding("m"))
-    assert unread.mutate(request(resource="v1/secrets", kind="Secret"), policies) is not None
-    assert unread.mutate(request(), policies) is None
+PODS = [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["pods"]}]
+LABEL = {"ApplyConfiguration": 'Object{metadata: Object.metadata{labels: {"a": "b"}}}'}
+
+
+def _mutated(policies: PolicySet, asked: Request, *cluster: dict[str, Any]) -> Mutation:
+    return unread.mutate(asked, policies, ManifestsView(cluster, assume_namespaces=False), FAILURE)
+
+
+def test_a_mutation_under_fail_denies_and_one_under_ignore_leaves_the_object() -> None:
+    ignoring = mutating_policy("i", LABEL, rules=PODS, failurePolicy="Ignore"), mutating_binding("i")
+    failing = mutating_policy("m", LABEL, rules=PODS), mutating_binding("m", name="bound")
+    denied = _mutated(loaded(*ignoring, *failing), _asked(operation="CREATE"), namespace("default"))
+    assert denied.causes == (f"policy 'm' with binding 'bound' denied request: {SAID}",)
+    assert (denied.allowed, denied.code, denied.changed) == (False, 403, False)
+    assert [each.policy for each in denied.evaluated] == ["i", "m"]
+    left = _mutated(loaded(*ignoring), _asked(operation="CREATE"), namespace("default"))
+    assert (left.allowed, left.changed, [each.policy for each in left.evaluated]) == (True, False, ["i"])
+
+
+def test_what_nothing_mutates_is_left_alone() -> None:
+    policies = loaded(mutating_policy("m", LABEL, rules=PODS), mutating_binding("m"))
+    secret = _asked(operation="CREATE", resource="v1/secrets", kind="Secret")
+    for asked in (secret, _asked(operation="DELETE")):
+        mutation = _mutated(policies, asked, namespace("default"))
+        assert (mutation.allowed, mutation.evaluated) == (True, ())
+
+
+@pytest.mark.parametrize(("env", "allowed"), [("prod", False), ("dev", True)])
+def test_a_mutation_matches_by_all_that_is_known(env: str, allowed: bool) -> None:
+    only = {"namespaceSelector": {"matchLabels": {"env": "prod"}}, "objectSelector": {"matchLabels": {"on": "yes"}}}
+    for policies in (
+        loaded(mutating_policy("m", LABEL, rules=PODS, match=only), mutating_binding("m")),
+        loaded(mutating_policy("m", LABEL, rules=PODS), mutating_binding("m", matchResources=only)),
+    ):
+        assert _mutated(policies, _asked(operation="CREATE"), namespace("default", env=env)).allowed is allowed
+
+
+def test_an_exception_of_the_mutating_policy_is_the_way_out() -> None:
+    policies = loaded(
+        mutating_policy("p", LABEL, rules=PODS),
+        mutating_binding("p"),
+        exception(objects={"namespaces": ["default"], "names": ["web"]}),
+    )
+    assert not _mutated(policies, _asked(operation="CREATE", name="other"), namespace("default")).allowed
+    mutation = _mutated(policies, _asked(operation="CREATE", name="web"), namespace("default"))
+    assert (mutation.allowed, [each.finding.message for each in mutation.excepted]) == (True, [SAID])
+
+
+def _read(text: bytes) -> Request | None:
+    begin = unread.without_objects(text)
+    return None if begin is None else unread.request_of(begin)
 
 
 def _text(**fields: Any) -> bytes:
@@ -140,7 +186,7 @@ def _text(**fields: Any) -> bytes:
 )
 def test_the_request_is_read_from_what_stands_before_its_objects(objects: dict[str, Any], operation: str) -> None:
     text = _text(operation=operation, **objects, dryRun=False)
-    found = unread.request_of(text[: text.index(b'"a":1')])
+    found = _read(text[: text.index(b'"a":1')])
     assert found is not None
     assert (found.uid, found.name, found.namespace, found.operation) == ("u", "web", "default", operation)
     assert found.user.username == 'a,"object":{'
@@ -149,7 +195,7 @@ def test_the_request_is_read_from_what_stands_before_its_objects(objects: dict[s
 
 @pytest.mark.parametrize("text", [b"", b"[", b'{"request":{"uid":"u"', b'{"request":{"uid":"u","object":{', _text()])
 def test_what_no_api_server_wrote_is_no_request(text: bytes) -> None:
-    assert unread.request_of(text) is None
+    assert _read(text) is None
 
 
 @pytest.mark.parametrize("levels", [251, 2_000, 100_000])
@@ -157,4 +203,4 @@ def test_any_depth_is_too_deep(levels: int) -> None:
     text = _text(object={"spec": None}).replace(b"null", b"[" * levels + b"]" * levels)
     with pytest.raises(review.TooDeep):
         review.parse(text)
-    assert unread.request_of(text) is not None
+    assert _read(text) is not None

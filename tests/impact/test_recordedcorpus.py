@@ -14,6 +14,7 @@ from tests.recordings import making
 from tests.recordings.making import record, review, stamping, tree, validating
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.impact.deciding import MAX_LOOKUPS, Counted
+from webhook.policy.load.loading import load
 from webhook.recordings.reading import recorded
 from webhook.recordings.replaying import Replay
 
@@ -150,6 +151,19 @@ def test_params_of_each_tree_stand_for_recorded_ones(tmp_path: Path) -> None:
     record(tmp_path / "rec", policies, [("/validate", config("web"))], cluster=ManifestsView([limits]))
     tree(tmp_path / "new", limits=policy, params=params.replace("NAME", "web"))
     assert shown(impact(tmp_path)[1]) == {("limits", "newly denied", "web")}
+
+
+def test_a_review_whose_objects_could_not_be_read_is_left_out_and_said(root: Path) -> None:
+    marked = json.loads(review({**value("deep"), "x": "MARK"}))
+    deep = json.dumps(marked, separators=(",", ":")).replace('"MARK"', "[" * 300 + "]" * 300)
+    calls = [("/validate/fail", each) for each in (deep.encode(), config("bad"))]
+    for file in (root / "rec").iterdir():
+        file.unlink()
+    record(root / "rec", load(root / "old"), calls)
+    code, found = impact(root)
+    assert (code, found["summary"]["objects"], found["findings"]) == (0, 1, [])
+    said = "1 review is left out, as the server could not read the objects: every policy that may match fails on them"
+    assert said in found["notes"]
 
 
 @pytest.mark.parametrize("lines", [0, 1])

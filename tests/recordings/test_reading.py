@@ -111,6 +111,8 @@ CHANGES: dict[str, tuple[dict[str, Any], str]] = {
     "no lookups": ({"lookups": ["x"]}, "no recorded review"),
     "access": ({"lookups": [{"access": ["ann"]}]}, "no recorded review"),
     "kinds": ({"kinds": [["a"]]}, "no recorded review"),
+    "unread": ({"unread": {"message": "m", "reason": "Odd"}}, "unread: expected a reason of "),
+    "unread without a message": ({"unread": {"reason": "Invalid"}}, "the field 'message' is missing"),
 }
 
 

@@ -32,7 +32,8 @@ def answered(**more: Any) -> bytes:
 
 def seen(name: str = "a", body: bytes = b"", **more: Any) -> Seen:
     value = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}
-    made: dict[str, Any] = {"findings": [], "changed": [], "lookups": [], "defined": [], "served": [], "forget": False}
+    lists = ("findings", "changed", "lookups", "defined", "served")
+    made: dict[str, Any] = {**{name: [] for name in lists}, "unread": None, "forget": False}
     return Seen(1.0, "/validate", "r1", body or review(value), more.pop("response", answered()), **{**made, **more})
 
 

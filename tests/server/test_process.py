@@ -44,7 +44,8 @@ def test_the_installed_command_ends_with_exit_0(
     kept.getresponse().read()
     server.process.send_signal(number)
     assert server.process.wait(patience(10)) == 0
-    assert [line["event"] for line in server.lines][-2:] == ["stopping", "stopped"]
+    # The process has ended; what it wrote is still being read.
+    wait_for(lambda: [line["event"] for line in server.lines][-2:] == ["stopping", "stopped"])
     assert "Traceback" not in "\n".join(server.said)
 
 

@@ -22,9 +22,13 @@ from webhook.visible import encodable
 REVISION = "policy_revision"
 """The key of the audit annotation with the revision of the policies. Those of policies have a dot in their keys."""
 
+UNREAD = "unread"
+"""The key of the audit annotation that says why the objects of a review could not be read."""
 
-def respond(request: Request, decision: Decision, revision: str = "") -> bytes:
-    """The AdmissionReview that answers a validating call. `revision`: of the policies, for the audit log."""
+
+def respond(request: Request, decision: Decision, revision: str = "", unread: str = "") -> bytes:
+    """The AdmissionReview that answers a validating call. For the audit log, `revision`: of the policies, and `unread`:
+    why the objects could not be read."""
     response: dict[str, Any] = {"uid": request.uid, "allowed": decision.allowed}
     if not decision.allowed:
         denials = [finding for finding in decision.findings if finding.action == "Deny"]
@@ -32,6 +36,8 @@ def respond(request: Request, decision: Decision, revision: str = "") -> bytes:
     if decision.warnings:
         response["warnings"] = list(decision.warnings)
     annotations = decision.audit_annotations
+    if unread:
+        annotations = {**annotations, UNREAD: unread}
     if revision:
         response["auditAnnotations"] = {**annotations, REVISION: revision} if annotations else {REVISION: revision}
     elif annotations:
@@ -39,9 +45,9 @@ def respond(request: Request, decision: Decision, revision: str = "") -> bytes:
     return _dump(response)
 
 
-def respond_mutation(request: Request, mutation: Mutation, revision: str = "") -> bytes:
-    """The AdmissionReview that answers a mutating call. It has a patch only if the object changed. `revision`: as for
-    `respond`."""
+def respond_mutation(request: Request, mutation: Mutation, revision: str = "", unread: str = "") -> bytes:
+    """The AdmissionReview that answers a mutating call. It has a patch only if the object changed. `revision` and
+    `unread`: as for `respond`."""
     response: dict[str, Any] = {"uid": request.uid, "allowed": mutation.allowed}
     if not mutation.allowed:
         response["status"] = _status(request, mutation, mutation.findings)
@@ -51,6 +57,8 @@ def respond_mutation(request: Request, mutation: Mutation, revision: str = "") -
             response["patchType"] = "JSONPatch"
             response["patch"] = base64.b64encode(orjson.dumps(operations)).decode("ascii")
     annotations: dict[str, str] = {REVISION: revision} if revision else {}
+    if unread:
+        annotations[UNREAD] = unread
     if mutation.excepted:
         annotations[excepting.ANNOTATION] = excepting.annotation(mutation.excepted)
         warnings = shown_warnings(excepting.warnings(mutation.excepted))

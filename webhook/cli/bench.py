@@ -189,7 +189,7 @@ def _reviews(recording: Path) -> tuple[list[Any], list[Problem]]:
         for each in recorded(recording):
             if isinstance(each, Problem):
                 problems.append(each)
-            else:
+            elif each.unread is None:  # else no policy was evaluated
                 reviews.append(each)
     except NoRecording as error:
         raise NotGiven(f"--recording: {error}") from None

@@ -69,14 +69,23 @@ class Recordings:
         return policies.where(keep)
 
     def _batches(self, old: _Tree, new: _Tree) -> Iterator[Batch]:
+        unread = 0
         for each in recorded(self._folder, self._path):
             if isinstance(each, Problem):
                 if each not in self._said:
                     self._said.add(each)
                     self.problems.append(each)
                 continue
+            if each.unread is not None:
+                unread += 1
+                continue
             planned = [_planned(each)]
             yield Batch([Pair(planned[0].document, planned, planned)], old.view(each), new.view(each))
+        if unread:
+            these = "1 review is" if unread == 1 else f"{unread:,} reviews are"
+            self.notes.append(
+                f"{these} left out, as the server could not read the objects: every policy that may match fails on them"
+            )
 
 
 class _Tree:

@@ -18,9 +18,11 @@ from msgspec import Struct, field
 
 from webhook.access import Access, AccessDecision, AccessUnknown
 from webhook.admission import review
+from webhook.admission.decision import REASON_CODES
 from webhook.cluster.view import Answer, ClusterView, NotCached, UnknownKind
 from webhook.documents.reader import Problem
 from webhook.frozen import Guarded
+from webhook.policy.evaluation import Failure
 from webhook.policy.request import Request
 from webhook.recordings.files import NAME
 from webhook.recordings.records import FORMAT, MAX_LINE, Served
@@ -82,9 +84,10 @@ class Recorded(Guarded, frozen=True, kw_only=True):
     the policies that were asked: all (None), or those with this failurePolicy. version: of the Gatewright that
     answered. cluster: whether it had one to look objects up in. redact: the fields that it was configured to redact.
     body: the AdmissionReview, with redacted values. response: the `response` of its answer, with `patch` as the list of
-    operations. changed: the mutating policies that changed the object. redacted: paths of the fields in `request` whose
-    values are not those that were decided on. answers, served: what was looked up, and the kinds of it that are not
-    built into Kubernetes.
+    operations. changed: the mutating policies that changed the object. unread: why its objects could not be read;
+    `request` and `body` are without them then, and policies were not evaluated. redacted: paths of the fields in
+    `request` whose values are not those that were decided on. answers, served: what was looked up, and the kinds of it
+    that are not built into Kubernetes.
     """
 
     unshown = frozenset({"body", "response", "answers", "findings"})
@@ -104,6 +107,7 @@ class Recorded(Guarded, frozen=True, kw_only=True):
     response: dict[str, Any]
     findings: tuple[Found, ...] = ()
     changed: tuple[str, ...] = ()
+    unread: Failure | None = None
     redacted: tuple[str, ...] = ()
     answers: Mapping[Key, Answer | AccessDecision | LookupError | None] = field(default_factory=dict)
     served: tuple[Resource, ...] = ()
@@ -329,6 +333,7 @@ class _Reader:
             response=response,
             findings=msgspec.convert(line.get("findings", ()), tuple[Found, ...]),
             changed=msgspec.convert(line.get("changed", ()), tuple[str, ...]),
+            unread=_unread(line["unread"]) if "unread" in line else None,
             redacted=msgspec.convert(line.get("redacted", ()), tuple[str, ...]),
             answers=dict(self._lookup(each) for each in line.get("lookups", ())),
             served=tuple(Resource(*each) for each in msgspec.convert(line.get("kinds", ()), tuple[Served, ...])),
@@ -363,6 +368,13 @@ class _Reader:
 
 class _Unexpected(Exception):
     """A line is not as it should be; the text says what was expected."""
+
+
+def _unread(value: Any) -> Failure:
+    message, reason = _text(value, "message"), _text(value, "reason")
+    if reason not in REASON_CODES:
+        raise _Unexpected(f"unread: expected a reason of {', '.join(REASON_CODES)}, got {reason[:80]!r}")
+    return Failure(message, reason, error=True)
 
 
 def _identified(value: Any) -> dict[str, Any]:

@@ -35,10 +35,15 @@ Served = tuple[str, str, str, str, bool]
 """A kind that is not built into Kubernetes: group, version, kind, plural, whether it is namespaced."""
 
 
+Unread = tuple[str, str]
+"""Why the objects of a review could not be read: the message and the reason of the policies' failures."""
+
+
 class Seen(Struct, frozen=True, array_like=True):
     """A review. at: when it was answered, in seconds since the epoch. path: of its URL. revision: of the policies.
 
-    changed: the mutating policies that changed the object. forget: the numbers of all objects before are void.
+    changed: the mutating policies that changed the object. unread: if its objects could not be read; `body` is without
+    them. forget: the numbers of all objects before are void.
     """
 
     at: float
@@ -48,6 +53,7 @@ class Seen(Struct, frozen=True, array_like=True):
     response: bytes
     findings: list[Said]
     changed: list[str]
+    unread: Unread | None
     lookups: list[Looked]
     defined: list[Defined]
     served: list[Served]

@@ -15,7 +15,7 @@ from typing import Any, Final
 import orjson
 from msgspec import Struct
 
-from webhook.admission import engine, replying
+from webhook.admission import engine, replying, unread
 from webhook.admission.confidential import Confidential
 from webhook.admission.decision import Decision, Mutation
 from webhook.admission.redaction import SecretsSeen
@@ -122,12 +122,20 @@ class Replay:
             view = SecretsSeen(view)
         confidential = Confidential(request, recorded.body, view)
         outcome: Decision | Mutation
+        why = recorded.unread
+        said = why.message if why is not None else ""
         if recorded.phase == "mutate":
-            outcome = engine.mutate(request, policies, view, confidential=confidential)
-            text = replying.respond_mutation(request, outcome)
+            if why is not None:
+                outcome = unread.mutate(request, policies, view, why)
+            else:
+                outcome = engine.mutate(request, policies, view, confidential=confidential)
+            text = replying.respond_mutation(request, outcome, unread=said)
         else:
-            outcome = engine.validate(request, policies, view, confidential=confidential)
-            text = replying.respond(request, outcome)
+            if why is not None:
+                outcome = unread.validate(request, policies, view, why)
+            else:
+                outcome = engine.validate(request, policies, view, confidential=confidential)
+            text = replying.respond(request, outcome, unread=said)
         answer = orjson.loads(text)["response"]
         redacting = self._redacting(recorded)
         patch = answer.pop("patch", None)

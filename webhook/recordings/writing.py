@@ -114,6 +114,7 @@ class Lines:
         }
         for name, value in (
             ("changed", seen.changed),
+            ("unread", seen.unread and {"message": seen.unread[0], "reason": seen.unread[1]}),
             ("lookups", lookups),
             ("kinds", seen.served),
             ("redacted", redacting.named),

@@ -20,7 +20,8 @@ from prometheus_client.metrics_core import Metric
 from webhook.access import Access, AccessDecision, AccessUnknown
 from webhook.admission.decision import Decision, Mutation
 from webhook.cluster.view import Answer, ClusterView
-from webhook.recordings.records import Defined, Looked, Said, Served, Writing
+from webhook.policy.evaluation import Failure
+from webhook.recordings.records import Defined, Looked, Said, Served, Unread, Writing
 from webhook.schema import Kinds
 from webhook.server.counting import counter
 from webhook.server.feeding import Feeding
@@ -53,7 +54,7 @@ Answers = dict[tuple[Any, ...], Answer | AccessDecision | LookupError]
 """What was looked up, by the method and its arguments."""
 
 
-_Reviewed = tuple[float, str, str, bytes, bytes, list[Said], tuple[str, ...]]
+_Reviewed = tuple[float, str, str, bytes, bytes, list[Said], tuple[str, ...], Unread | None]
 """The fields of Seen before `lookups`."""
 
 
@@ -155,8 +156,12 @@ class Recorder(Feeding):
         response: bytes,
         revision: str,
         lookups: Lookups,
+        unread: Failure | None = None,
     ) -> None:
-        """Record a review with its outcome, or drop it. It is made a record a moment later, see Feeding.gather."""
+        """Record a review with its outcome, or drop it. It is made a record a moment later, see Feeding.gather.
+
+        unread: why its objects could not be read; `body` is then the review without them.
+        """
         size = len(body) + len(response)
         if self._size + size + self._new_bytes > self._most:
             self.drop()
@@ -166,7 +171,8 @@ class Recorder(Feeding):
             findings = [(each.policy, each.binding, each.action, each.message, each.error) for each in outcome.findings]
         changed = outcome.policies if type(outcome) is Mutation else ()
         kept = self._kept
-        said = (time.time(), path, revision, body, response, findings, changed)
+        why = None if unread is None else (unread.message, unread.reason)
+        said = (time.time(), path, revision, body, response, findings, changed, why)
         kept.append((said, lookups, request.namespace))
         self._size += size
         self._kept_bytes += size

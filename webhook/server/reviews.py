@@ -156,9 +156,16 @@ class Reviews:
 
     def too_large(self, head: Head, begin: bytes, client: Client) -> Answer | None:
         """The response to a review that is larger than `--max-body`."""
+        started = perf_counter()
         in_force = self._state.in_force
+        watch = self._sight.begin(head, started, client.address) if self._sight is not None else None
+        lookups = self._recorder.begin(in_force.cluster) if self._recorder is not None else None
+        cluster: ClusterView = lookups or in_force.cluster
         why = unread.too_large(f"the server reads ({flag('max_body')})")
-        return self._unread(head, begin, perf_counter(), in_force, in_force.cluster, why)
+        found = self._unread(head, begin, started, in_force, cluster, why, watch, lookups)
+        if found is None and watch is not None:
+            watch.failed(head.path, 413, "too large")
+        return found
 
     def refused(self, status: int, message: str, head: Head | None, client: Client) -> None:
         """Count a refused request. It is logged only if its head could be read."""
@@ -239,11 +246,12 @@ class Reviews:
         """The response to a review. Raises Unanswered if a policy needs an answer that `cluster` does not have."""
         if len(body) > SMALL and not fits(body, ENDPOINTS[head.path].phase, self._memory):
             most = f"{self._memory >> 20} MiB of memory"
-            found = self._unread(head, body, started, in_force, cluster, unread.too_large(f"{most} (--max-memory)"))
-            if watch is not None:
-                watch.failed(head.path, 200 if found is not None else 413, "too large")
+            why = unread.too_large(f"{most} (--max-memory)")
+            found = self._unread(head, body, started, in_force, cluster, why, watch, lookups)
             if found is not None:
                 return found
+            if watch is not None:
+                watch.failed(head.path, 413, "too large")
             message = (
                 f"the objects of the review would take more than {most};"
                 f" expected fewer or larger values, or a larger --max-memory"
@@ -252,12 +260,14 @@ class Reviews:
         try:
             request = review.parse(body)
         except review.BadReview as error:
-            found = None
             if isinstance(error, review.TooDeep):
-                found = self._unread(head, body, started, in_force, cluster, unread.too_deep())
+                why = unread.too_deep()
+                found = self._unread(head, body, started, in_force, cluster, why, watch, lookups)
+                if found is not None:
+                    return found
             if watch is not None:
-                watch.failed(head.path, 200 if found is not None else 400, "not a review")
-            return found or self._refusal(400, str(error), head, client)
+                watch.failed(head.path, 400, "not a review")
+            return self._refusal(400, str(error), head, client)
         endpoint, policies = ENDPOINTS[head.path], in_force.policies
         outcome: Decision | Mutation
         try:
@@ -307,25 +317,34 @@ class Reviews:
         in_force: InForce,
         cluster: ClusterView,
         why: Failure,
+        watch: Watch | None,
+        lookups: Lookups | None,
     ) -> Answer | None:
-        """The response to a review whose objects cannot be read; None if it is an HTTP error."""
-        request = unread.request_of(begin)
-        if request is None:
+        """The response to a review whose objects cannot be read; None if it is no review of an API server. It is
+        counted, logged, traced and recorded as any other."""
+        text = unread.without_objects(begin)
+        request = unread.request_of(text) if text is not None else None
+        if request is None or text is None:
             return None
         endpoint, policies = ENDPOINTS[head.path], in_force.policies
         if endpoint.failure_policy is not None:
             policies = policies.only(endpoint.failure_policy)
-        outcome: Decision | Mutation | None
+        if watch is not None:
+            watch.again()
+        outcome: Decision | Mutation
         if endpoint.phase == "validate":
-            outcome = unread.validate(request, policies, cluster, why)
-            text = replying.respond(request, outcome, policies.revision)
+            outcome = unread.validate(request, policies, cluster, why, watch)
+            response = replying.respond(request, outcome, policies.revision, why.message)
         else:
-            outcome = unread.mutate(request, policies)
-            if outcome is None:
-                return None
-            text = replying.respond_mutation(request, outcome, policies.revision)
-        self._record(head.path, request, outcome, policies.revision, perf_counter() - started)
-        return Answer(200, text)
+            outcome = unread.mutate(request, policies, cluster, why, watch)
+            response = replying.respond_mutation(request, outcome, policies.revision, why.message)
+        seconds = perf_counter() - started
+        self._record(head.path, request, outcome, policies.revision, seconds, why_unread=why.message)
+        if watch is not None:
+            watch.decided(head.path, request, outcome, policies.revision, seconds, "unread")
+        if lookups is not None and self._recorder is not None:
+            self._recorder.put(head.path, request, text, outcome, response, policies.revision, lookups, why)
+        return Answer(200, response)
 
     def _record(
         self,
@@ -335,6 +354,7 @@ class Reviews:
         revision: str,
         seconds: float,
         confidential: Confidential | None = None,
+        why_unread: str = "",
     ) -> None:
         verdict = "allow" if outcome.allowed else "deny"
         self._metrics.review(path, request, verdict, seconds)
@@ -347,7 +367,8 @@ class Reviews:
         if self._events is not None and not outcome.allowed:
             self._events.denied(request, outcome.findings, lambda finding: _is_confidential(finding, request))
         log = self._log
-        if not log.all and not log.wants(request.uid, notable=counted is not None and bool(counted["policies"])):
+        notable = bool(why_unread) or (counted is not None and bool(counted["policies"]))
+        if not log.all and not log.wants(request.uid, notable=notable):
             return
         line = _line("info", "review", path, request)
         line["verdict"] = verdict
@@ -356,6 +377,8 @@ class Reviews:
             line |= counted
         else:
             line["policies"] = ()
+        if why_unread:
+            line["unread"] = why_unread
         line["duration_ms"] = int(seconds * 1_000_000) / 1000
         self._log.put(line)
 

@@ -79,8 +79,10 @@ class Watch(Struct, eq=False):
         if len(self.waits) < MAX_PARTS:
             self.waits.append((question, error, began, perf_counter()))
 
-    def decided(self, path: str, request: Request, outcome: Decision | Mutation, revision: str, seconds: float) -> None:
-        """The review is decided, after so many seconds."""
+    def decided(
+        self, path: str, request: Request, outcome: Decision | Mutation, revision: str, seconds: float, error: str = ""
+    ) -> None:
+        """The review is decided, after so many seconds. error: `unread`, if its objects could not be read."""
         sight, ids = self.sight, self.ids
         if sight.times is not None:
             self._count(sight.times)
@@ -89,7 +91,7 @@ class Watch(Struct, eq=False):
             if now >= metrics.next_example or seconds >= SLOW_EXAMPLE:
                 metrics.exemplar(path, seconds, ids, now)
             verdict = "allow" if outcome.allowed else "deny"
-            sight.send(self._record(ids, path, request, seconds, now, 200, "", verdict, outcome.code, revision))
+            sight.send(self._record(ids, path, request, seconds, now, 200, error, verdict, outcome.code, revision))
 
     def failed(self, path: str, status: int, error: str, request: Request | None = None) -> None:
         """The review is answered with an HTTP error. error: its kind, such as the name of an exception."""
