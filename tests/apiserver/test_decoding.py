@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from tests import goprograms
 from tests.amounts import amount
 from tests.apiserver import oracle
 from tests.apiserver.generated import kinds, objects
@@ -116,3 +118,20 @@ def test_binary_data_is_a_list_of_numbers_too() -> None:
         "error": "json: cannot unmarshal number 256 into Go struct field Secret.data of type uint8"
     }
     assert ours({**secret, "data": {"key": 5}})["error"].startswith("json: cannot unmarshal number into Go ")
+
+
+BLANKS = "\t\n\v\f\r\x1c\x1f \x85\xa0\u1680\u180e\u2000\u200a\u200b\u2028\u2029\u202f\u205f\u3000\ufeff"
+
+
+@pytest.mark.parametrize("blank", BLANKS, ids=ascii)
+def test_blanks_around_a_quantity(blank: str) -> None:
+    """The API server drops those that are not escaped in the JSON that kubectl writes."""
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "spec": {"hard": {"a": f"{blank}5Gi{blank}"}}}
+    text = json.dumps(quota, ensure_ascii=False)
+    for separator in "\u2028\u2029":  # which Go escapes
+        text = text.replace(separator, ascii(separator)[1:-1])
+    (answer,) = goprograms.answers(goprograms.built(oracle.SOURCE), [{"text": text, "step": "decode"}])
+    decoded = decode_builtin(quota)
+    assert decoded is not None
+    assert [each.message for each in decoded.problems] == ([answer["error"]] if "error" in answer else [])
+    assert ("error" in answer) == (blank in "\t\n\v\f\r\x1c\x1f\u180e\u200b\u2028\u2029\ufeff")

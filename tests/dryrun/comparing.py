@@ -50,7 +50,7 @@ def comparable(value: Object, manifest: Object) -> Object:
         if not said.get("healthCheckNodePort"):
             spec.pop("healthCheckNodePort", None)
         for port, written_port in zip(spec.get("ports") or (), said.get("ports") or (), strict=False):
-            if not written_port.get("nodePort"):
+            if not (written_port or {}).get("nodePort"):
                 port.pop("nodePort", None)
     if kind == "CertificateSigningRequest" and isinstance(spec, dict):
         for field in _REQUESTER:

@@ -6,7 +6,7 @@ Except for binary data, an error in a type with a form of its own ends decoding.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from webhook.apiserver import gotext, quantities
 from webhook.apiserver.decodingerrors import Decoder, Described, Found, Place, mismatch
@@ -69,9 +69,14 @@ def text_form(read: Callable[[str], Any]) -> Decoder:
     return decode_text
 
 
+# The API server reads a quantity from the JSON text without its escapes: blanks around it are dropped, unless they are
+# escaped, as kubectl does with control characters and the separators of lines and paragraphs.
+_BLANKS: Final = " \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
+
+
 def quantity(value: Any, place: Place | None, found: Found) -> Any:
     if value.__class__ is str:
-        text = value.strip()
+        text = value.strip(_BLANKS)
     elif value.__class__ is int or value.__class__ is float:
         text = gotext.number(value)
     else:

@@ -131,6 +131,8 @@ def _metric_source(name: str, source: Object, path: Path) -> Refusals:
             yield from each((*path, "metric", "name"), metric, path_segment(metric))
     elif not source.get("name"):
         yield required((*path, "name"), "must specify a resource name")
+    if name == "containerResource" and not source.get("container"):
+        yield required((*path, "container"), "must specify a container")
     kind = target.get("type") or ""
     if not kind:
         yield required((*here, "type"), "must specify a metric target type")

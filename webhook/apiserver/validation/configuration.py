@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from webhook.apiserver.fielderrors import (
     FieldError,
@@ -21,6 +21,7 @@ from webhook.apiserver.fielderrors import (
 )
 from webhook.apiserver.goshown import json_text
 from webhook.apiserver.quantities import Quantity
+from webhook.apiserver.validation import metadata
 from webhook.apiserver.validation.fields import (
     Object,
     Refusals,
@@ -34,6 +35,7 @@ from webhook.apiserver.validation.fields import (
 )
 from webhook.apiserver.validation.names import config_key, dns_label, qualified_name
 from webhook.apiserver.validation.resources import STANDARD, negative_quantity, quantity, resources, whole_amount
+from webhook.apiserver.validation.scheduling import tolerations
 from webhook.paths import Path
 
 MAX_SIZE: Final = 1024 * 1024
@@ -268,6 +270,10 @@ def runtime_class(value: Object) -> Refusals:
     for error in resources({"limits": fixed}, ("overhead",)):
         path = ("overhead", "podFixed", *error.path[2:]) if error.path[1:2] == ("limits",) else error.path
         yield FieldError(path, error.kind, error.body, named(error.path))
+    scheduling = at(value, "scheduling")
+    selector = at(scheduling, "nodeSelector") or {}
+    yield from metadata.label_refusals(selector, ("scheduling", "nodeSelector"))
+    yield from tolerations(listed(scheduling, "tolerations"), ("scheduling", "tolerations"))
 
 
 def lease(value: Object) -> Refusals:
@@ -283,12 +289,6 @@ def controller_revision(value: Object) -> Refusals:
     """A ControllerRevision."""
     if value.get("data") is None:
         yield required(("data",), "data is mandatory")
+    elif not isinstance(value["data"], Mapping):
+        yield required(("data",), "data must be a valid JSON object")
     yield from nonnegative(value.get("revision"), ("revision",))
-
-
-def namespace_of_event(value: Any) -> Refusals:
-    """An Event without eventTime is in the Namespace of its object."""
-    involved = at(value, "involvedObject", "namespace") or ""
-    own = at(value, "metadata", "namespace") or ""
-    if value.get("eventTime") is None and own != involved and (involved or own != "default"):
-        yield invalid(("involvedObject", "namespace"), involved, "does not match event.namespace")

@@ -33,6 +33,7 @@ _SINCE: Final = (
     _Since((1, 29), "CronJob", ("spec", "schedule"), "cannot use TZ"),
     _Since((1, 29), "", ("sysctls", "name"), "may not be specified when"),
     _Since((1, 30), "", ("projected", "path"), INVALID),
+    _Since((1, 31), "ControllerRevision", ("data",), "valid JSON object"),
     _Since((1, 32), "", ("nodeSelectorTerms", "matchExpressions", "values"), "a valid label must be"),
     _Since((1, 33), "StatefulSet", ("spec", "serviceName")),
     _Since((1, 34), "HorizontalPodAutoscaler", ("spec", "scaleTargetRef", "apiVersion"), "must specify API group"),

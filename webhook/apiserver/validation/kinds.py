@@ -16,6 +16,7 @@ from webhook.apiserver.validation import (
     changes,
     configuration,
     earlier,
+    events,
     metadata,
     network,
     pods,
@@ -162,7 +163,8 @@ def _plain(name: Check = dns_subdomain, created: Created | None = None) -> _Kind
 _KINDS: Final[Mapping[tuple[str, str], _Kind]] = {
     ("", "ConfigMap"): _Kind(dns_subdomain, configuration.config_map, changes.data),
     ("", "Endpoints"): _plain(),
-    ("", "Event"): _Kind(created=configuration.namespace_of_event, core=False, last=True),
+    ("", "Event"): _Kind(created=events.event, core=False, last=True),
+    ("events.k8s.io", "Event"): _Kind(dns_subdomain, events.new_event, core=False),
     ("", "LimitRange"): _plain(created=configuration.limit_range),
     ("", "Namespace"): _plain(dns_label),
     ("", "Node"): _plain(),

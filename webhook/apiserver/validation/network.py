@@ -27,6 +27,7 @@ from webhook.apiserver.validation.fields import (
     is_address,
     label_selector,
     listed,
+    named,
     one_of,
     optionally_named,
     port_or_name,
@@ -35,6 +36,7 @@ from webhook.apiserver.validation.names import (
     dns_label,
     dns_subdomain,
     domain_path,
+    path_segment,
     port,
     port_name,
     qualified_name,
@@ -81,6 +83,11 @@ def service(value: Object) -> Refusals:
             if each_port.get("nodePort"):
                 words = "may not be used when `type` is 'ClusterIP'"
                 yield forbidden((*path, "ports", place, "nodePort"), words)
+    balancer, here = spec.get("loadBalancerClass"), (*path, "loadBalancerClass")
+    if balancer is not None and kind != "LoadBalancer":
+        yield forbidden(here, "may only be used when `type` is 'LoadBalancer'")
+    elif balancer is not None:
+        yield from each(here, balancer, qualified_name(balancer))
     if spec.get("allocateLoadBalancerNodePorts") is not None and kind != "LoadBalancer":
         words = "may only be used when `type` is 'LoadBalancer'"
         yield forbidden((*path, "allocateLoadBalancerNodePorts"), words)
@@ -304,6 +311,34 @@ def ingress_class(value: Object) -> Refusals:
     if len(controller.encode()) > 250:
         yield too_long(path, 250)
     yield from domain_path(controller, path)
+    parameters = at(value, "spec", "parameters")
+    if parameters is not None:
+        yield from _parameters(parameters, ("spec", "parameters"))
+
+
+def _parameters(parameters: Object, path: Path) -> Refusals:
+    """The object that holds more settings of an IngressClass."""
+    group = parameters.get("apiGroup")
+    if group is not None:
+        yield from each((*path, "apiGroup"), group, dns_subdomain(group))
+    for name in ("kind", "name"):
+        yield from named(parameters.get(name), (*path, name), path_segment)
+    scope, namespace = parameters.get("scope"), parameters.get("namespace")
+    if scope is None:
+        yield required((*path, "scope"))
+        return
+    if scope not in _SCOPES:
+        yield not_supported((*path, "scope"), scope, _SCOPES)
+    if namespace is None:
+        if scope == "Namespace":
+            yield required((*path, "namespace"), "`parameters.scope` is set to 'Namespace'")
+    elif scope == "Namespace":
+        yield from each((*path, "namespace"), namespace, dns_label(namespace))
+    elif scope == "Cluster":
+        yield forbidden((*path, "namespace"), "`parameters.scope` is set to 'Cluster'")
+
+
+_SCOPES: Final = ("Cluster", "Namespace")
 
 
 # ------------------------------------------------------------------------------------------------------ NetworkPolicy

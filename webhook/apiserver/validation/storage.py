@@ -52,6 +52,12 @@ def volume(value: Object) -> Refusals:
     yield from _affinity(spec)
     yield from _source(spec)
     yield from optionally_named(spec.get("storageClassName"), ("spec", "storageClassName"), dns_subdomain)
+    mode = spec.get("volumeMode")
+    if mode is not None and mode not in _MODES:
+        yield not_supported(("spec", "volumeMode"), mode, _MODES)
+
+
+_MODES: Final = ("Block", "Filesystem")
 
 
 _SOURCES: Final = (
