@@ -22,7 +22,7 @@ NEW: Object = {
 }
 
 
-@pytest.mark.parametrize("case", cases("events"), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", cases("eventobjects"), ids=lambda case: case.name)
 def test_refused(case: Case) -> None:
     check(case)
 
