@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.policy.trees import binding, loaded_files, pod, policy, problems, request, verdict, wrong
+from webhook.cluster.manifestsview import ManifestsView
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import GroupVersionResource
+from webhook.policy.reviewing import Review
 
 PYTHON = """\
     from gatewright import validate
@@ -53,6 +57,51 @@ def test_they_see_the_resource_that_was_sent(tmp_path: Path) -> None:
     policies = conditioned(tmp_path, "request.resource.version == 'v2'")
     assert not verdict(policies, request(request_resource=GroupVersionResource("", "v2", "pods"))).evaluated
     assert verdict(policies, request(resource="v2/pods")).evaluated
+
+
+EXPRESSIONS = (
+    "true",
+    "object.metadata.name == 'web'",
+    "request.operation == 'CREATE'",
+    "oldObject == null",
+    "request.resource.version == 'v2'",
+    "object.metadata.nope == 'x'",
+    "namespaceObject == null",
+    "object.?metadata.?labels[?'a'].orValue('') == 'b'",
+    "object.?metadata.?annotations.?x.hasValue()",
+    "object.metadata.?labels.orValue({}).size() > 0 || request.name == 'db'",
+    "oldObject.metadata.labels.all(k, k != 'a')",
+    "dyn(object.metadata.name) > 1",
+)
+
+
+def test_one_function_decides_as_the_conditions_one_by_one(tmp_path: Path) -> None:
+    """Of each pair of conditions, on requests of all operations: the same condition, the same errors."""
+    labelled, null = pod(), pod()
+    labelled["metadata"]["labels"] = {"a": "b"}
+    null["metadata"] |= {"labels": None, "annotations": {"x": None}}
+    sent = [
+        request(pod("db")),
+        request(labelled, "UPDATE", old_object=pod()),
+        request(null, "UPDATE", old_object=labelled),
+        request(None, "DELETE", old_object=labelled),
+        request(request_resource=GroupVersionResource("", "v2", "pods")),
+    ]
+    ended = Counter[str]()
+    for number, pair in enumerate(product(EXPRESSIONS, repeat=2)):
+        (tmp_path / str(number)).mkdir()
+        policies = conditioned(tmp_path / str(number), *pair)
+        policies.prepare()
+        conditions = policies.validating[0].bindings[0].conditions
+        assert conditions is not None
+        for each in sent:
+            review = Review(each, ManifestsView(()), lambda _: None)
+            expected = conditions.unmatched(review)
+            assert conditions.unmatched_by(review) == expected, pair
+            judged = conditions.fused.judged(conditions, review, None)
+            ended["left" if judged is None else "matched" if judged is True else "unmatched"] += 1
+            ended["error"] += isinstance(expected, str)
+    assert min(ended["matched"], ended["unmatched"], ended["left"], ended["error"]) > 20
 
 
 @pytest.mark.parametrize(

@@ -353,7 +353,7 @@ def _matches(
                         skips.binding(policy, binding)
                     continue
                 if binding.conditions is not None:
-                    unmatched = binding.conditions.unmatched(review)
+                    unmatched = binding.conditions.unmatched_by(review)
                     if isinstance(unmatched, str):
                         raise ConfigurationError(unmatched)
                     if unmatched is not None:

@@ -52,7 +52,7 @@ NEEDS_CLUSTER: Final = "gatewright.dev/needs-cluster"
 server without a cluster leaves the binding out, where it would deny all that it cannot match."""
 
 
-class Binding(Struct, frozen=True):
+class Binding(Struct, frozen=True, eq=False):
     """A ValidatingAdmissionPolicyBinding or a MutatingAdmissionPolicyBinding; the latter has no `actions`.
 
     `needs_cluster`: a server without a cluster leaves it out, as NEEDS_CLUSTER says.
@@ -215,8 +215,8 @@ class PolicySet:
             if policy.bindings:
                 policy.evaluator.prepare()
             for binding in policy.bindings:
-                for condition in binding.conditions.conditions if binding.conditions else ():
-                    condition.program.prepare()
+                if binding.conditions is not None:
+                    binding.conditions.prepare()
 
     def validators_for(self, request: Request) -> tuple[Candidate[Validator], ...]:
         """The validating policies that may match the request, by name."""

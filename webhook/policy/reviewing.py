@@ -7,6 +7,7 @@ The engine makes a `Review` for each request. It lives as long as the evaluation
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from msgspec import Struct, field
@@ -147,17 +148,10 @@ class Review(Struct, eq=False):
 
 
 def _cel(request: Request) -> JSONObject:
-    kind, resource = _kind(request.kind), _resource(request.resource)
-    sent_as_is = request.request_kind == request.kind and request.request_resource == request.resource
-    value: JSONObject = {
-        "kind": kind,
-        "resource": resource,
-        "requestKind": kind if sent_as_is else _kind(request.request_kind),
-        "requestResource": resource if sent_as_is else _resource(request.request_resource),
-        "operation": request.operation,
-        "dryRun": request.dry_run,
-        "options": request.options,
-    }
+    value = _types(request.kind, request.resource, request.request_kind, request.request_resource).copy()
+    value["operation"] = request.operation
+    value["dryRun"] = request.dry_run
+    value["options"] = request.options
     if text := request.subresource:
         value["subResource"] = text
     if text := request.request_subresource:
@@ -178,6 +172,19 @@ def _cel(request: Request) -> JSONObject:
         user["extra"] = sender.extra
     value["userInfo"] = user
     return value
+
+
+@lru_cache(maxsize=1024)  # a cluster has some hundred types
+def _types(
+    kind: GroupVersionKind, resource: GroupVersionResource, sent_kind: GroupVersionKind, sent: GroupVersionResource
+) -> JSONObject:
+    """The first fields of `request`, which are the same for all requests of one type. No policy can change them."""
+    return {
+        "kind": _kind(kind),
+        "resource": _resource(resource),
+        "requestKind": _kind(sent_kind),
+        "requestResource": _resource(sent),
+    }
 
 
 def _kind(value: GroupVersionKind) -> JSONObject:

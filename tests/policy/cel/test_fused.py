@@ -17,7 +17,7 @@ from webhook.cel import PLAIN
 from webhook.cel.cost.metering import LATE, Deadline
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.offline.cases import policytest
-from webhook.policy.cel.fused import Fused
+from webhook.policy.cel.fused import Fused, Fusible
 from webhook.policy.cel.validating import CELValidator
 from webhook.policy.evaluation import Evaluation
 from webhook.policy.load.loading import PolicyTreeError, load
@@ -38,8 +38,8 @@ class Watched(Fused):
         super().__init__()
         self.ended: Counter[str] = Counter()
 
-    def judged(self, validator: CELValidator, review: Review, params: Any) -> Any:
-        result = super().judged(validator, review, params)
+    def judged(self, policy: Fusible, review: Review, params: Any) -> Any:
+        result = super().judged(policy, review, params)
         self.ended["left" if result is None else "judged"] += 1
         return result
 

@@ -90,9 +90,15 @@ def optional_value(out: Writer, optional: Expr, default: Expr, value: Value) -> 
     if chain is None:
         return None
     start, otherwise = out.spill(value(chain[0])), value(default)
-    tests, held = _found(out, start, chain[1])
     careful = f"{out.bind(_optional_chain)}({start.text}, {out.bind(chain[1])}, {otherwise.text})"
-    return out.expression(f"({held} if {tests} else {careful})", start, otherwise)
+    tests, held = _held(out, start, chain[1])
+    last = out.bind(chain[1][-1])
+    if otherwise.text.isidentifier():
+        return out.expression(f"({held}.get({last}, {otherwise.text}) if {tests} else {careful})", start, otherwise)
+    # The default is made only if it is needed.
+    found, missing = out.fresh(), out.bind(_MISSING)
+    tests = f"{tests} and ({found} := {held}.get({last}, {missing})) is not {missing}"
+    return out.expression(f"({found} if {tests} else {careful})", start, otherwise)
 
 
 def optional_presence(out: Writer, optional: Expr, value: Value) -> Operand | None:
@@ -101,10 +107,10 @@ def optional_presence(out: Writer, optional: Expr, value: Value) -> Operand | No
     if chain is None:
         return None
     start = out.spill(value(chain[0]))
-    tests, _ = _found(out, start, chain[1])
     missing = out.bind(_MISSING)
     careful = f"{out.bind(_optional_chain)}({start.text}, {out.bind(chain[1])}, {missing}) is not {missing}"
-    return out.expression(f"(True if {tests} else {careful})", start)
+    tests, held = _held(out, start, chain[1])
+    return out.expression(f"({out.bind(chain[1][-1])} in {held} if {tests} else {careful})", start)
 
 
 def _chain(optional: Expr) -> tuple[Expr, tuple[str, ...]] | None:
@@ -124,17 +130,18 @@ def _chain(optional: Expr) -> tuple[Expr, tuple[str, ...]] | None:
     return (optional, tuple(reversed(keys))) if keys else None
 
 
-def _found(out: Writer, start: Operand, keys: tuple[str, ...]) -> tuple[str, str]:
-    """Whether all keys are there, and what holds the last value then."""
-    missing, held, tests = out.bind(_MISSING), start.text, []
-    for key in keys:
-        found = out.fresh()
-        tests.append(f"type({held}) is dict and ({found} := {held}.get({out.bind(key)}, {missing})) is not {missing}")
-        held = found
+def _held(out: Writer, start: Operand, keys: tuple[str, ...]) -> tuple[str, str]:
+    """Whether what holds the last key is a map, and its name. A key before it that is absent counts as an empty map."""
+    held, tests = start.text, [f"type({start.text}) is dict"]
+    for key in keys[:-1]:
+        inner = out.fresh()
+        tests.append(f"type({inner} := {held}.get({out.bind(key)}, {out.bind(_EMPTY)})) is dict")
+        held = inner
     return " and ".join(tests), held
 
 
 _MISSING: Final = object()
+_EMPTY: Final[dict[str, Any]] = {}
 
 
 def _optional_chain(value: Any, keys: tuple[str, ...], default: Any) -> Any:

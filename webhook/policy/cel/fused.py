@@ -7,13 +7,13 @@ are: webhook.policy.cel.validating.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from math import inf
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from webhook.cel import Activation, EvaluationError, Program
-from webhook.cel.code.fusing import Judged, Plan, Quick, Run, fuse
+from webhook.cel.code.fusing import Plan, Quick, Run, fuse
 from webhook.cel.cost.metering import STEP
 from webhook.cel.tree.ast import variables_in
 from webhook.cel.tree.errors import BudgetExceeded, LimitExceeded
@@ -21,7 +21,7 @@ from webhook.cel.tree.stack import with_levels
 from webhook.cel.value.extent import extent
 
 if TYPE_CHECKING:
-    from webhook.policy.cel.validating import CELValidator
+    from webhook.paths import Path
     from webhook.policy.reviewing import Review
 
 _AFTER: Final = 50
@@ -33,6 +33,20 @@ _LEVELS: Final = 500  # of all trees together
 _PAUSE: Final = 512  # the most evaluations one by one after one that was given up
 _UNITS: Final = 1_000  # that the evaluation of a constant may cost
 _EXTENT: Final = 1_000  # elements of a constant
+
+
+class Fusible(Protocol):
+    """What there is such a function of: the expressions of a policy, or the matchConditions of a binding."""
+
+    @property
+    def sources(self) -> Sequence[tuple[Path, Program]]:
+        """All expressions, with their places."""
+
+    def plan(self) -> Plan | None:
+        """What the function is made of; None if there can be none."""
+
+    def known(self, params: Any) -> dict[str, Any] | None:
+        """The values of variables that depend on the params alone."""
 
 
 class Fused:
@@ -51,7 +65,7 @@ class Fused:
         self._left = _AFTER
         self._pause = 0
 
-    def judged(self, validator: CELValidator, review: Review, params: Any) -> Any:
+    def judged(self, policy: Fusible, review: Review, params: Any) -> Any:
         """What the function returns (webhook.cel.code.fusing.Run). None: there is none, or it has given up."""
         if self._left:
             self._left -= 1
@@ -60,10 +74,10 @@ class Fused:
         if run is None:
             if not self._pause:
                 self._pause = 1
-                self._left = sum([len(program.source) for _, program in validator.sources]) // _CHARACTERS - _AFTER
+                self._left = sum([len(program.source) for _, program in policy.sources]) // _CHARACTERS - _AFTER
                 if self._left > 0:
                     return None
-            run = self.prepare(validator)
+            run = self.prepare(policy)
             if run is None:
                 return None
         quick = review.quick
@@ -74,7 +88,7 @@ class Fused:
         quick.cost = 0
         quick.limit = STEP if deadline is None else deadline.step
         try:
-            result = run(quick, review, params, None if params is None else validator.param_values.of(params))
+            result = run(quick, review, params, None if params is None else policy.known(params))
         except (Exception, BudgetExceeded, LimitExceeded):  # whatever it was, the evaluation one by one tells
             self._left = self._pause
             self._pause = min(2 * self._pause, _PAUSE)
@@ -83,38 +97,27 @@ class Fused:
             self._pause = 1
         return result
 
-    def prepare(self, validator: CELValidator) -> Run | None:
+    def prepare(self, policy: Fusible) -> Run | None:
         """Make the function, if there is none. A policy of which none can be made is not asked again."""
         self._pause = 1
         if self._run is None:
-            self._run = _made(validator)
+            self._run = _made(policy)
         self._left = inf if self._run is None else 0
         return self._run
 
 
-def _made(validator: CELValidator) -> Run | None:
-    programs = [program for _, program in validator.sources]
-    if validator.annotations or validator.authorizing is not None or len(programs) > _MOST:
-        return None
+def _made(policy: Fusible) -> Run | None:
+    programs = [program for _, program in policy.sources]
     height = sum(program.levels for program in programs)
-    if height > _LEVELS:
+    if len(programs) > _MOST or height > _LEVELS:
         return None
-    variables = {name: program.tree for name, program in validator.variables.items()}
-    plan = Plan(
-        [each.program.tree for each in validator.conditions.conditions],
-        variables,
-        [
-            Judged(each.program.tree, None if each.message_program is None else each.message_program.tree)
-            for each in validator.validations
-        ],
-        dict(validator.shared),
-        *_of_params(validator.variables),
-    )
-    return with_levels(height, lambda: fuse(plan))
+    plan = policy.plan()
+    return None if plan is None else with_levels(height, lambda: fuse(plan))
 
 
-def _of_params(variables: Mapping[str, Program]) -> tuple[frozenset[str], dict[str, Any]]:
-    """The variables that depend on the params alone, and the values of those that depend on nothing."""
+def of_params(variables: Mapping[str, Program]) -> tuple[frozenset[str], dict[str, Any]]:
+    """`known` and `constant` of a Plan: the variables that depend on the params alone, and the values of those that
+    depend on nothing."""
     known: set[str] = set()
     constant: dict[str, Any] = {}
     for name, program in variables.items():

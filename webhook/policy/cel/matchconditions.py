@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from webhook.cel import PLAIN, EvaluationError, Form, Program
+from webhook.cel.code.fusing import Plan
 from webhook.paths import Path
 from webhook.policy.cel import authorization
+from webhook.policy.cel.fused import Fused
 from webhook.policy.reviewing import Review
 
 COST: Final = 2_500_000
@@ -32,9 +34,36 @@ class Conditions(Struct, frozen=True):
 
     conditions: tuple[Condition, ...]
     authorizing: bool = False
+    fused: Fused = field(default_factory=Fused)
 
     def __bool__(self) -> bool:
         return bool(self.conditions)
+
+    @property
+    def sources(self) -> list[tuple[Path, Program]]:
+        """See Fusible."""
+        return [(each.place, each.program) for each in self.conditions]
+
+    def plan(self) -> Plan | None:
+        """See Fusible."""
+        return None if self.authorizing else Plan([each.program.tree for each in self.conditions], {}, ())
+
+    def known(self, params: Any) -> dict[str, Any] | None:
+        """See Fusible: there are no variables."""
+        return None
+
+    def prepare(self) -> None:
+        """Generate the code of all conditions."""
+        for each in self.conditions:
+            each.program.prepare()
+        self.fused.prepare(self)
+
+    def unmatched_by(self, review: Review) -> Condition | str | None:
+        """What `unmatched` returns without params, in most cases by one function for all conditions."""
+        judged = self.fused.judged(self, review, None)
+        if judged is None:
+            return self.unmatched(review)
+        return None if judged is True else self.conditions[judged]
 
     def unmatched(
         self, review: Review, params: Any = None, form: Form = PLAIN, *, exactly: bool = False

@@ -16,10 +16,11 @@ from msgspec.structs import force_setattr, replace
 
 from webhook.cel import PLAIN, Activation, EvaluationError, Form, Program
 from webhook.cel import Recording as Recorded
+from webhook.cel.code.fusing import Judged, Plan
 from webhook.cel.program import Outlining
 from webhook.paths import Path
 from webhook.policy.cel import authorization, sharing
-from webhook.policy.cel.fused import Fused
+from webhook.policy.cel.fused import Fused, of_params
 from webhook.policy.cel.matchconditions import OUT_OF_BUDGET, Conditions, error_text
 from webhook.policy.cel.paramvalues import ParamValues
 from webhook.policy.evaluation import LET_PASS, PASSED, Evaluation, Failure, FailurePolicy
@@ -112,6 +113,25 @@ class CELValidator(Struct, frozen=True):
         for _, program in self.sources:
             program.prepare()
         self.fused.prepare(self)
+
+    def plan(self) -> Plan | None:
+        """See Fusible. No function evaluates audit annotations, or asks the authorizer."""
+        if self.annotations or self.authorizing is not None:
+            return None
+        return Plan(
+            [each.program.tree for each in self.conditions.conditions],
+            {name: program.tree for name, program in self.variables.items()},
+            [
+                Judged(each.program.tree, None if each.message_program is None else each.message_program.tree)
+                for each in self.validations
+            ],
+            dict(self.shared),
+            *of_params(self.variables),
+        )
+
+    def known(self, params: Any) -> dict[str, Any] | None:
+        """See Fusible."""
+        return self.param_values.of(params)
 
     def share(self, repeated: Collection[bytes]) -> None:
         """See Validator."""
