@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from webhook.admission.record import Evaluated
 from webhook.admission.redaction import LIMIT, Redaction, SecretsSeen, secrets_in
+from webhook.byidentity import ByIdentity
 from webhook.cluster.view import ClusterView
 from webhook.policy.evaluation import Evaluation, Failure, MutationFault
 from webhook.policy.policyset import Policy
@@ -109,15 +110,8 @@ def concerns_secret(policy: Policy[Any], param: Any) -> bool:
 
 def _holds_secret(param: Any) -> bool:
     """Whether there is a Secret in a param object. Of the last ones it is known: many reviews have the same."""
-    known = _PARAMS.get(id(param))
-    if known is None:
-        if len(_PARAMS) >= _MOST_PARAMS:
-            _PARAMS.clear()
-        known = _PARAMS[id(param)] = param, any(secrets_in(param))
-    return known[1]
+    known = _PARAMS.get(param)
+    return _PARAMS.keep(param, any(secrets_in(param))) if known is None else known
 
 
-_PARAMS: Final[
-    dict[int, tuple[Any, bool]]
-] = {}  # by id(); the entry holds the object too, so that its id is not reused
-_MOST_PARAMS: Final = 64
+_PARAMS: Final[ByIdentity[bool]] = ByIdentity(64)

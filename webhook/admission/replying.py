@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -29,6 +30,8 @@ UNREAD = "unread"
 def respond(request: Request, decision: Decision, revision: str = "", unread: str = "") -> bytes:
     """The AdmissionReview that answers a validating call. For the audit log, `revision`: of the policies, and `unread`:
     why the objects could not be read."""
+    if not unread and decision.allowed and not decision.warnings and not decision.audit_annotations:
+        return _plain_allow(request.uid, revision)
     response: dict[str, Any] = {"uid": request.uid, "allowed": decision.allowed}
     if not decision.allowed:
         denials = [finding for finding in decision.findings if finding.action == "Deny"]
@@ -48,6 +51,8 @@ def respond(request: Request, decision: Decision, revision: str = "", unread: st
 def respond_mutation(request: Request, mutation: Mutation, revision: str = "", unread: str = "") -> bytes:
     """The AdmissionReview that answers a mutating call. It has a patch only if the object changed. `revision` and
     `unread`: as for `respond`."""
+    if not (unread or mutation.findings or mutation.changed or mutation.excepted):
+        return _plain_allow(request.uid, revision)
     response: dict[str, Any] = {"uid": request.uid, "allowed": mutation.allowed}
     if not mutation.allowed:
         response["status"] = _status(request, mutation, mutation.findings)
@@ -67,6 +72,25 @@ def respond_mutation(request: Request, mutation: Mutation, revision: str = "", u
     if annotations:
         response["auditAnnotations"] = annotations
     return _dump(response)
+
+
+def _plain_allow(uid: str, revision: str) -> bytes:
+    """The reply to nearly every review: it is allowed, and there is nothing more to say.
+
+    It is put together of texts, as encoding it costs ten times as much.
+    """
+    begin, end = _around_uid(revision)
+    return begin + orjson.dumps(uid) + end
+
+
+@lru_cache(maxsize=4)
+def _around_uid(revision: str) -> tuple[bytes, bytes]:
+    """What stands before and after the uid in `_plain_allow`."""
+    response: dict[str, Any] = {"uid": "", "allowed": True}
+    if revision:
+        response["auditAnnotations"] = {REVISION: revision}
+    begin, _, end = _dump(response).partition(b'""')
+    return begin, end
 
 
 def _status(request: Request, outcome: Decision | Mutation, denials: Sequence[Finding]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from webhook.schema import Kinds
 _PHASES = {VALIDATING: "validate", MUTATING: "mutate"}
 _OTHER = "other"
 _MAX_NAMED = 2048  # counts of reviews by what they name
+_MAX_TAKEN = 256  # reviews that are counted together
 _MAX_TOGETHER = 256  # counts of bindings that were evaluated on one review
 _SUBRESOURCES = frozenset(
     (
@@ -79,7 +80,8 @@ class ReviewCounts(Collector):
     def __init__(self, kinds: Kinds) -> None:
         self._kinds = kinds
         # Path, operation, resource, subresource, verdict; and with labels in place of resource and subresource.
-        self._named: dict[tuple[str, str, GroupVersionResource, str, str], int] = {}
+        self._named: Counts[tuple[str, str, GroupVersionResource, str, str]] = Counts()
+        self._taken: list[tuple[str, str, GroupVersionResource, str, str, float]] = []  # not counted yet
         self._counts: Counts[tuple[str, str, str, str]] = Counts()
         self._durations: dict[str, _Durations] = {}
 
@@ -90,22 +92,25 @@ class ReviewCounts(Collector):
 
     def add(self, path: str, request: Request, verdict: str, seconds: float) -> None:
         """Count a review: verdict `allow`, `deny` or `error` (answered with HTTP 500)."""
-        key = (path, request.operation, request.resource, request.subresource, verdict)
-        named = self._named
-        count = named.get(key)
-        if count is not None:
-            named[key] = count + 1
-        else:
-            if len(named) >= _MAX_NAMED:
-                self._fold()
-            self._named[key] = 1
-            self._durations.setdefault(path, _Durations())
-        durations = self._durations[path]
-        durations.counts[bisect_left(_BUCKETS, seconds)] += 1
-        durations.total += seconds
+        taken = self._taken
+        taken.append((path, request.operation, request.resource, request.subresource, verdict, seconds))
+        if len(taken) >= _MAX_TAKEN:
+            self._count()
+
+    def _count(self) -> None:
+        """Count the reviews that `add` has taken, together, which costs half of counting each."""
+        taken, self._taken = self._taken, []
+        self._named.update([each[:5] for each in taken])
+        for path, *_, seconds in taken:
+            durations = self._durations.get(path) or self._durations.setdefault(path, _Durations())
+            durations.counts[bisect_left(_BUCKETS, seconds)] += 1
+            durations.total += seconds
+        if len(self._named) > _MAX_NAMED:
+            self._fold()
 
     def exemplar(self, path: str, seconds: float, example: tuple[str, str, float, int]) -> None:
-        """Keep a traced review that `add` has counted."""
+        """Keep a traced review that `add` has taken."""
+        self._count()
         self._durations[path].exemplars[bisect_left(_BUCKETS, seconds)] = example
 
     def verdicts(self) -> dict[str, int]:
@@ -118,7 +123,9 @@ class ReviewCounts(Collector):
 
     def _fold(self) -> None:
         """Add the counts by name to the counts by label."""
-        named, self._named = self._named, {}
+        if self._taken:
+            self._count()
+        named, self._named = self._named, Counts()
         for (path, operation, resource, subresource, verdict), count in named.items():
             self._counts[path, operation, self._label(resource, subresource), verdict] += count
 
@@ -147,27 +154,24 @@ class ReviewCounts(Collector):
 
 class EvaluationCounts(Collector):
     """How often each binding was evaluated. Reviews of one kind mostly evaluate the same ones, so these are counted
-    together, and by identity: hashing names would cost more than counting."""
+    together. A binding equals itself only, so that no names are compared or hashed."""
 
     def __init__(self) -> None:
-        self._together: dict[tuple[int, ...], int] = {}
-        self._held: dict[tuple[int, ...], tuple[Binding, ...]] = {}  # of _together, which keeps their identities in use
+        self._together: dict[tuple[Binding, ...], int] = {}
         self._counts: Counts[tuple[str, str, str]] = Counts()
         self._bindings: tuple[Binding, ...] = ()
 
     def add(self, bindings: tuple[Binding, ...]) -> None:
         """Count one evaluation of each of these bindings, in force or not any more: a review may wait for an answer
         while its tree is replaced."""
-        key = tuple(map(id, bindings))
         together = self._together
-        count = together.get(key)
+        count = together.get(bindings)
         if count is not None:
-            together[key] = count + 1
+            together[bindings] = count + 1
         else:
             if len(together) >= _MAX_TOGETHER:
                 self._fold()
-            self._together[key] = 1
-            self._held[key] = bindings
+            self._together[bindings] = 1
 
     def bindings(self, bindings: tuple[Binding, ...]) -> None:
         """Show these bindings from now on, also those that were not evaluated yet."""
@@ -177,9 +181,8 @@ class EvaluationCounts(Collector):
     def _fold(self) -> None:
         """Add the counts of sets of bindings to those of each binding."""
         together, self._together = self._together, {}
-        held, self._held = self._held, {}
-        for key, count in together.items():
-            for binding in held[key]:
+        for bindings, count in together.items():
+            for binding in bindings:
                 self._counts[_names(binding)] += count
 
     def collect(self) -> Iterator[Metric]:

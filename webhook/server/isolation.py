@@ -81,7 +81,7 @@ class Isolation:
         self._everything = everything
         self._log = log
         self._timer = Timer()
-        self._standings: dict[int, Standing] = {}  # by the identity of the declaration, which the standing keeps alive
+        self._standings: dict[Declaration, Standing] = {}
         self._lanes: tuple[Lane, Lane] | None = None
         self._processes: Processes | None = None
         self.over = self._timer.end
@@ -98,7 +98,7 @@ class Isolation:
                 if known is not None and known.declaration.source == declaration.source:
                     standing = known
                     standing.declaration = declaration
-                standings[id(declaration)] = standing
+                standings[declaration] = standing
         self._standings = standings
         for lane in self._lanes or ():
             lane.renew()
@@ -178,9 +178,9 @@ class Isolation:
         return MutationResult(faults=[MutationFault(message)])
 
     def _standing(self, declaration: Declaration) -> Standing:
-        standing = self._standings.get(id(declaration))
+        standing = self._standings.get(declaration)
         if standing is None:  # of a review that began before `use`
-            standing = self._standings[id(declaration)] = self._new(declaration)
+            standing = self._standings[declaration] = self._new(declaration)
         return standing
 
     def _new(self, declaration: Declaration) -> Standing:

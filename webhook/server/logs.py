@@ -18,6 +18,8 @@ from zlib import crc32
 
 import orjson
 
+from webhook.policy.request import Request
+from webhook.server.reviewlines import ReviewLines
 from webhook.server.writing import Lines, Writer
 from webhook.visible import encodable, visible_json
 
@@ -40,10 +42,11 @@ class Log:
     written. allows: the share of allowed requests that are logged, if no policy found or changed anything.
     """
 
-    __slots__ = ("_below", "_fields", "_least", "_queue", "_writer", "all")
+    __slots__ = ("_below", "_fields", "_least", "_queue", "_reviews", "_writer", "all")
 
     def __init__(self, descriptor: int = 1, *, level: str = "info", allows: float = 1.0) -> None:
         self._fields: dict[str, Any] = {}
+        self._reviews = ReviewLines({})
         self._least = LEVELS.index(level)
         self._below = round(allows * (1 << 32))
         self.all = not self._least and allows >= 1.0
@@ -60,6 +63,7 @@ class Log:
         """From now on, lock the descriptor for each write, as other processes write to it too, and add these fields."""
         self._writer.share()
         self._fields = fields
+        self._reviews = ReviewLines(fields)
 
     def wants(self, uid: str, *, notable: bool) -> bool:
         """Whether the decision on a request is logged. notable: it says more than that the request is allowed.
@@ -74,6 +78,16 @@ class Log:
         """Write a line: `time` (RFC 3339, UTC), `level` (see LEVELS), `event`, then the fields in order."""
         if not self._least or LEVELS.index(level) >= self._least:
             self.put({"time": datetime.now(UTC), "level": level, "event": event, **fields})
+
+    def allowed(self, path: str, request: Request, revision: str, seconds: float) -> bool:
+        """Write the line of a review that is allowed and of which there is nothing else to say, if `wants` says so.
+
+        Returns whether it could: of names that have to be escaped or cut, the caller writes the line with `put`.
+        """
+        text = self._reviews.line(path, request, revision, seconds)
+        if text:
+            self._queue(text.encode("ascii"))
+        return bool(text)
 
     def put(self, line: dict[str, Any]) -> None:
         """Write a line that already has `time`, `level` and `event`, if `wants` says so or it is an error.

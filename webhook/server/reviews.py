@@ -37,6 +37,7 @@ from webhook.server.lanes import Ended, Job
 from webhook.server.logs import MAX_TEXT, Log, cut, failure
 from webhook.server.memory import SMALL, fits
 from webhook.server.metrics import Metrics
+from webhook.server.reviewlines import resource_text
 from webhook.server.settings import flag
 from webhook.server.sight import Sight, Watch
 from webhook.server.state import InForce, State
@@ -370,6 +371,8 @@ class Reviews:
         notable = bool(why_unread) or (counted is not None and bool(counted["policies"]))
         if not log.all and not log.wants(request.uid, notable=notable):
             return
+        if counted is None and log.allowed(path, request, revision, seconds):
+            return
         line = _line("info", "review", path, request)
         line["verdict"] = verdict
         line["revision"] = revision
@@ -446,7 +449,6 @@ def is_json(content_type: bytes) -> bool:
 
 def _line(level: str, event: str, path: str, request: Request) -> dict[str, Any]:
     """The first fields of a log line: they identify the request and contain nothing of the object's content."""
-    group, version, resource = request.resource
     return {
         "time": datetime.now(UTC),
         "level": level,
@@ -455,7 +457,7 @@ def _line(level: str, event: str, path: str, request: Request) -> dict[str, Any]
         "uid": request.uid[:MAX_TEXT],
         "user": request.user.username[:MAX_TEXT],
         "operation": request.operation,
-        "resource": f"{group}/{version}/{resource}" if group else f"{version}/{resource}",
+        "resource": resource_text(*request.resource),
         "subresource": request.subresource,
         "namespace": request.namespace[:MAX_TEXT],
         "name": request.name[:MAX_TEXT],

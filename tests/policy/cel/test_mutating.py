@@ -454,7 +454,7 @@ class TestWhatItSees:
             assert found["annotations"] == {"a": "aa", "b": "ba"}
         evaluator = policies.mutating[0].evaluator
         assert isinstance(evaluator, CELMutator)
-        kept = {tuple(known.items()) for _, known in evaluator.shared.param_values._values.values()}
+        kept = {tuple(known.items()) for _, known in evaluator.shared.param_values._values._known.values()}
         assert kept == {(("variables.key", "a"),), (("variables.key", "b"),)}
 
     def test_match_conditions_decide_and_their_errors_count(self) -> None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from webhook.byidentity import ByIdentity
 from webhook.cel import Activation, Program
 from webhook.cel.tree.ast import variables_in
 from webhook.cel.value.extent import extent
-from webhook.policy.request import JSONObject
 
 _KEPT = 64
 """The number of param objects for which values are cached."""
@@ -32,8 +32,7 @@ class ParamValues:
             if variables_in(program.tree) <= {"params", *names}:
                 names.add(name)
         self._names = frozenset(names)
-        # By id(). The entry holds the object too, so that its id is not reused.
-        self._values: dict[int, tuple[JSONObject, dict[str, Any]]] = {}
+        self._values: ByIdentity[dict[str, Any]] = ByIdentity(_KEPT)
 
     def of(self, params: Any) -> dict[str, Any] | None:
         """The cached values for a param object, by `variables.NAME`. Pass them to `keep` after the evaluation.
@@ -42,12 +41,8 @@ class ParamValues:
         """
         if not self._names or params is None:
             return None
-        found = self._values.get(id(params))
-        if found is None:
-            if len(self._values) >= _KEPT:
-                self._values.clear()
-            found = self._values[id(params)] = (params, {})
-        return found[1]
+        found = self._values.get(params)
+        return self._values.keep(params, {}) if found is None else found
 
     def keep(self, known: dict[str, Any], activation: Activation) -> None:
         """Add the values that an evaluation computed. known: from `of`."""

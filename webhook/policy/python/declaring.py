@@ -53,7 +53,7 @@ class Proof:
         return self._lines
 
 
-class Declaration(Struct, frozen=True):
+class Declaration(Struct, frozen=True, eq=False):
     """A declared policy, without its bindings.
 
     `proof`: what proves of it that it does not change its arguments. `source`: the file's text; both are None if it was

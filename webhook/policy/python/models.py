@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from webhook.byidentity import ByIdentity
 from webhook.documents import reader
 from webhook.policy.python import structs
 from webhook.policy.python.declaring import ParamsError
@@ -69,8 +70,7 @@ class ModelParams:
         self._model = model
         self._convert = _pydantic_reader(model) if _is_pydantic(model) else partial(structs.read, model)
         self.optional = optional
-        # id of a param object -> (the object, so that its id is not reused; the result; whether requests can share it).
-        self._read: dict[int, tuple[JSONObject, Any, bool]] = {}
+        self._read: ByIdentity[tuple[Any, bool]] = ByIdentity(_KEPT)  # the result; whether requests can share it
 
     def read(self, params: JSONObject | None) -> Any:
         """The model of a param object. None if `params` is None and the policy allows that. Raises ParamsError."""
@@ -78,12 +78,7 @@ class ModelParams:
             if self.optional:
                 return None
             raise ParamsError(f"the policy needs params ({self._model.__name__}), and its binding has no paramRef")
-        found = self._read.get(id(params))
-        if found is None:
-            if len(self._read) >= _KEPT:
-                self._read.clear()
-            found = self._read[id(params)] = (params, *self._validated(params))
-        _, read, shared = found
+        read, shared = self._read.get(params) or self._read.keep(params, self._validated(params))
         if isinstance(read, ParamsError):
             raise ParamsError(str(read))  # a new one: a cached exception would collect tracebacks of all requests
         return read if shared else copy.deepcopy(read)
