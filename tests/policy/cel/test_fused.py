@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -242,3 +245,76 @@ def test_values_that_depend_on_params_are_taken_from_the_evaluations_before() ->
         assert (validator.evaluate(on(request(pod(name))), params) == Evaluation()) is allowed
     assert fused.ended["judged"] >= 3
     assert validator.evaluate(on(request(pod("x"))), None).failures[0].error  # no params at all
+
+
+# --------------------------------------------------------------------------------------------------------- large values
+
+
+def steps_of(run: Callable[[], Any]) -> int:
+    """The instructions of Python that something takes, those of tracing itself left out."""
+    count = 0
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal count
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        count += event == "opcode"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        run()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+WALKING = {
+    "sorted": "dyn(object.spec.x).isSorted() == false",
+    "index": "object.spec.x.indexOf(dyn(3)) == -1",
+    "last index": "object.spec.x.lastIndexOf(dyn(3)) == -1",
+    "max": "dyn(object.spec.x).max() == 1",
+    "sum": "dyn(object.spec.y).sum() == 1",
+    "distinct": "object.spec.x.distinct().size() == 0",
+    "flatten": "object.spec.x.flatten().size() == 0",
+    "slice": "object.spec.x.slice(0, 6000).size() == 0",
+    "reverse": "object.spec.x.reverse().size() == 0",
+    "sorted by": "object.spec.x.sortBy(e, e.name).size() == 0",
+    "sets": "sets.contains(dyn(object.spec.x), dyn([1])) || sets.intersects(dyn([1]), dyn(object.spec.x))",
+    "format": "'%s'.format([object.spec.x]) == ''",
+    "within another": "dyn([object.spec.x]).indexOf(dyn(1)) == 0",
+    "within another as text": "'%s'.format([{'a': object.spec.m}]) == ''",
+    "join": "object.spec.texts.join(',') == ''",
+    "in": "{'name': 1} in object.spec.x",
+    "equal lists": "object.spec.x == oldObject.spec.x",
+    "equal maps": "object.spec.m == oldObject.spec.m",
+    "equal in others": "[object.spec] == [oldObject.spec]",
+    "all": "object.spec.x.all(e, e.name != '')",
+    "map": "object.spec.x.map(e, e.name).size() == 0",
+    "of maps": "object.spec.m.all(k, v, v == 'v')",
+}
+
+
+@pytest.mark.parametrize("how", WALKING)
+def test_no_value_is_walked_beyond_what_the_function_may_take(how: str) -> None:
+    """It gives up after the same steps, whatever the size: what is charged late is walked for nothing."""
+
+    def taken(size: int) -> tuple[int, Any]:
+        validator, fused = watched(one(WALKING[how]))
+        spec = {
+            "x": [{"name": f"n{number}"} for number in range(size)],
+            "y": list(range(size)),
+            "m": {f"k{number}": "v" for number in range(size)},
+            "texts": [f"n{number}" for number in range(size)],
+        }
+        old = {"metadata": {"name": "a"}, "spec": {**spec, "x": [dict(each) for each in spec["x"]]}}
+        old["spec"]["m"] = dict(old["spec"]["m"])
+        review = on(request({"metadata": {"name": "a"}, "spec": spec}, "UPDATE", old_object=old))
+        results: list[Any] = []
+        steps = steps_of(lambda: results.append(fused.judged(validator, review, None)))
+        return steps, results[0]
+
+    small, result = taken(12_000)
+    large, same = taken(24_000)
+    assert result is same is None  # it has given up
+    assert abs(large - small) < 500

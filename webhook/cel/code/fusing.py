@@ -27,6 +27,7 @@ from webhook.cel.tree import types
 from webhook.cel.tree.ast import Call, Const, Expr, Ident, Select, nodes
 from webhook.cel.tree.declared import Shape
 from webhook.cel.tree.errors import BudgetExceeded
+from webhook.cel.value.extent import extent, nests
 from webhook.cel.value.values import MISSING
 
 _LARGEST: Final = 5_000  # nodes of all expressions
@@ -53,6 +54,12 @@ class Quick(Metered):
 
     def meter(self) -> Any:
         raise BudgetExceeded  # there is none: whoever asks for it counts what is not counted here
+
+    def walk(self, values: tuple[Any, ...]) -> None:
+        """Give up before values are visited of which the limit allows no visit."""
+        for value in values:
+            if nests(value) and extent(value, STEP) > STEP:
+                raise BudgetExceeded
 
     def make(self, size: int) -> None:
         self.cost += size // _PER_UNIT

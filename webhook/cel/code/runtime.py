@@ -30,6 +30,7 @@ def charged(a: Metered, cost: Cost, function: Callable[..., Any], *args: Any) ->
 
 def worked(a: Metered, cost: Cost, work: Cost, function: Callable[..., Any], *args: Any) -> Any:
     """A call that takes more time or memory than its cost covers."""
+    a.walk(args)
     steps = work(*args)
     if steps > costs.MAX_WORK and costs.deep(args[0]):  # computing the cost alone would take too long
         a.work(steps)
@@ -160,7 +161,8 @@ def _lists_equal(a: Metered, left: list[Any], right: list[Any]) -> bool:
 def _maps_equal(a: Metered, left: dict[Any, Any], right: dict[Any, Any]) -> bool:
     if len(left) != len(right):
         return False
-    a.work(2 + 2 * len(left) + sum(len(key) for key in left if type(key) is str) // costs.COMPARED)
+    a.work(2 + 2 * len(left))
+    a.work(sum([len(key) for key in left if type(key) is str]) // costs.COMPARED)
     if type(left) is dict and type(right) is dict:
         if left.keys() != right.keys():
             return False

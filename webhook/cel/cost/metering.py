@@ -233,6 +233,9 @@ class Metered(dict[str, Any]):
         if self.cost > self.limit:
             self.checkpoint()
 
+    def walk(self, values: tuple[Any, ...]) -> None:
+        """These values are about to be visited, to find what a call with them costs: that is charged with the call."""
+
     def work(self, steps: int) -> None:
         """Count work that has no cost. It lowers the limit, so the next checkpoint comes earlier."""
         self.limit -= steps

@@ -50,6 +50,8 @@ def extent(value: Any, most: int) -> int:
         elif kind is Message:
             items = each.fields.values()
         elif isinstance(each, dict):
+            if counted + len(each) > most:
+                return counted + len(each)
             counted += sum(len(key) for key in each if type(key) is str) // CHARACTERS
             if kind is KeyedMap:
                 waiting.extend(key for key in each if isinstance(key, Key))
@@ -59,6 +61,8 @@ def extent(value: Any, most: int) -> int:
         else:
             continue  # an opaque value, which counted as an element
         counted += len(items)
+        if counted > most:  # before anything visits them one by one
+            return counted
         kinds = set(map(type, items))
         if not kinds <= _FLAT:
             if not kinds.isdisjoint(_TEXTS):
