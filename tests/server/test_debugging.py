@@ -195,6 +195,8 @@ def test_from_another_address_nothing_is_shown(start: Callable[..., Running], po
         ("127.0.0.6", ((b"x-forwarded-proto", b"http"),), 403),  # all that a sidecar with Envoy adds
         ("127.0.0.1", ((b"l5d-client-id", b"web.shop.serviceaccount.identity"),), 403),
         ("127.0.0.1", ((b"forwarded", b"for=10.0.0.8"),), 403),
+        ("127.0.0.1", ((b"host", b"shop.example"),), 403),  # a page of another site, whose name leads here
+        ("127.0.0.1", ((b"sec-fetch-site", b"cross-site"),), 403),
     ],
 )
 def test_only_clients_of_this_host_and_not_of_a_proxy_get_at_it(
@@ -210,7 +212,8 @@ def test_only_clients_of_this_host_and_not_of_a_proxy_get_at_it(
         app = plain(
             State(InForce(PolicySet(), ManifestsView(()))), nothing, reload, debugging=Debugging(Debugged("it"))
         )
-        head = Head("GET", "/debug/memory", b"/debug/memory", b"", headers, b"")
+        named = () if any(name == b"host" for name, _ in headers) else ((b"host", b"localhost:8080"),)
+        head = Head("GET", "/debug/memory", b"/debug/memory", b"", (*named, *headers), b"")
         return (await ASGI(app).answer(head, b"", Client(client))).status
 
     assert asyncio.run(asked()) == status

@@ -574,18 +574,18 @@ def test_of_a_body_that_is_said_to_be_too_large_only_the_beginning_is_kept(monke
         return Answer(200, b'"denied"')
 
     monkeypatch.setattr(Echo, "too_large", too_large)
-    limits = replace(LIMITS, body=1 << 20, held=4 << 20, read_timeout=HANGING)
+    limits = replace(LIMITS, body=2 << 20, held=16 << 20, read_timeout=HANGING)
     body = bytes(range(256)) * (3 << 12)
     with served(Echo(), limits) as port, contextlib.ExitStack() as stack:
         connections = [stack.enter_context(port.connected()) for _ in range(10)]
         for connection in connections:
-            connection.sendall(request(b"/", body=body)[:1_000_000])
-        wait_for(lambda: port.port.held >= 10 * 256 << 10)
-        assert port.port.held < 11 * 256 << 10
+            connection.sendall(request(b"/", body=body)[:1_500_000])
+        wait_for(lambda: port.port.held >= 10 << 20)
+        assert port.port.held < 11 << 20
         for connection in connections:
-            connection.sendall(request(b"/", body=body)[1_000_000:])
+            connection.sendall(request(b"/", body=body)[1_500_000:])
             assert response(connection.makefile("rb"))[2] == "denied"
-        assert begins == [body[: 256 << 10]] * 10
+        assert begins == [body[: 1 << 20]] * 10
 
 
 def _holding(port: Served, count: int) -> bool:

@@ -291,6 +291,24 @@ def test_a_request_reloads_at_once(start: Callable[..., Running], tmp_path: Path
     + [(client, 403) for client in ("10.0.0.8", "::ffff:10.0.0.8", "fe80::1", "", "localhost")],
 )
 def test_only_clients_of_this_host_may_ask_for_a_reload(client: str, status: int) -> None:
+    _asked(client, status, (b"host", b"localhost:8080"))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [(b"host", b"localhost"), (b"x-forwarded-for", b"10.0.0.8")],  # a proxy in the Pod asks for somebody else
+        [(b"host", b"127.0.0.1:8080"), (b"x-forwarded-proto", b"http")],
+        [(b"host", b"shop.example:8080")],  # a name that leads to the loopback interface: DNS rebinding
+        [(b"host", b"localhost:8080"), (b"sec-fetch-site", b"cross-site")],  # a form of another site
+        [(b"host", b"localhost:8080"), (b"sec-fetch-site", b"same-site")],  # of another port of this host
+    ],
+)
+def test_nobody_asks_for_a_reload_through_a_client_of_this_host(headers: list[tuple[bytes, bytes]]) -> None:
+    _asked("127.0.0.1", 403, *headers)
+
+
+def _asked(client: str, status: int, *headers: tuple[bytes, bytes]) -> None:
     asked: list[str] = []
 
     async def reloaded() -> Outcome:
@@ -301,7 +319,7 @@ def test_only_clients_of_this_host_may_ask_for_a_reload(client: str, status: int
         return b""
 
     app = ASGI(plain(State(InForce(PolicySet(), ManifestsView(()))), nothing, reloaded))
-    head = Head("POST", "/-/reload", b"/-/reload", b"", (), b"")
+    head = Head("POST", "/-/reload", b"/-/reload", b"", headers, b"")
     answer = asyncio.run(app.answer(head, b"", Client(client)))
     assert answer.status == status
     assert bool(asked) is (status == 200)

@@ -17,7 +17,7 @@ from webhook.documents.reader import Problem
 from webhook.policy.policyset import PolicySet
 from webhook.server.debugging import Debugging
 from webhook.server.debugpages import add_debug
-from webhook.server.local import is_local
+from webhook.server.local import admit_own
 from webhook.server.metrics import CONTENT_TYPE, OPENMETRICS
 from webhook.server.reload import Outcome
 from webhook.server.sharedanswers import Shared
@@ -88,8 +88,7 @@ def plain(
     async def reloaded(request: HTTPRequest) -> JSONResponse:
         """Reads the policy tree now: 200 if it is in force, 409 with the problems if it cannot be, 403 for a client
         that is not on this host."""
-        if request.client is None or not is_local(request.client.host):
-            raise HTTPException(403, "reloading is for clients on the loopback interface, such as kubectl port-forward")
+        admit_own(request, "/-/reload")
         outcome = await reload()
         body: dict[str, Any] = {"revision": outcome.revision, "changed": outcome.changed}
         if not outcome.problems:

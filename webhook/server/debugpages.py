@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request as HTTPRequest
 
 from webhook.server.debugging import Debugging
-from webhook.server.local import admit_local
+from webhook.server.local import admit_own
 from webhook.server.profiling import MAX_SECONDS, Busy
 
 _INDEX = f"""\
@@ -26,7 +26,7 @@ def add_debug(app: FastAPI, debugging: Debugging) -> None:
     """Add the pages to the application of the plain port."""
 
     def admit(request: HTTPRequest) -> None:
-        admit_local(request, "/debug")
+        admit_own(request, "/debug")
 
     @app.exception_handler(Busy)
     async def busy(_: HTTPRequest, __: Exception) -> JSONResponse:

@@ -268,7 +268,9 @@ class Incoming:
         return refusal or self.refused(405, f"unknown method {head.method}")
 
 
-_BEGIN: Final = 256 << 10  # bytes of a body that will be too large: of a review, all that stands before its objects
+_BEGIN: Final = 1 << 20
+"""Bytes that are kept of a body that will be too large. Of a review, all that stands before its objects is among them:
+the groups of a user come in headers, of which an API server reads 1 MiB."""
 
 
 class _Stop(Exception):

@@ -27,23 +27,24 @@ def is_local(client: str) -> bool:
     return (mapped or address).is_loopback
 
 
-def admit_local(request: HTTPRequest, what: str) -> None:
-    """Raise 403 if the client is not on this host. what: what it asks for, as the message names it."""
+def _admit_local(request: HTTPRequest, what: str) -> None:
     client = request.client.host if request.client is not None else ""
     if not is_local(client) or any(name.startswith(OF_PROXIES) for name in request.headers):
         raise HTTPException(403, f"{what} is for clients on the loopback interface, such as kubectl port-forward")
 
 
-def admit_page(request: HTTPRequest, what: str) -> None:
-    """As admit_local, and raise 403 if another web page asks through the browser of somebody who is on this host.
+def admit_own(request: HTTPRequest, what: str) -> None:
+    """Raise 403 if the client is not on this host, or is a web page of another site.
+
+    what: what it asks for, as the message names it. A page asks through the browser of somebody who is on this host.
 
     A browser sends what such a page asks from the loopback interface, too. The Host is that page's own then (its name
     may lead here: DNS rebinding), or Sec-Fetch-Site says that another site asks.
     """
-    admit_local(request, what)
+    _admit_local(request, what)
     host = request.headers.get("host", "")
     name = host if host.endswith("]") else host.rpartition(":")[0] or host
     if name.lower() not in _HOSTS:
-        raise HTTPException(403, f"{what} is for http://localhost and http://127.0.0.1; open it there")
+        raise HTTPException(403, f"{what} is for http://localhost and http://127.0.0.1; ask for it there")
     if request.headers.get("sec-fetch-site", "none") not in _OWN_SITE:
         raise HTTPException(403, f"{what} is not for pages of other sites; open it in a tab of its own")

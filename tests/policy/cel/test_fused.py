@@ -301,14 +301,14 @@ def test_no_value_is_walked_beyond_what_the_function_may_take(how: str) -> None:
 
     def taken(size: int) -> tuple[int, Any]:
         validator, fused = watched(one(WALKING[how]))
-        spec = {
+        spec: dict[str, Any] = {
             "x": [{"name": f"n{number}"} for number in range(size)],
             "y": list(range(size)),
             "m": {f"k{number}": "v" for number in range(size)},
             "texts": [f"n{number}" for number in range(size)],
         }
-        old = {"metadata": {"name": "a"}, "spec": {**spec, "x": [dict(each) for each in spec["x"]]}}
-        old["spec"]["m"] = dict(old["spec"]["m"])
+        stored = {**spec, "x": [dict(each) for each in spec["x"]], "m": dict(spec["m"])}
+        old = {"metadata": {"name": "a"}, "spec": stored}
         review = on(request({"metadata": {"name": "a"}, "spec": spec}, "UPDATE", old_object=old))
         results: list[Any] = []
         steps = steps_of(lambda: results.append(fused.judged(validator, review, None)))

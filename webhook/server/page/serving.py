@@ -20,7 +20,7 @@ from starlette.requests import Request as HTTPRequest
 
 from webhook.pages.assets import asset, content_policy
 from webhook.server.app import shown_refused
-from webhook.server.local import admit_page
+from webhook.server.local import admit_own
 from webhook.server.page.course import Course
 from webhook.server.page.lastaudit import LastAudit
 from webhook.server.page.standing import Counts, bounded, standing
@@ -73,7 +73,7 @@ class Page:
 
         @app.get("/page")
         async def page(request: HTTPRequest) -> Response:
-            admit_page(request, _WHAT)
+            admit_own(request, _WHAT)
             text, policy = document()
             # frame-ancestors means nothing in a page's own <meta>.
             headers = {**_HEADERS, "content-security-policy": f"{policy}; frame-ancestors 'none'"}
@@ -81,19 +81,19 @@ class Page:
 
         @app.get("/page/state")
         async def state(request: HTTPRequest) -> Response:
-            admit_page(request, _WHAT)
+            admit_own(request, _WHAT)
             return Response(await standing_now(), media_type="application/json", headers=_HEADERS)
 
         @app.get("/page/findings")
         async def findings(request: HTTPRequest) -> Response:
-            admit_page(request, _WHAT)
+            admit_own(request, _WHAT)
             return Response(await findings_now(), media_type="application/json", headers=_HEADERS)
 
         if (kept := self._audit) is not None:
 
             @app.get("/page/audit")
             async def audit(request: HTTPRequest) -> Response:
-                admit_page(request, _WHAT)
+                admit_own(request, _WHAT)
                 if kept.whole is None:
                     raise HTTPException(404, "no audit has been read yet")
                 return Response(kept.whole, media_type="application/json", headers=_HEADERS)
@@ -102,7 +102,7 @@ class Page:
 
             @app.post("/page/evaluate")
             async def evaluate(request: HTTPRequest) -> Response:
-                admit_page(request, _WHAT)
+                admit_own(request, _WHAT)
                 # What a page of another site may send unasked is never of this type.
                 if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
                     raise HTTPException(415, "content-type: expected application/json")
