@@ -2,6 +2,8 @@
 
 `read`: YAML or JSON to values. `judge`: decoding, defaults, validation, a policy. `report`: findings with their lines,
 for which the text is walked once more. CPU time in this process, without start-up and loading of policies.
+
+Then the time for reading 3 MiB of many short values, which is what takes longest to read.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from webhook.cli.report import writing
 from webhook.cli.report.checked import Checked
 from webhook.cli.report.model import Report
 from webhook.cluster.manifestsview import ManifestsView
+from webhook.documents import reader
 from webhook.offline import manifests
 from webhook.offline.requests import Options, plan
 from webhook.offline.verdicts import verdicts
@@ -109,6 +112,21 @@ OBJECTS = {
 }
 
 
+SIZE = 3 << 20
+_HEAD = "apiVersion: example.com/v1\nkind: Box\nmetadata: {name: b}\n"
+SHORT = {
+    "YAML: [1,1,…]": f"{_HEAD}a: [{'1,' * (SIZE // 2)}1]\n",
+    "YAML: - 1": f"{_HEAD}a:\n" + "- 1\n" * (SIZE // 4),
+    "YAML: a: b": _HEAD + "".join(f"k{number}: b\n" for number in range(SIZE // 11)),
+    "YAML: [[[[1]]]]": f"{_HEAD}a: [{'[[[[1]]]],' * (SIZE // 10)}1]\n",
+    "YAML: documents": "---\na: b\n" * (SIZE // 9),
+    "JSON: [1,1,…]": '{"apiVersion":"example.com/v1","kind":"Box","metadata":{"name":"b"},"a":['
+    + "1," * (SIZE // 2)
+    + "1]}",
+}
+"""Texts of 3 MiB that have as many values as they can."""
+
+
 def _times(file: str) -> Iterator[float]:
     """Seconds for reading, judging, and the report; then the number of findings."""
     policies = load(POLICIES)
@@ -133,7 +151,7 @@ def _times(file: str) -> Iterator[float]:
 
 def main() -> None:
     print("objects: single objects through check, CPU ms, best of", ROUNDS, "\n")
-    print(f"  {'':38}{'MB':>6}{'read':>8}{'judge':>8}{'report':>8}{'findings':>10}")
+    print(f"  {'':38}{'MB':>6}{'read':>8}{'judge':>8}{'report':>8}{'findings':>10}{'ms/MB':>8}")
     with tempfile.TemporaryDirectory() as scratch:
         for name, value in OBJECTS.items():
             file = Path(scratch, "in.json")
@@ -146,5 +164,23 @@ def main() -> None:
             read, judge, report, findings = (best[0] * 1000, best[1] * 1000, best[2] * 1000, int(best[3]))
             size = file.stat().st_size / 1e6
             keep(f"judging an object and its report: {name}", judge + report, "ms", at_most=100)
-            print(f"  {name:38}{size:6.1f}{read:8.0f}{judge:8.0f}{report:8.0f}{findings:10}", flush=True)
+            each = f"{(judge + report) / size:8.0f}"
+            print(f"  {name:38}{size:6.1f}{read:8.0f}{judge:8.0f}{report:8.0f}{findings:10}{each}", flush=True)
     print("\n  wanted: judge and report at most 100 ms\n")
+    print(f"  {'reading many short values':38}{'MiB':>6}{'read':>8}{'ms/MiB':>8}")
+    for name, text in SHORT.items():
+        milliseconds = min(_reading(text) for _ in range(ROUNDS)) * 1000
+        size = len(text) / (1 << 20)
+        keep(f"reading many short values, a MiB: {name}", milliseconds / size, "ms")
+        print(f"  {name:38}{size:6.1f}{milliseconds:8.0f}{milliseconds / size:8.0f}", flush=True)
+
+
+def _reading(text: str) -> float:
+    """CPU seconds for reading a text."""
+    gc.disable()
+    try:
+        start = time.process_time()
+        reader.parsed(text, "in.yaml")
+        return time.process_time() - start
+    finally:
+        gc.enable()
