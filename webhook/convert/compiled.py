@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from webhook.convert import celtext
+from webhook.convert.kyverno import celautogen
 from webhook.convert.model import JSONObject, Outcome, Unsupported
+from webhook.convert.rules import POD_MAKERS
 from webhook.convert.simplify import smallerpolicies
 from webhook.convert.standard import MUTATING
 from webhook.lazypatterns import lazily
@@ -46,15 +48,17 @@ def without_unused(outcome: Outcome, own: Callable[[str], bool]) -> None:
 
 
 def _author(outcome: Outcome) -> Callable[[str], bool]:
-    """Whether an expression holds CEL of the foreign policy: of validate.cel and celPreconditions."""
+    """Whether an expression holds CEL of the foreign policy: of validate.cel and celPreconditions, as it is written or
+    as it is rewritten for the controllers of Pods."""
     spec = outcome.document.value.get("spec")
     rules = spec.get("rules") if isinstance(spec, dict) else None
     texts: list[str] = []
     for each in rules if isinstance(rules, list) else ():
         if isinstance(each, dict):
             validated = each.get("validate")
-            _collect(validated.get("cel") if isinstance(validated, dict) else None, texts)
-            _collect(each.get("celPreconditions"), texts)
+            written = [validated.get("cel") if isinstance(validated, dict) else None, each.get("celPreconditions")]
+            for part in celautogen.parts(POD_MAKERS) if any(written) else ():
+                _collect(part.rewritten(written), texts)
     return lambda expression: any(each in expression for each in texts)
 
 

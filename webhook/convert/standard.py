@@ -159,9 +159,22 @@ def binding(
     return {
         "apiVersion": API_VERSION,
         "kind": f"{policy_object['kind']}Binding",
-        "metadata": {"name": name_of(name, suffix)},
+        "metadata": {"name": suffixed(name, suffix) if suffix else name_of(name)},
         "spec": spec,
     }
+
+
+def distinct(bindings: Sequence[JSONObject]) -> None:
+    """Number the bindings whose names became the same when they were cut to fit."""
+    seen: set[str] = set()
+    for each in bindings:
+        name = written = each["metadata"]["name"]
+        number = 1
+        while name in seen:
+            number += 1
+            name = suffixed(written, str(number))
+        each["metadata"]["name"] = name
+        seen.add(name)
 
 
 def in_namespaces(names: Sequence[str], *, without: bool = False) -> JSONObject:

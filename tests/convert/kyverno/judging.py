@@ -43,6 +43,8 @@ KNOWN: Final = {
     "old-object": "Kyverno's command has no oldObject for what is created",
 }
 """The policies whose verdicts differ, and why."""
+_STRONGER: Final = ("skip", "pass", "error", "fail")
+"""Verdicts of the policies that a rule becomes, the last of which counts."""
 
 
 class Judged(Struct, frozen=True):
@@ -84,6 +86,7 @@ def asked(program: Path) -> dict[str, str]:
             if namespace and resource.get("namespace") != namespace:
                 continue  # in a cluster a policy of a namespace is not asked about others
             rule = each.get("rule", "") if each["source"] == "kyverno" else ""
+            rule = rule.removeprefix("autogen-").removeprefix("cronjob-")
             found[f"{policy}/{rule} {resource['kind']}/{resource['name']}"] = each["result"]
     return dict(sorted(found.items()))
 
@@ -110,6 +113,7 @@ def judged(outcomes: Iterable[Outcome], theirs: dict[str, str]) -> Iterator[Judg
         tests = folder / "tests.yaml"
         for outcome in made:
             for rule, names in outcome.rules.items():
+                found: dict[str, str] = {}
                 for policy in names:
                     cases = [
                         case(Expected(outcome, [policy], str(index), outcome.document, 1, "pass", each), "allow")
@@ -121,7 +125,9 @@ def judged(outcomes: Iterable[Outcome], theirs: dict[str, str]) -> Iterator[Judg
                     for result in runs.run(planned, policies):
                         value = given[int(result.planned.case.name)]
                         key = f"{outcome.name}/{rule} {value['kind']}/{value['metadata']['name']}"
-                        yield Judged(key, outcome.name, theirs.get(key, "none"), _said(result.verdict))
+                        found[key] = max(found.get(key, "skip"), _said(result.verdict), key=_STRONGER.index)
+                for key, said in found.items():
+                    yield Judged(key, outcome.name, theirs.get(key, "none"), said)
 
 
 def _said(verdict: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from webhook.convert import celtext, standard
-from webhook.convert.kyverno import celkinds, exempting, match
+from webhook.convert.kyverno import celautogen, celkinds, exempting, match
 from webhook.convert.kyverno.exempting import Exempted
 from webhook.convert.model import JSONObject, Outcome, Unsupported, listing, mapping, texts
 from webhook.convert.standard import Rule
@@ -64,8 +64,8 @@ def _convert(outcome: Outcome, value: JSONObject, exceptions: list[Exempted]) ->
     rule.match_policy = str(constraints.get("matchPolicy") or "")
     if celkinds.is_namespaced(outcome.kind):
         rule.conditions.append(("namespace", f"{match.NAMESPACE} == {celtext.text(celkinds.namespace(outcome))}"))
-    rule.conditions += _named(spec, "matchConditions")
-    rule.conditions += exempting.conditions(exceptions, outcome)
+    own = _named(spec, "matchConditions")
+    rule.conditions = [*own, *rule.conditions, *exempting.conditions(exceptions, outcome)]
     rule.variables = _named(spec, "variables")
     if mutating:
         rule.mutations = listing(spec.get("mutations"), "mutations", ("spec", "mutations"))
@@ -77,12 +77,17 @@ def _convert(outcome: Outcome, value: JSONObject, exceptions: list[Exempted]) ->
         raise Unsupported(
             f"a policy without {'mutations' if mutating else 'validations'}, so it is incomplete", ("spec",)
         )
-    _autogen(outcome, spec, rule)
     actions = _actions(spec)
-    made = standard.policy(rule)
-    outcome.policies.append(made)
-    outcome.rules[""] = [rule.name]
-    outcome.bindings.append(standard.binding(made, actions))
+    if mutating:
+        _only_pods(outcome, spec, rule)
+        divided = [rule]
+    else:
+        divided = [celautogen.derived(rule, each, len(own)) for each in celautogen.of_policy(outcome, spec, rule)]
+    for each in divided:
+        made = standard.policy(each)
+        outcome.policies.append(made)
+        outcome.rules.setdefault("", []).append(each.name)
+        outcome.bindings.append(standard.binding(made, actions))
 
 
 def _actions(spec: JSONObject) -> list[str]:
@@ -118,12 +123,11 @@ def _evaluated(evaluation: JSONObject) -> None:
         raise Unsupported("mutateExisting: existing objects are changed", ("spec", "evaluation", "mutateExisting"))
 
 
-def _autogen(outcome: Outcome, spec: JSONObject, rule: Rule) -> None:
+def _only_pods(outcome: Outcome, spec: JSONObject, rule: Rule) -> None:
+    """Name that a mutation of Pods is not made in the templates of their controllers."""
     autogen: Any = spec.get("autogen") or {}
     controllers = (autogen.get("podControllers") or {}).get("controllers") if isinstance(autogen, dict) else None
     of_pods = any("pods" in (each.get("resources") or []) for each in rule.resource_rules if isinstance(each, dict))
     if controllers or (of_pods and controllers is None):
-        text = "Pods are judged, and not their controllers too: `gatewright check` judges the Pods of each workload"
+        text = "Pods are changed as they are created, and not the templates of their controllers too"
         outcome.differs(("spec",), text)
-    if isinstance(autogen, dict) and autogen.get("validatingAdmissionPolicy"):
-        return  # what is made is one

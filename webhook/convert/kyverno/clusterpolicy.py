@@ -7,8 +7,9 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from webhook.convert import celtext, rules, standard
-from webhook.convert.kyverno import exempting, match, operations, podsecurity
-from webhook.convert.kyverno.context import CONFIG_MAP, PODS, Context, pod_of
+from webhook.convert.kyverno import celautogen, exempting, match, operations, podsecurity
+from webhook.convert.kyverno.celautogen import Part
+from webhook.convert.kyverno.context import CONFIG_MAP, NEWER, OLDER, PODS, Context, pod_of
 from webhook.convert.kyverno.exempting import Exempted
 from webhook.convert.kyverno.jmesvalues import Images
 from webhook.convert.kyverno.mutation import mutate
@@ -89,13 +90,18 @@ class _Policy:
                 continue
             self._rule({**each, "match": parts[0]}, spec, at, alone=len(given) == 1)
             self._rule({**each, "match": parts[1]}, spec, at, alone=len(given) == 1, suffix="other-kinds")
+        standard.distinct(self._outcome.bindings)
         if self._unwritten:
             self._outcome.python = standard.python(self._unwritten)
 
-    def _rule(self, given: JSONObject, spec: JSONObject, at: Path, *, alone: bool, suffix: str = "") -> None:
-        name = standard.name_of(self._outcome.folder, "" if alone else given["name"], suffix)
+    def _rule(
+        self, given: JSONObject, spec: JSONObject, at: Path, *, alone: bool, suffix: str = "", part: Part | None = None
+    ) -> None:
+        """Convert a rule. part: of those that a rule in CEL about Pods is divided into."""
+        name = standard.name_of(self._outcome.folder, "" if alone else given["name"])
+        name = standard.suffixed(name, suffix) if suffix else name
         if name in self._outcome.made:
-            name = standard.name_of(self._outcome.folder, given["name"], str(at[-1]))
+            name = standard.suffixed(standard.name_of(self._outcome.folder, given["name"]), f"{at[-1]}-{suffix}")
         rule = Rule(name, annotations=standard.described(self._value.get("metadata", {}).get("annotations")))
         rule.failure_policy = _failure_policy(spec)
         try:
@@ -114,6 +120,10 @@ class _Policy:
         except Unsupported as error:
             self._outcome.refuse(error.path or at, f"rule {given['name']}: {error}")
             return
+        if matched.controllers and part is None and "cel" in (given.get("validate") or {}):
+            for each in celautogen.parts(matched.controllers):
+                self._rule(given, spec, at, alone=alone, suffix=each.suffix, part=each)
+            return
         for place, text in matched.differences:
             self._outcome.differs(place, f"rule {given['name']} {text}")
         if asked.unsaid and not _states_operations(given.get("match")):
@@ -122,7 +132,11 @@ class _Policy:
         for text in guessed:
             self._outcome.differs((*at, "match"), text)
         rule.resource_rules, rule.namespace_selector = made, matched.native
-        context = self._context(rule, matched, at, mutating="mutate" in given)
+        if part is None:
+            context = self._context(rule, matched, at, mutating="mutate" in given)
+        else:
+            matched.controllers = list(part.kinds)
+            context = self._divided(rule, matched, part)
         if all((each.kind, each.sub) == ("Pod", "") for each in matched.kinds):
             context.translator.names["images"] = Images()
         context.typed = context.translator.typed = rules.are_builtin(rule.resource_rules)
@@ -162,13 +176,28 @@ class _Policy:
             rule.variables.append(("pod", PODS["pod"]))
         return Context(self._outcome, root="variables.pod", old="variables.oldPod", deletes=deletes)
 
+    def _divided(self, rule: Rule, matched: match.Matched, part: Part) -> Context:
+        """The context of a part of a rule in CEL, and what it is about."""
+        if part.place:
+            rule.resource_rules = part.resource_rules(matched.operations)
+        deletes = "DELETE" in matched.operations
+        root = part.root(NEWER if deletes else "object")
+        old = f"(oldObject == null ? dyn({{}}) : {part.root('oldObject')})"
+        context = Context(self._outcome, root=root, old=old, deletes=deletes)
+        context.part = part
+        if part.place:
+            context.translator.wholes = {root: NEWER if deletes else "object", old: OLDER}
+        return context
+
     def _fill(
         self, rule: Rule, given: JSONObject, spec: JSONObject, context: Context, matched: match.Matched, at: Path
     ) -> None:
         context.read(given.get("context"), (*at, "context"))
         for index, each in enumerate(_cel_conditions(given, spec, at)):
             condition = mapping(each, "a condition", (*at, "celPreconditions", index))
-            rule.conditions.append((str(condition.get("name")), str(condition.get("expression"))))
+            written = str(condition.get("expression"))
+            written = context.part.rewritten(written) if context.part else written
+            rule.conditions.append((str(condition.get("name")), written))
         if self._namespace:
             rule.conditions.append(("namespace", f"{match.NAMESPACE} == {celtext.text(self._namespace)}"))
         rule.conditions.append(("matched", matched.condition))
@@ -192,7 +221,7 @@ class _Policy:
         if "validate" in given:
             where: Path = (*at, "validate")
             validate(validated, rule, context, where, [each for each in exempted if each.controls])
-            if {"cel", "assert"} & validated.keys() and context.root != "object":
+            if "assert" in validated and context.root != "object":
                 self._without_pods(rule, context, where)
         else:
             services = any(each.kind == "Service" for each in matched.kinds)
@@ -204,7 +233,7 @@ class _Policy:
             rule.param_kind = CONFIG_MAP
 
     def _without_pods(self, rule: Rule, context: Context, at: Path) -> None:
-        """Rules in CEL are about the object as it is: only Pods are judged."""
+        """Trees are about the object as it is: only Pods are judged."""
         rule.variables = [each for each in rule.variables if each[0] not in PODS]
         rule.resource_rules = [each for each in rule.resource_rules if "pods" in each["resources"]]
         for each in rule.resource_rules:
@@ -314,7 +343,7 @@ def _overridden(rule: Rule, given: JSONObject, spec: JSONObject, at: Path) -> di
             own.append(rules.selector(selector, match.NAMESPACE_LABELS, wild=True))
         within = celtext.conjunction(own)
         earlier = [celtext.negation(celtext.enclose(one)) for one in before]
-        name = standard.name_of(rule.name, f"override-{index + 1}")
+        name = standard.suffixed(rule.name, f"override-{index + 1}")
         conditions = [*rule.conditions, ("overridden", celtext.conjunction([within, *earlier]))]
         copies[index] = replace(rule, name=name, conditions=conditions)
         left_out.append((f"not-overridden-{index + 1}", celtext.negation(celtext.enclose(within))))

@@ -7,6 +7,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from webhook.convert.kyverno import jmeslogic, variables
+from webhook.convert.kyverno.celautogen import Part
 from webhook.convert.kyverno.expressions import Translator
 from webhook.convert.kyverno.jmesvalues import Missing, Scalar, Value
 from webhook.convert.model import JSONObject, Outcome, Unfinished, Unsupported, listing, mapping
@@ -42,7 +43,7 @@ PODS: Final = {
 class Context:
     """The context of a rule. root: the expression for what patterns are about. old: for request.oldObject. deletes:
     whether it applies to deletion. ignores: whether errors of the rule let a request pass. typed:
-    whether its kinds are Kubernetes' own. param_ref: of the binding.
+    whether its kinds are Kubernetes' own. param_ref: of the binding. part: of those that a rule in CEL becomes.
     """
 
     def __init__(self, outcome: Outcome, *, root: str = "object", old: str = OLDER, deletes: bool = False) -> None:
@@ -52,6 +53,7 @@ class Context:
             self.translator.wholes = {root: "variables.judged" if deletes else "object", old: OLDER}
         self.translator.names["images"] = Missing("the variable images in a rule that is not about Pods alone")
         self.param_ref: JSONObject = {}
+        self.part: Part | None = None
         self._outcome = outcome
 
     def differs(self, path: Path, message: str) -> None:

@@ -237,6 +237,8 @@ def message(given: Any, context: Context, at: Path) -> JSONObject:
 def _of_cel(given: JSONObject, rule: Rule, context: Context, at: Path) -> None:
     """validate.cel: the fields of a ValidatingAdmissionPolicy, as they are."""
     cel = mapping(given["cel"], "cel", (*at, "cel"))
+    if context.part is not None:
+        cel = context.part.rewritten(cel)
     known = {"expressions", "variables", "paramKind", "paramRef", "auditAnnotations", "generate", "matchConditions"}
     if unknown := sorted(cel.keys() - known):
         raise Unsupported(f"cel.{unknown[0]}", (*at, "cel", unknown[0]))
