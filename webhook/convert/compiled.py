@@ -127,7 +127,7 @@ def _written(source: Any, text: Any, at: Path = ()) -> Path:
         return ()
     pairs = source.items() if isinstance(source, dict) else enumerate(source) if isinstance(source, list) else ()
     for key, each in pairs:
-        if each == text:
+        if each == text or (isinstance(each, str) and text in celautogen.forms(each)):
             return (*at, key)
         if isinstance(each, dict | list) and (found := _written(each, text, (*at, key))):
             return found

@@ -101,8 +101,10 @@ class Outcome(Struct):
             self.differences.append(note)
 
     def refuse(self, path: Path, message: str) -> None:
-        """Note a feature that is not converted."""
-        self.refused.append(self.note(path, message))
+        """Note a feature that is not converted, once."""
+        note = self.note(path, message)
+        if note not in self.refused:
+            self.refused.append(note)
 
     def note(self, path: Path, message: str) -> Note:
         return Note(self.document.stream, self.document.position(path).line, message)

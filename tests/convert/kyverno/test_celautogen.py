@@ -150,3 +150,11 @@ def test_long_names_of_policies_and_rules_stay_different(tmp_path: Path) -> None
     bindings = [each["metadata"]["name"] for each in outcome.bindings]
     assert len(bindings) == len(set(bindings)) == 12
     assert max(map(len, [*names, *bindings])) <= 63
+
+
+def test_what_does_not_compile_is_named_once_at_its_line(tmp_path: Path) -> None:
+    outcome = converted(tmp_path, validations=[{"expression": "resource.Get(object.spec.nodeName) == null"}])
+    assert (outcome.policies, outcome.bindings) == ([], [])
+    (note,) = outcome.refused
+    source = (tmp_path / "source.yaml").read_text().splitlines()
+    assert "resource.Get" in source[note.line - 1]

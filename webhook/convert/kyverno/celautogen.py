@@ -76,6 +76,12 @@ def parts(controllers: Collection[str]) -> Iterator[Part]:
         yield Part("cronjobs", "spec.jobTemplate.spec.template", (_CRON_JOB,))
 
 
+def forms(text: str) -> set[str]:
+    """What a text of the author's CEL is in the policies that are made of it."""
+    made = [(each, keeps) for each in parts(rules.POD_MAKERS) for keeps in (True, False)]
+    return {each.rewritten(text, keeps_namespace=keeps) for each, keeps in made}
+
+
 def of_policy(outcome: Outcome, spec: JSONObject, rule: Rule) -> list[Part]:
     """What a ValidatingPolicy is divided into: Kyverno derives rules if it is about v1 Pods alone, whatever their
     names and labels. Raises Unsupported."""
