@@ -767,3 +767,14 @@ class TestWarnings:
     )
     def test_what_can_be_merged_is_not(self, expression: str) -> None:
         assert self.warned(expression) == []
+
+
+@pytest.mark.parametrize("wrong", [[], [[]], {}, None, 1])
+@pytest.mark.parametrize("field", ["apiVersion", "kind"])
+def test_an_object_whose_kind_is_no_text_is_no_defect(field: str, wrong: Any) -> None:
+    """No API server sends one; whoever reaches the port may."""
+    policies = loaded(mutating_policy("p", APPEND), mutating_binding("p"))
+    sent = request({**pod(labels={"mark": "a"}), field: wrong})
+    outcome = engine.mutate(sent, policies, ManifestsView((), assume_namespaces=True))
+    assert outcome.object is not None
+    assert outcome.object[field] == wrong

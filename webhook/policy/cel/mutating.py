@@ -154,7 +154,8 @@ class CELMutator(Struct, frozen=True):
 
     def _retyped(self, review: Review, before: JSONObject, after: JSONObject) -> Retyped:
         typed = before is review.typed
-        if (typed or (after.get("apiVersion"), after.get("kind")) not in self.custom) and not differs(before, after):
+        kind = str(after.get("apiVersion")), str(after.get("kind"))  # texts, if an API server sent the object
+        if (typed or kind not in self.custom) and not differs(before, after):
             return Retyped(before, (), typed)  # as most mutations leave an object that they have seen before
         made = retyped(before, after, self.custom, self.target, typed=typed)
         if made.typed:
