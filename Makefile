@@ -42,12 +42,12 @@ e2e-assets: $(READY)  ## build etcd, kube-apiserver and kubectl with Go, unless 
 soak: $(READY)  ## the long runs of the server's tests, tests that assert seconds, and all generated cases: an hour
 	GATEWRIGHT_TEST_CASES=100000 GATEWRIGHT_TEST_REQUESTS=10000 GATEWRIGHT_TEST_TIMES=20 GATEWRIGHT_TEST_SLOW=500 \
 	  GATEWRIGHT_TEST_MINUTES=30 GATEWRIGHT_TEST_SECONDS=1 $(BIN)/python -m pytest -s -o faulthandler_timeout=3600 \
-	  tests/server/test_hostile.py tests/server/test_process.py \
-	  tests/server/test_certificates_under_load.py tests/server/test_sigterm_under_load.py \
-	  tests/server/test_memory_under_attack.py tests/server/test_endurance.py \
-	  tests/server/test_slow_clients.py tests/server/test_isolation.py tests/server/test_workers.py \
-	  tests/server/test_protocol.py tests/server/test_events.py tests/bundle/test_pulling.py tests/convert/test_hostile.py \
-	  tests/server/test_certificates.py tests/server/test_reload_under_load.py tests/cluster tests/cel/test_hostile.py \
+	  tests/server/test_hostile.py tests/server/life/test_process.py tests/server/test_certificates_under_load.py \
+	  tests/server/test_sigterm_under_load.py tests/server/test_memory_under_attack.py \
+	  tests/server/test_endurance.py tests/server/test_slow_clients.py tests/server/python/test_isolation.py \
+	  tests/server/life/test_workers.py tests/server/port/test_protocol.py tests/server/cluster/test_events.py \
+	  tests/bundle/test_pulling.py tests/convert/test_hostile.py tests/server/port/test_certificates.py \
+	  tests/server/test_reload_under_load.py tests/cluster tests/cel/test_hostile.py \
 	  tests/cel/library/test_hostile.py tests/cel/test_bounds.py tests/cel/library/test_patterns.py \
 	  tests/cel/why/test_explainer.py tests/cel/check tests/cli/test_explain.py tests/documents/test_ignoring.py \
 	  tests/apiserver/customresources/test_judging.py

@@ -18,8 +18,8 @@ from typing import Any
 from bench.direct import HEADERS, shared
 from bench.reviews import review, trees
 from bench.servers import recorded
-from webhook.server.exchange import Answer, Client, Head
-from webhook.server.reviews import Reviews
+from webhook.server.port.exchange import Answer, Client, Head
+from webhook.server.reviews.answering import Reviews
 
 _WARM = 20  # rounds before counting, in which caches are filled
 _SHOWN = 60  # functions with --by-name

@@ -18,12 +18,12 @@ from bench.servers import ROOT, recorded
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.policy.load.loading import load
 from webhook.schema import Kinds
-from webhook.server.exchange import Client, Head
-from webhook.server.isolation import Isolation
-from webhook.server.logs import Log
-from webhook.server.metrics import Metrics
-from webhook.server.reviews import Reviews
+from webhook.server.port.exchange import Client, Head
+from webhook.server.python.isolation import Isolation
+from webhook.server.reviews.answering import Reviews
 from webhook.server.state import InForce, State
+from webhook.server.telemetry.logs import Log
+from webhook.server.telemetry.metrics import Metrics
 
 HEADERS = (
     (b"host", b"gatewright.gatewright-system.svc:443"),

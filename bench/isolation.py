@@ -23,9 +23,9 @@ from webhook.policy.load.loading import load
 from webhook.policy.policyset import PolicySet
 from webhook.policy.request import Request
 from webhook.policy.reviewing import Runs
-from webhook.server.isolation import Answering, Isolation
-from webhook.server.lanes import Ended, Job
-from webhook.server.logs import Log
+from webhook.server.python.isolation import Answering, Isolation
+from webhook.server.python.lanes import Ended, Job
+from webhook.server.telemetry.logs import Log
 
 ROUNDS = 21
 REVIEWS = 200  # of a round, in turn

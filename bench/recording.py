@@ -23,8 +23,8 @@ from bench.direct import compare, shared
 from bench.figures import keep
 from bench.servers import certificate, free_port, loaded, measured, recorded, running
 from webhook.recordings.records import Writing
-from webhook.server.recording import Recorder
-from webhook.server.reviews import Reviews
+from webhook.server.reviews.answering import Reviews
+from webhook.server.telemetry.recording import Recorder
 
 ROUNDS = 10
 _DIRECT = 150  # rounds without a network

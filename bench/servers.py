@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from webhook.server.tls import development
+from webhook.server.port.tls import development
 
 Call = tuple[str, Path]  # a request: the URL path, and the file of the review to post
 

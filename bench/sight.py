@@ -18,11 +18,11 @@ from pathlib import Path
 from bench.direct import compare, shared
 from bench.figures import keep
 from bench.servers import certificate, free_port, loaded, measured, recorded, running
-from webhook.server.policytimes import PolicyTimes
-from webhook.server.reviews import Reviews
-from webhook.server.sight import Sight
-from webhook.server.traces.sampling import Sampler
-from webhook.server.traces.sending import Sending
+from webhook.server.reviews.answering import Reviews
+from webhook.server.reviews.sight import Sight
+from webhook.server.telemetry.policytimes import PolicyTimes
+from webhook.server.telemetry.traces.sampling import Sampler
+from webhook.server.telemetry.traces.sending import Sending
 
 ROUNDS = 4
 _DIRECT = 200  # rounds without a network

@@ -40,7 +40,7 @@ _FOR_ALL: Final = (
     "webhook.cli.report.tested", "webhook.policy.load.loading", "webhook.policy.load.translate",
     "webhook.policy.python.models", "webhook.policy.python.running", "webhook.registration.configurations",
 )  # fmt: skip
-_FOR_SERVE: Final = ("webhook.cli.serve", "webhook.server.process")
+_FOR_SERVE: Final = ("webhook.cli.serve", "webhook.server.life.process")
 _MANIFEST: Final = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, image: i}]}\n"
 
 

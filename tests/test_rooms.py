@@ -15,6 +15,16 @@ ROOT = Path(__file__).parent.parent
 # room below it in the tree is named itself; a module that is named is a room.
 ORDER = """
 webhook.cli
+webhook.server.life
+webhook.server.page
+webhook.server.plain
+webhook.server.policies webhook.server.reviews
+webhook.server.cluster webhook.server.port
+webhook.server.state
+webhook.server.python webhook.server.telemetry.traces
+webhook.server.telemetry
+webhook.server.settings
+webhook.server.doors webhook.server.limiting webhook.server.memory
 webhook.server
 webhook.lint
 webhook.impact webhook.rollout

@@ -24,7 +24,7 @@ from webhook.admission.redaction import HIDDEN, LIMIT
 from webhook.cli.commands import app
 from webhook.policy.load.loading import load
 from webhook.policy.policyset import PolicySet
-from webhook.server.app import listing
+from webhook.server.plain.app import listing
 
 CANARIES = {
     "object": "Kx7vQ2mZr9-Jq5b-Wp4LnT8s",

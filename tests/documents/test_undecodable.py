@@ -17,8 +17,8 @@ OF_OURS = {
     "webhook/policy/load/faultless.py": "a file of the package",
     "webhook/recordings/writing.py": "the argument that the server starts the process with",
     "webhook/server/page/lastaudit.py": "lines of a process of ours, which has decoded the report itself",
-    "webhook/server/rehearsal.py": "lines of a process of ours; its caller expects what a policy writes there",
-    "webhook/server/together.py": "lines of the other workers",
+    "webhook/server/policies/rehearsal.py": "lines of a process of ours; its caller expects what a policy writes there",
+    "webhook/server/policies/together.py": "lines of the other workers",
 }
 """Modules that decode what Gatewright itself has written, and nobody else could."""
 

@@ -18,9 +18,9 @@ from tests.e2e.apiserver import Reply
 from tests.e2e.controlplane import ControlPlane
 from tests.e2e.webhooks import until_seen
 from tests.server.ports import Served, served
-from webhook.server import tls
-from webhook.server.exchange import Answer, Client, Head
-from webhook.server.turns import REASONS, Reason, refusal
+from webhook.server.port import tls
+from webhook.server.port.exchange import Answer, Client, Head
+from webhook.server.reviews.turns import REASONS, Reason, refusal
 
 CONFIGMAPS = "/api/v1/namespaces/default/configmaps?dryRun=All"
 TIMEOUT = 3  # seconds of the registration

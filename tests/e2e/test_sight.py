@@ -21,8 +21,8 @@ from tests.server.running import wait_for, write_policies
 from webhook.admission import review
 from webhook.admission.decision import Finding
 from webhook.cluster import connection
-from webhook.server.events import UPDATE_AFTER, Events
-from webhook.server.logs import Log
+from webhook.server.cluster.events import UPDATE_AFTER, Events
+from webhook.server.telemetry.logs import Log
 
 HOOK = "it.gatewright.dev"
 DENIED = f'admission webhook "{HOOK}" denied the request: '

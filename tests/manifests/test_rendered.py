@@ -19,7 +19,7 @@ from tests.timing import HANGING
 from webhook.cluster import permissions
 from webhook.policy.load.loading import load
 from webhook.policy.needed import lookups_of
-from webhook.server.registered import RESOURCES
+from webhook.server.cluster.registered import RESOURCES
 from webhook.server.settings import Settings, resolve
 
 ENFORCING, WARN_ONLY, DEVELOPMENT = OVERLAYS

@@ -17,7 +17,7 @@ audit/listings: audit/test_auditing
 audit/controllers: audit/test_folding
 audit/planning: audit/test_auditing
 audit/sources: audit/test_auditing
-admission/confidential: server/test_reviews
+admission/confidential: server/reviews/test_answering
 admission/findings: admission/test_engine
 admission/replying: admission/test_review
 cel/value/aggregates: cel/value/test_operators
@@ -239,21 +239,21 @@ registration/webhooks: registration/test_against_policies
 cli/defaults: cli/test_settings
 forge/exchange: forge/test_github
 scaffold/writing: cli/test_new
-server/debugpages: server/test_debugging
+server/plain/debugpages: server/plain/test_debugging
 server/page/running: server/page/test_trying
 server/page/standing: server/page/test_serving
-server/exchange: server/test_protocol
-server/feeding: server/traces/test_sending
-server/gathering: server/test_asgi
-server/heads: server/test_protocol
-server/incoming: server/test_protocol
-server/listening: server/test_process
-server/port: server/test_protocol
-server/lifecycle: server/test_process
-server/profiling: server/test_debugging
-server/state: server/test_app
-server/traces/spans: server/test_sight
-server/observers: server/test_sight
+server/port/exchange: server/port/test_protocol
+server/telemetry/feeding: server/telemetry/traces/test_sending
+server/life/gathering: server/plain/test_asgi
+server/port/heads: server/port/test_protocol
+server/port/incoming: server/port/test_protocol
+server/port/listening: server/life/test_process
+server/port/connections: server/port/test_protocol
+server/life/lifecycle: server/life/test_process
+server/plain/profiling: server/plain/test_debugging
+server/state: server/plain/test_app
+server/telemetry/traces/spans: server/reviews/test_sight
+server/reviews/observers: server/reviews/test_sight
 """
 """Modules that have no test module of their own, each with the one that covers it."""
 

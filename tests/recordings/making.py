@@ -18,12 +18,12 @@ from webhook.policy.policyset import PolicySet
 from webhook.recordings.reading import Recorded, recorded
 from webhook.recordings.records import Writing
 from webhook.schema import Kinds
-from webhook.server.exchange import Answer, Client, Head
-from webhook.server.logs import Log
-from webhook.server.metrics import Metrics
-from webhook.server.recording import Recorder
-from webhook.server.reviews import Reviews
+from webhook.server.port.exchange import Answer, Client, Head
+from webhook.server.reviews.answering import Reviews
 from webhook.server.state import InForce, State
+from webhook.server.telemetry.logs import Log
+from webhook.server.telemetry.metrics import Metrics
+from webhook.server.telemetry.recording import Recorder
 
 ROOT = Path(__file__).parents[2]
 REVIEWS = ROOT / "tests" / "fixtures" / "reviews"

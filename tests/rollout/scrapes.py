@@ -13,11 +13,11 @@ from tests.recordings.making import head
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.policy.policyset import PolicySet
 from webhook.schema import Kinds
-from webhook.server.exchange import Answer, Client
-from webhook.server.logs import Log
-from webhook.server.metrics import Metrics, exposition
-from webhook.server.reviews import Reviews
+from webhook.server.port.exchange import Answer, Client
+from webhook.server.reviews.answering import Reviews
 from webhook.server.state import InForce, State
+from webhook.server.telemetry.logs import Log
+from webhook.server.telemetry.metrics import Metrics, exposition
 
 
 class Process:

@@ -11,12 +11,12 @@ from typing import Any
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.policy.policyset import PolicySet
 from webhook.schema import Kinds
-from webhook.server.exchange import Answer, Client, Head
-from webhook.server.logs import Log
-from webhook.server.metrics import Metrics
-from webhook.server.reviews import Reviews
-from webhook.server.sight import Sight
+from webhook.server.port.exchange import Answer, Client, Head
+from webhook.server.reviews.answering import Reviews
+from webhook.server.reviews.sight import Sight
 from webhook.server.state import InForce, State
+from webhook.server.telemetry.logs import Log
+from webhook.server.telemetry.metrics import Metrics
 
 HEAD = Head("POST", "/validate", b"/validate", b"", (), b"application/json")
 

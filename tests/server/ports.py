@@ -16,11 +16,11 @@ from typing import Any, BinaryIO
 import uvloop
 
 from tests.timing import HANGING
-from webhook.server import tls
-from webhook.server.accepting import Acceptor
-from webhook.server.exchange import Answer, Application, Client, Head, Limits
-from webhook.server.port import Port
-from webhook.server.protocol import Connection
+from webhook.server.port import tls
+from webhook.server.port.accepting import Acceptor
+from webhook.server.port.connections import Port
+from webhook.server.port.exchange import Answer, Application, Client, Head, Limits
+from webhook.server.port.protocol import Connection
 
 RAISED: dict[str, BaseException] = {
     f"/raises/{type(error).__name__}": error

@@ -138,7 +138,7 @@ def wait_for(found: Callable[[], Any], seconds: float = 10.0) -> Any:
         if value:
             return value
         assert time.monotonic() < until, f"not within {seconds} s"
-        time.sleep(0.03)  # a client has fifty answers a second (webhook.server.rationing)
+        time.sleep(0.03)  # a client has fifty answers a second (webhook.server.plain.rationing)
 
 
 def environment(**variables: str) -> dict[str, str]:

@@ -19,7 +19,7 @@ import pytest
 from tests import forking
 from tests.server.running import ask, changed, environment, get, recorded, wait_for
 from tests.timing import HANGING, patience, within
-from webhook.server.writing import MAX_BYTES
+from webhook.server.telemetry.writing import MAX_BYTES
 
 LONG = "\x01" * 1024  # six bytes of the log for each character
 REVIEW = changed(recorded("020"), uid=LONG, name=LONG)

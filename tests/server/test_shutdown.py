@@ -21,12 +21,12 @@ from msgspec import structs
 from tests.server.ports import Echo, Served, request, response, rest, served
 from tests.server.running import Running, recorded, wait_for
 from tests.timing import HANGING, patience
-from webhook.server import accepting
-from webhook.server.accepting import Acceptor
-from webhook.server.exchange import Limits
-from webhook.server.listening import Server
-from webhook.server.port import Port
-from webhook.server.protocol import Connection
+from webhook.server.port import accepting
+from webhook.server.port.accepting import Acceptor
+from webhook.server.port.connections import Port
+from webhook.server.port.exchange import Limits
+from webhook.server.port.listening import Server
+from webhook.server.port.protocol import Connection
 
 CREATE_POD = recorded("020")
 HEAD = b"POST /validate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"

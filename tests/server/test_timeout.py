@@ -16,7 +16,7 @@ from webhook.admission import engine
 from webhook.cel.cost.metering import Deadline
 from webhook.cluster.manifestsview import ManifestsView
 from webhook.policy.policyset import PolicySet
-from webhook.server.reviews import time_for_review
+from webhook.server.reviews.answering import time_for_review
 
 # Takes some 50 ms on an idle core: more than a review of 10 ms has, and far less than one has that waits for seconds.
 LONG = in_tens(3, " && ".join(f"isURL('http://{host}/' + string(v0))" for host in "abcdef"))

@@ -20,18 +20,18 @@ from webhook.policy.load.loading import load
 from webhook.policy.policyset import PolicySet
 from webhook.recordings.replaying import Replay
 from webhook.schema import Kinds
-from webhook.server.events import Events
-from webhook.server.exchange import Answer, Client
-from webhook.server.logs import Log
-from webhook.server.metrics import Metrics
-from webhook.server.policytimes import PolicyTimes
-from webhook.server.recording import Recorder
-from webhook.server.reviews import Reviews
-from webhook.server.seen import Seen
-from webhook.server.sight import Sight
+from webhook.server.cluster.events import Events
+from webhook.server.port.exchange import Answer, Client
+from webhook.server.reviews.answering import Reviews
+from webhook.server.reviews.sight import Sight
 from webhook.server.state import InForce, State
-from webhook.server.traces.sampling import Sampler
-from webhook.server.traces.spans import Record, ReviewSpan
+from webhook.server.telemetry.logs import Log
+from webhook.server.telemetry.metrics import Metrics
+from webhook.server.telemetry.policytimes import PolicyTimes
+from webhook.server.telemetry.recording import Recorder
+from webhook.server.telemetry.seen import Seen
+from webhook.server.telemetry.traces.sampling import Sampler
+from webhook.server.telemetry.traces.spans import Record, ReviewSpan
 
 MUTATING = """\
 apiVersion: admissionregistration.k8s.io/v1

@@ -144,8 +144,8 @@ def serve(
         raise typer.Exit(2) from None
 
     try:
+        from webhook.server.life.process import run  # imports FastAPI, which takes a second
         from webhook.server.page.running import Programs
-        from webhook.server.process import run  # imports FastAPI, which takes a second
     except ModuleNotFoundError as error:
         if error.name not in PACKAGES:
             raise

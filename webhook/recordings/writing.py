@@ -2,9 +2,9 @@
 
     python -P -m webhook.recordings.writing CONFIGURATION DESCRIPTOR
 
-The configuration is the JSON of a Writing. The descriptor and what comes over it: see webhook.server.feeding; records
-are Seen (webhook.recordings.records). A review that cannot be redacted is not written, and counts as failed, as do
-those of a batch that the disk does not take. One process of the server has one such process.
+The configuration is the JSON of a Writing. The descriptor and what comes over it: see webhook.server.telemetry.feeding;
+records are Seen (webhook.recordings.records). A review that cannot be redacted is not written, and counts as failed, as
+do those of a batch that the disk does not take. One process of the server has one such process.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How much memory the requests of a process may take, and how much a review will take, from its text alone.
 
 `--max-memory` is divided once, so that many requests that arrive cannot keep a review from being evaluated, and the
-reverse: a quarter is for what the connections hold (see webhook.server.port), the rest for the objects of the one
-review that is being evaluated. Reviews are evaluated one after the other.
+reverse: a quarter is for what the connections hold (see webhook.server.port.connections), the rest for the objects of
+the one review that is being evaluated. Reviews are evaluated one after the other.
 
 JSON text of a few bytes becomes Python objects of many: `{"":{"":…}}` takes 200 bytes for every 5. So the objects that
 a text will become are counted before it is parsed.

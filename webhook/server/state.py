@@ -10,8 +10,8 @@ from webhook.cluster.live import LiveView
 from webhook.cluster.view import ClusterView
 from webhook.documents.reader import Problem
 from webhook.policy.policyset import PolicySet
-from webhook.server.isolation import Isolation
-from webhook.server.seen import Outbox, Seen
+from webhook.server.python.isolation import Isolation
+from webhook.server.telemetry.seen import Outbox, Seen
 
 
 class InForce(Struct, frozen=True):

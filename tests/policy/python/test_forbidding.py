@@ -63,7 +63,7 @@ def test_only_files_of_libraries_may_be_read(event: str, arguments: tuple[Any, .
 
 
 def test_a_whole_process_can_be_forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the hook, which could not be taken back; with it: tests/server/test_isolation.py."""
+    """Without the hook, which could not be taken back; with it: tests/server/python/test_isolation.py."""
     for module, name in forbidding._STARTS:
         if hasattr(module, name):
             monkeypatch.setattr(module, name, getattr(module, name))  # set back at the end

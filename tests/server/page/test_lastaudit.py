@@ -11,9 +11,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from tests.cli.report.reports import finding, report, written
-from webhook.server.metrics import exposition
 from webhook.server.page import lastaudit
 from webhook.server.page.lastaudit import LastAudit
+from webhook.server.telemetry.metrics import exposition
 
 WHOLE = written(report("audit", findings=[finding(), finding(level="warn")], at="2026-11-29T20:00:04Z"), "json")
 

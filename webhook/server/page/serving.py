@@ -19,15 +19,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request as HTTPRequest
 
 from webhook.pages.assets import asset, content_policy
-from webhook.server.app import shown_refused
-from webhook.server.local import admit_own
 from webhook.server.page.course import Course
 from webhook.server.page.lastaudit import LastAudit
 from webhook.server.page.standing import Counts, bounded, standing
 from webhook.server.page.trying import CannotTry, Trying
-from webhook.server.seen import Seen
-from webhook.server.sharedanswers import Shared
+from webhook.server.plain.app import shown_refused
+from webhook.server.plain.local import admit_own
+from webhook.server.plain.sharedanswers import Shared
 from webhook.server.state import State
+from webhook.server.telemetry.seen import Seen
 from webhook.visible import encodable
 
 _WHAT = "the page"

@@ -9,7 +9,7 @@ from prometheus_client.metrics_core import Metric
 
 from webhook.library.metadata import CATEGORY, CONTROLS, SEVERITY, TITLE, controls_of
 from webhook.policy.policyset import Policy
-from webhook.server.app import listing
+from webhook.server.plain.app import listing
 from webhook.server.state import State
 from webhook.visible import visible
 

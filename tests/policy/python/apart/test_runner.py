@@ -52,7 +52,7 @@ def broken(request):
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
-    # The kernel's timer is set in the main thread of a process of its own: tests/server/test_isolation.py.
+    # The kernel's timer is set in the main thread of a process of its own: tests/server/python/test_isolation.py.
     monkeypatch.setattr("signal.setitimer", lambda *_: None)
     ours, theirs = socket.socketpair()
     thread = threading.Thread(target=Runner(theirs, Said()).serve)
