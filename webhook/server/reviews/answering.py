@@ -371,7 +371,7 @@ class Reviews:
         notable = bool(why_unread) or (counted is not None and bool(counted["policies"]))
         if not log.all and not log.wants(request.uid, notable=notable):
             return
-        if counted is None and log.allowed(path, request, revision, seconds):
+        if counted is None and not why_unread and log.allowed(path, request, revision, seconds):
             return
         line = _line("info", "review", path, request)
         line["verdict"] = verdict
