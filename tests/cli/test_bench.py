@@ -87,6 +87,27 @@ def test_each_policy_has_its_time_and_its_cost_with_the_worst_object(root: Path)
     assert 0 < time["p50"] <= time["p95"] <= time["worst"]
 
 
+def test_what_helm_rendered_is_named_by_its_template(root: Path) -> None:
+    """A line of the output is none of the template: the template's own line is said, or none if it cannot be read."""
+    objects = [json.dumps({**each, "kind": "Pod"}) for each in (pod("a"), pod("b"))]
+    sources = ("web/templates/gone.yaml", "web/templates/here.yaml")
+    text = "".join(f"---\n# Source: {name}\n{made}\n" for name, made in zip(sources, objects, strict=True))
+    (root / "out.yaml").write_text(text)
+    template = root / "web" / "templates" / "here.yaml"
+    template.parent.mkdir(parents=True)
+    template.write_text("{{- if .Values.on }}\n# a comment\napiVersion: v1\nkind: Pod\n{{- end }}\n")
+    (measured,) = [each for each in figures(root, "out.yaml")["policies"] if each["name"] == "named"]
+    assert measured["evaluations"] == 2
+    change(root, EACH, "object.metadata.name != 'b' || [1, 2, 3].all(x, x > 0)")
+    found = figures(root, "out.yaml")["policies"]
+    (images,) = [each for each in found if each["name"] == "images"]
+    assert images["cost"]["at"] == {"file": sources[1], "line": 4, "object": "CREATE v1/Pod default/b"}
+    template.unlink()
+    (images,) = [each for each in figures(root, "out.yaml")["policies"] if each["name"] == "images"]
+    assert images["cost"]["at"] == {"file": sources[1], "line": None, "object": "CREATE v1/Pod default/b"}
+    assert "web/templates/here.yaml  CREATE v1/Pod default/b" in bench(root, "out.yaml").stdout
+
+
 def test_the_cost_is_that_of_the_api_server(root: Path) -> None:
     # object.spec.containers.size() == 1: three selections, a call of size and a comparison; the message: a constant
     change(root, EACH, "object.spec.containers.size() == 1")

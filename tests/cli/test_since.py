@@ -352,7 +352,7 @@ def test_a_file_that_cannot_be_read_now_is_an_error(repository: Repository) -> N
     repository.write("deploy/d.yaml", config("d", "x"))
     found, report = repository.check("--since", "HEAD", "deploy", code=2)
     assert found["deploy/d.yaml:1"] == "UPDATE d: b -> x"
-    assert {each["file"] for each in report["errors"]} >= {"deploy/a.yaml", "deploy/b.yaml"}
+    assert {each["file"] for each in report["errors"]} == {"deploy/a.yaml", "deploy/b.yaml", "deploy/c.yaml"}
     # What is unreadable may still be there: it is no deletion.
     assert not [each for each in found.values() if each.startswith("DELETE")], found
 
@@ -381,6 +381,56 @@ def test_links_lead_nowhere_but_into_the_repository(repository: Repository, tmp_
     assert all(each.startswith("HEAD:deploy/up/") for each in found), found
     warned = {each["file"] for each in report["warnings"] if "leads out of the repository" in each["message"]}
     assert warned == {"HEAD:deploy/out.yaml", "HEAD:deploy/absolute.yaml", "HEAD:deploy/round.yaml"}
+
+
+def test_a_link_to_a_file_among_the_paths_moves_nothing(repository: Repository) -> None:
+    """Its name sorts before that of the file, and so does that of the folder that a link leads to."""
+    repository.commit(z=config("a"))
+    (repository.folder / "deploy/a.yaml").symlink_to("z.yaml")
+    (repository.folder / "deploy/again").symlink_to(".")
+    found, report = repository.check("--since", "HEAD", "deploy", code=0)
+    assert not found
+    (note,) = [each for each in report["notes"] if each.startswith("between")]
+    assert note.endswith(": 0 created, 0 updated, 0 deleted, 1 unchanged")
+    repository.write("deploy/z.yaml", config("a", "c"))
+    found, _ = repository.check("--since", "HEAD", "deploy")
+    assert found == {"deploy/z.yaml:1": "UPDATE a: b -> c"}
+
+
+def test_a_link_without_target_is_named_as_one(repository: Repository) -> None:
+    repository.commit(a=config("a"))
+    (repository.folder / "deploy/b.yaml").symlink_to("nowhere/\x1b[31mred.yaml")
+    _, report = repository.check("--since", "HEAD", "deploy", code=2)
+    (error,) = report["errors"]
+    assert error["file"] == "deploy/b.yaml"
+    assert error["message"] == r"cannot be read: a link to 'nowhere/\x1b[31mred.yaml', which does not exist"
+
+
+def test_nothing_to_render_on_either_side(repository: Repository, tmp_path: Path) -> None:
+    """A chart that only one side has is rendered there; without any, what is checked is not what was meant."""
+    repository.commit(a=config("a"))
+    repository.write("deploy/a.yaml", config("a", "c"))
+    found, report = repository.check("--since", "HEAD", "--render", "helm", "deploy", "policies", code=2)
+    assert found["deploy/a.yaml:1"] == "UPDATE a: b -> c"
+    assert {each["file"]: each["message"] for each in report["errors"]} == dict.fromkeys(
+        ("deploy", "policies"),
+        "there is no Helm chart in it, so --render renders nothing; name the folder of one, or leave --render out",
+    )
+    helm = tmp_path / "bin" / "helm"
+    helm.parent.mkdir()
+    helm.write_text("#!/bin/sh\nprintf 'apiVersion: v1\\nkind: ConfigMap\\nmetadata: {name: made}\\ndata: {a: b}\\n'\n")
+    helm.chmod(0o755)
+    path = f"{helm.parent}{os.pathsep}{os.environ['PATH']}"
+    how = ("--since", "HEAD", "--render", "helm", "deploy")
+    repository.write("deploy/web/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n")
+    found, report = repository.check(*how, PATH=path)
+    assert "CREATE made: nothing -> b" in found.values()
+    assert report["errors"] == report["warnings"] == []
+    repository.commit()
+    (repository.folder / "deploy/web/Chart.yaml").unlink()
+    found, report = repository.check(*how, PATH=path)
+    assert [*found.values()] == ["DELETE made: b -> nothing"]
+    assert report["errors"] == report["warnings"] == []
 
 
 def test_names_that_git_would_not_check_out_are_not_written(repository: Repository, tmp_path: Path) -> None:

@@ -539,7 +539,7 @@ def test_missing_files_empty_folders_and_broken_links_are_named_and_the_rest_is_
     assert [str(problem).removeprefix(f"{tmp_path}/") for problem in wrong] == [
         "missing.yaml: cannot be read: No such file or directory",
         "empty: no *.yaml, *.yml or *.json files in this folder",
-        "links/broken.yaml: cannot be read: No such file or directory",
+        "links/broken.yaml: cannot be read: a link to 'nowhere', which does not exist",
     ]
 
 

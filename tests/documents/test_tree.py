@@ -44,7 +44,21 @@ def test_links_are_followed_once_and_broken_ones_named(tmp_path: Path) -> None:
     (tmp_path / "z.yaml").symlink_to("nowhere")
     entries = list(Tree(str(tmp_path)).files(set()))
     assert [os.path.relpath(each.file, tmp_path) for each in entries] == ["a/x.yaml", "z.yaml"]
-    assert isinstance(entries[1].entry, Unreadable)
+    assert entries[1].entry == Unreadable("cannot be read: a link to 'nowhere', which does not exist")
+
+
+def test_a_file_has_a_name_that_is_no_link_if_it_has_one(tmp_path: Path) -> None:
+    """Whatever the names sort to; what only links lead to comes last."""
+    write(tmp_path, "sub/a.yaml", "z/b.yaml", ".hidden/c.yaml")
+    (tmp_path / "a.yaml").symlink_to("sub/a.yaml")
+    (tmp_path / "b").symlink_to("z")
+    (tmp_path / "sub" / "Chart.yaml").symlink_to("../z/b.yaml")
+    (tmp_path.parent / f"{tmp_path.name}-beside").mkdir()
+    (tmp_path.parent / f"{tmp_path.name}-beside" / "d.yaml").write_text("")
+    (tmp_path / "beside").symlink_to(f"../{tmp_path.name}-beside")
+    tree = Tree(str(tmp_path))
+    assert found(tree) == [".hidden/c.yaml", "sub/a.yaml", "z/b.yaml", "beside/d.yaml"]
+    assert tree.charts == [str(tmp_path / "sub")]
 
 
 def test_what_is_excluded_is_named_and_not_entered(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def test_between_two_commits_every_request_is_sent_and_no_other(inside: History)
         got = sent(inside.hashes[old], inside.hashes[new], ["."])
         assert len(got) == len(set(got)), (old, new)
         assert set(got) == expected(inside.states[old], inside.states[new]), (old, new)
-        seen |= {operation for operation, _ in got}
+        seen |= {operation for operation, *_ in got}
     assert seen == {"CREATE", "UPDATE", "DELETE"}
 
 
@@ -123,7 +123,7 @@ def test_the_work_tree_is_the_new_side_with_what_is_not_committed(inside: Histor
     path = inside.folder / "deploy" / "added.yaml"
     path.write_text(manifest(added, 1, 1))
     try:
-        assert sent("HEAD", "", ["."]) == [("CREATE", added)]
+        assert sent("HEAD", "", ["."]) == [("CREATE", added, None, 1)]
     finally:
         path.unlink()
 

@@ -140,5 +140,5 @@ def test_what_overlays_make_is_compared(tmp_path: Path, monkeypatch: pytest.Monk
         got = sent(hashes[old], hashes[new], ["."], RENDERED)
         assert len(got) == len(set(got)), (old, new)
         assert set(got) == expected(history[old].state(), history[new].state()), (old, new)
-        seen.update(operation for operation, _ in got)
+        seen.update(operation for operation, *_ in got)
     assert seen.keys() == {"CREATE", "UPDATE", "DELETE"}

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from webhook.offline.leftout import EXCLUDED, NOTHING, PATCH, LeftOut, notes
+from webhook.offline.leftout import BINARY, EXCLUDED, NOTHING, PATCH, LeftOut, notes
 
 
 def test_a_note_names_three_files_unless_it_is_to_name_all() -> None:
@@ -10,6 +10,14 @@ def test_a_note_names_three_files_unless_it_is_to_name_all() -> None:
     ]
     assert list(notes(left_out, verbose=True)) == [
         "5 files without Kubernetes objects left out: a.yaml, b.yaml, c.yaml, d.yaml, e.yaml",
+    ]
+
+
+def test_binary_files_have_a_note_of_their_own() -> None:
+    left_out = [LeftOut("a.yaml", NOTHING), LeftOut("b.yaml", BINARY), LeftOut("c.json", BINARY)]
+    assert list(notes(left_out)) == [
+        "1 file without Kubernetes objects left out: a.yaml",
+        "2 binary files left out, no YAML and no JSON: b.yaml, c.json",
     ]
 
 

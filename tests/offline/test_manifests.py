@@ -12,6 +12,7 @@ from webhook.documents.ignoring import Ignoring
 from webhook.documents.reader import objects
 from webhook.offline.leftout import notes
 from webhook.offline.manifests import Manifests, read
+from webhook.offline.rendering import Rendered
 
 ROOT = Path(__file__).parents[2]
 CASES = ROOT.parent / "shared" / "cases"
@@ -79,6 +80,43 @@ def test_what_a_developer_reads_of_a_repository(folder: Path) -> None:
         ".github/workflows/ci.yaml and 10 more"
     )
     assert "package.json, " in next(each for each in notes(read(["."]).left_out, verbose=True) if "without" in each)
+
+
+def test_binary_files_are_named_whatever_their_bytes_look_like(folder: Path) -> None:
+    write(folder, {"d/a.yaml": POD})
+    contents = {
+        "d/bytes.yaml": b"\0\1\2",
+        "d/braces.json": b"\0{{ }} {%",  # of which a template would be left out, too
+        "d/later.yaml": b"\x89PNG\n\0",  # a line, of which kubectl reads something
+        "d/hiding.yaml": b"\0kind: Pod\napiVersion: v1\n",
+    }
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    found = read(["d"])
+    assert names(found) == ["Pod sneaky"]
+    assert reasons(found) == {"d/bytes.yaml": "binary", "d/braces.json": "binary"}
+    said = "binary, not YAML or JSON (it contains a NUL byte)"
+    assert problems(found) == [f"d/hiding.yaml:1: {said}", f"d/later.yaml:2: {said}"]
+    strict = read(["d"], strict=True)
+    assert sorted(problems(strict)) == sorted(f"{each}:{2 if 'later' in each else 1}: {said}" for each in contents)
+
+
+def test_nothing_to_render_is_a_problem(folder: Path) -> None:
+    """Neither a folder that is mostly the wrong one nor a file is said to be checked, if it was to be rendered."""
+    write(folder, {"d/a.yaml": POD, "e/README": ""})
+    rendering = {"chart": lambda _: Rendered([], [], [])}
+    said = "so --render renders nothing; name the folder of one, or leave --render out"
+    found = read(["d", "d/a.yaml", "e"], renderers=rendering)
+    assert names(found) == ["Pod sneaky"]
+    assert problems(found) == [
+        "e: no *.yaml, *.yml or *.json files in this folder",
+        f"d: there is no Helm chart in it, {said}",
+        f"d/a.yaml: there is no Helm chart in it, {said}",
+    ]
+    both = read(["d"], renderers={**rendering, "kustomization": rendering["chart"]})
+    assert problems(both) == [f"d: there is no Helm chart and no kustomization in it, {said}"]
+    write(folder, {"d/web/Chart.yaml": "name: web\n"})
+    assert problems(read(["d", "d/a.yaml"], renderers=rendering)) == []
 
 
 @pytest.mark.parametrize("name", list(REPOSITORIES))

@@ -237,4 +237,6 @@ def unwritten(error: OSError) -> str:
 
 
 def _why(error: OSError | ValueError) -> str:
+    if isinstance(error, FileNotFoundError) and error.filename and os.path.islink(error.filename):  # noqa: PTH114
+        return f"a link to {os.readlink(error.filename)!r}, which does not exist"  # noqa: PTH115
     return error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -41,11 +41,13 @@ LFS: Final = "version https://git-lfs.github.com/spec/v1\n"
 
 
 class Unread(Struct, frozen=True):
-    """A part of a file that cannot be read. `grammar`: kubectl cannot read it either, as it is no YAML and no JSON."""
+    """A part of a file that cannot be read. `grammar`: kubectl cannot read it either, as it is no YAML and no JSON.
+    `binary`: it is no text."""
 
     problem: Problem
     text: str
     grammar: bool
+    binary: bool = False
 
 
 class Parsed(Struct):
@@ -203,7 +205,7 @@ def _undecoded(problem: Problem, content: bytes) -> Unread:
     start, nul, rest = content.partition(b"\0")
     if not nul or b"\n" in start or b"{" in start:
         return Unread(problem, "", grammar=False)
-    return Unread(problem, (start + rest.replace(b"\0", b"")).decode("latin-1"), grammar=True)
+    return Unread(problem, (start + rest.replace(b"\0", b"")).decode("latin-1"), grammar=True, binary=True)
 
 
 def _pieces(content: str) -> Iterator[tuple[str, int]]:

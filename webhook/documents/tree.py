@@ -6,7 +6,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from msgspec import Struct, field
 
@@ -52,6 +52,17 @@ class Excluded(Struct):
     by: dict[str, list[str]] = field(default_factory=dict)
 
 
+class _Entry(NamedTuple):
+    """An entry of a folder. `chart`: the folder of the chart that it is in; `templates`: the chart whose templates it
+    is among; "" for none. `depth`: of the folder."""
+
+    entry: os.DirEntry[str]
+    path: str
+    chart: str
+    templates: str
+    depth: int
+
+
 class Tree(Struct):
     """One folder, as its files are found. `charts`: the outermost folders with a Chart.yaml.
 
@@ -63,6 +74,7 @@ class Tree(Struct):
     excluded: Excluded = field(default_factory=Excluded)
     charts: list[str] = field(default_factory=list)
     _folders: set[Identity] = field(default_factory=set)  # already visited: symbolic links may form a cycle
+    _links: list[_Entry] = field(default_factory=list)  # not followed yet
     _repository: str = ""  # the resolved folder that links may not leave; "" if the tree is in no repository
 
     def __post_init__(self) -> None:
@@ -71,11 +83,16 @@ class Tree(Struct):
     def files(self, seen: set[Identity]) -> Iterator[Found]:
         """The files, sorted; those that begin with `.` or `_`, too. Skips the files in `seen`, and adds what it finds.
 
-        A link that leads out of the git repository is unreadable.
+        Links are followed after all else, so that a file has a name that is no link, if it has one in this folder. A
+        link that leads out of the git repository is unreadable.
 
         Besides *.yaml, *.yml and *.json these are kustomizations without a suffix.
         """
         yield from self._walk(self.root, "", "", seen, 0)
+        while self._links:
+            links, self._links = self._links, []
+            for link in links:
+                yield from self._found(link, seen)
 
     def _walk(self, folder: str, chart: str, templates: str, seen: set[Identity], depth: int) -> Iterator[Found]:
         if depth > MAX_DEPTH:
@@ -95,26 +112,35 @@ class Tree(Struct):
             chart = folder
         for entry in entries:
             path = entry.path.removeprefix(f"{os.curdir}{os.sep}")
-            manifest = entry.name.endswith(SUFFIXES) or entry.name in KUSTOMIZATIONS
-            try:
-                is_folder = entry.is_dir()
-                if entry.name == GIT or not (is_folder or manifest) or self.excludes(path, folder=is_folder):
-                    continue
-                if self._repository and entry.is_symlink() and leads_out(path, self._repository):
-                    yield Found(path, Unreadable(OUT))
-                    continue
-                status = entry.stat()
-                identity = (status.st_dev, status.st_ino)
-                if is_folder:
-                    if identity not in self._folders:
-                        within = chart if is_chart and entry.name == "templates" else templates
-                        yield from self._walk(path, chart, within, seen, depth + 1)
-                elif stat.S_ISREG(status.st_mode) and identity not in seen:  # not a socket or a pipe
-                    seen.add(identity)
-                    yield Found(path, Path(path), templates)
-            except OSError as error:
-                if manifest:
-                    yield Found(path, Unreadable(reason(error)))
+            within = chart if is_chart and entry.name == "templates" else templates
+            found = _Entry(entry, path, chart, within, depth)
+            if entry.is_symlink():
+                self._links.append(found)
+            else:
+                yield from self._found(found, seen)
+
+    def _found(self, found: _Entry, seen: set[Identity]) -> Iterator[Found]:
+        """What is found at an entry of a folder."""
+        entry, path, chart, templates, depth = found
+        manifest = entry.name.endswith(SUFFIXES) or entry.name in KUSTOMIZATIONS
+        try:
+            is_folder = entry.is_dir()
+            if entry.name == GIT or not (is_folder or manifest) or self.excludes(path, folder=is_folder):
+                return
+            if self._repository and entry.is_symlink() and leads_out(path, self._repository):
+                yield Found(path, Unreadable(OUT))
+                return
+            status = entry.stat()
+            identity = (status.st_dev, status.st_ino)
+            if is_folder:
+                if identity not in self._folders:
+                    yield from self._walk(path, chart, templates, seen, depth + 1)
+            elif stat.S_ISREG(status.st_mode) and identity not in seen:  # not a socket or a pipe
+                seen.add(identity)
+                yield Found(path, Path(path), templates)
+        except OSError as error:
+            if manifest:
+                yield Found(path, Unreadable(reason(error)))
 
     def excludes(self, path: str, *, folder: bool = False) -> bool:
         """Whether a file or folder is left out on purpose. If so, `excluded` names it from now on."""

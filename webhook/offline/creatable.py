@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from webhook.documents.kustomizations import GROUP
 from webhook.documents.reader import Unread
-from webhook.offline.leftout import NOTHING, TEMPLATE
+from webhook.offline.leftout import BINARY, NOTHING, TEMPLATE
 from webhook.schema import Kinds
 
 # Of tools that run on a laptop or a node: objects in form, which no API server knows.
@@ -79,9 +79,12 @@ def why_unread(unread: Unread) -> str:
     """
     if not unread.grammar or "\ufeff" in unread.text:
         return ""
+    named = all(word in unread.text for word in ("kind", "apiVersion"))
+    if unread.binary:
+        return "" if named else BINARY
     if any(action in unread.text for action in _ACTIONS):
         return TEMPLATE
-    return "" if all(word in unread.text for word in ("kind", "apiVersion")) else NOTHING
+    return "" if named else NOTHING
 
 
 _RBAC: Final = "rbac.authorization.k8s.io"

@@ -10,6 +10,7 @@ from msgspec import Struct
 from webhook.counts import counted
 
 NOTHING: Final = "no object"
+BINARY: Final = "binary"
 PATCH: Final = "patch"
 TEMPLATE: Final = "template"
 CHART: Final = "chart"
@@ -20,8 +21,9 @@ MAX_NAMES: Final = 3
 
 
 class LeftOut(Struct, frozen=True):
-    """A file or folder that is not checked, and why: "no object", "patch", "template", "chart", "kustomization" or
-    "excluded". `command`: what renders a chart or kustomization; `by`: what excludes it, or names it as a patch."""
+    """A file or folder that is not checked, and why: "no object", "binary", "patch", "template", "chart",
+    "kustomization" or "excluded". `command`: what renders a chart or kustomization; `by`: what excludes it, or names it
+    as a patch."""
 
     file: str
     reason: str
@@ -49,6 +51,8 @@ def notes(left_out: Sequence[LeftOut], kept: Sequence[LeftOut] = (), *, verbose:
         yield f"{counted(len(these), 'patch', 'patches')} of kustomizations left out: {_names(these, verbose)}"
     if these := by_reason.get(NOTHING):
         yield f"{counted(len(these), 'file')} without Kubernetes objects left out: {_names(these, verbose)}"
+    if these := by_reason.get(BINARY):
+        yield f"{counted(len(these), 'binary file')} left out, no YAML and no JSON: {_names(these, verbose)}"
     for by, these in _by(by_reason.get(EXCLUDED, ())):
         yield f"{counted(len(these), 'entry', 'entries')} excluded by {by}: {_names(these, verbose)}"
     if these := [each for each in kept if each.reason == PATCH]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +34,8 @@ __all__ = ["NOTHING_IS_RENDERED", "Manifests", "Reading", "read"]
 
 NOTHING_IS_RENDERED: Final[Mapping[str, Callable[[str], Rendered]]] = {}
 
+_ROOTS: Final = {CHART: "no Helm chart", KUSTOMIZATION: "no kustomization"}
+
 _KEPT: Final = 1 << 20
 """Bytes of files whose content is kept although they are not parsed yet; others are read a second time."""
 
@@ -57,9 +59,9 @@ def read(
     """Read files, folders and, for "-", `stdin`. A file that several paths reach is read once.
 
     exclude: what is left out of folders on purpose. strict: whatever a folder holds that
-    is not checked is a problem. may_be_empty: a folder in which nothing is checked is no problem. crds: objects whose
-    CustomResourceDefinitions define kinds. leaving_out: what else leaves files out, named ones too, each with the
-    folder that its paths are relative to. renderers: what makes objects of a folder that is a "chart" or a
+    is not checked is a problem. may_be_empty: a folder in which nothing is checked, or rendered, is no problem. crds:
+    objects whose CustomResourceDefinitions define kinds. leaving_out: what else leaves files out, named ones too, each
+    with the folder that its paths are relative to. renderers: what makes objects of a folder that is a "chart" or a
     "kustomization"; then nothing in such charts, and no file that a kustomization takes in, is checked by itself.
     packed: documents keep their values as bytes (Document.pack), but for CustomResourceDefinitions.
     """
@@ -110,11 +112,13 @@ class Reading:
         self._parts: dict[str, str] = {}  # real path of a file that a kustomization names as a part -> by which
         self._roots: dict[str, tuple[str, Kustomization]] = {}  # real path of a kustomization's folder -> as named
         self.found = Manifests()
+        self._named: list[str] = []
 
     # Reading
 
     def named(self, name: str) -> None:
         """Read what an argument names."""
+        self._named.append(name)
         folder = name != "-" and Path(name).is_dir()
         if name != "-" and (by := _excluded_by(name, self._leaving_out, folder=folder)):
             self.found.left_out.append(LeftOut(name, EXCLUDED, by=by))
@@ -273,6 +277,7 @@ class Reading:
                 self.found.left_out += [LeftOut(name, EXCLUDED, by=by) for name in names]
         if not may_be_empty:
             self._find_empty(checked)
+            self.found.problems += self._why_unrendered()
 
     # What is left out as a whole
 
@@ -296,6 +301,7 @@ class Reading:
             return []
         self._progress(root.file)
         made = render(root.file)
+        self.found.rendered.append(root.file)
         self.found.problems += made.problems
         self.found.warnings += made.warnings
         return made.documents
@@ -341,6 +347,15 @@ class Reading:
                 continue
             self.found.problems.append(Problem(folder.root, None, None, self._why_empty(folder, names)))
 
+    def _why_unrendered(self) -> Iterator[Problem]:
+        """Renderers without anything to render are a problem: what was to be checked is somewhere else."""
+        if not self._renderers or self.found.rendered:
+            return
+        wrong = {problem.file for problem in self.found.problems}
+        for name in self._named:
+            if name not in wrong:
+                yield Problem("<stdin>" if name == "-" else name, None, None, nothing_to_render(self._renderers))
+
     def _why_empty(self, folder: tree.Tree, names: set[str]) -> str:
         within = {folder.root, *names, *folder.charts, *(os.path.dirname(name) or "." for name in names)}  # noqa: PTH120
         commands = [each.command for each in self.found.left_out if each.command and each.file in within]
@@ -354,6 +369,12 @@ class Reading:
         if names:
             return "no Kubernetes objects in this folder"
         return "no *.yaml, *.yml or *.json files in this folder"
+
+
+def nothing_to_render(kinds: Collection[str]) -> str:
+    """What is wrong with paths below which there is neither of these: "chart", "kustomization"."""
+    what = " and ".join(name for kind, name in _ROOTS.items() if kind in kinds)
+    return f"there is {what} in it, so --render renders nothing; name the folder of one, or leave --render out"
 
 
 def _excluded_by(name: str, ignoring: Sequence[tuple[Path, tree.Excluding]], *, folder: bool) -> str:

@@ -19,6 +19,7 @@ from webhook.admission import engine
 from webhook.admission.record import Evaluated, Record
 from webhook.admission.redaction import SecretsSeen
 from webhook.cel.program import Activation, Counting, Program
+from webhook.offline.renderedfrom import Sources
 from webhook.offline.requests import by_document
 from webhook.offline.verdicts import decided
 from webhook.policy.cel.mutating import CELMutator
@@ -39,10 +40,13 @@ BUDGET: Final = COST
 
 
 class Place(Struct, frozen=True):
-    """An object that a policy was measured on. name: the same in every run: operation, kind, namespace and name."""
+    """An object that a policy was measured on. name: the same in every run: operation, kind, namespace and name.
+
+    file, line: where a person would edit it; of what was rendered its source, whose line is None if it is not known.
+    """
 
     file: str
-    line: int
+    line: int | None
     name: str
 
 
@@ -108,6 +112,7 @@ class Measuring:
         self._policies = policies
         self._rounds = rounds
         self._took: dict[tuple[str, str], list[Took]] = {}
+        self._sources = Sources()
         self.objects = 0
 
     def planned(self, requests: Iterable[PlannedRequest], cluster: ClusterView) -> None:
@@ -118,8 +123,8 @@ class Measuring:
                 planned = each.planned
                 identity, request = planned.identity, planned.request
                 name = f"{request.operation} {identity.api_version}/{identity.kind} {_named(identity)}"
-                line = planned.document.position(planned.prefix).line
-                place = Place(planned.document.file, line, f"{name} (its Pod)" if planned.of_template else name)
+                file, line = self._placed(planned)
+                place = Place(file, line, f"{name} (its Pod)" if planned.of_template else name)
                 for evaluated in each.record.heard if isinstance(each.record, _Heard) else ():
                     self._measure(evaluated, place, cluster)
 
@@ -146,6 +151,13 @@ class Measuring:
             for policy in self._policies.policies
             if policy.bindings
         ]
+
+    def _placed(self, planned: PlannedRequest) -> tuple[str, int | None]:
+        document = planned.document
+        if document.file == document.stream:
+            return document.file, document.position(planned.prefix).line
+        source = self._sources.find(document, planned.prefix)
+        return source.file, source.position.line if source.position is not None else None
 
     def _measure(self, evaluated: Evaluated, place: Place, cluster: ClusterView) -> None:
         policy, request, param = evaluated.policy, evaluated.request, evaluated.param

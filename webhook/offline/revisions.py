@@ -96,6 +96,10 @@ def read(paths: Sequence[str], since: str, until: str, how: Reading) -> Sides:
         for name in place.paths
         if name not in there | was_there
     ]
+    if how.rendering.tools and not (new.rendered or old.rendered):
+        wrong = {each.file for each in new.problems}
+        message = manifests.nothing_to_render(renderers(how.rendering))
+        new.problems += [Problem(name, None, None, message) for name in place.paths if name not in wrong]
     files = {name for each in old.documents for name in (each.stream, each.file)} | {each.file for each in old.problems}
     named = {name: f"{since}:{os.path.normpath(os.path.join(place.base, name))}" for name in files}  # noqa: PTH118
     shown = {path: name for name, path in named.items()}

@@ -34,7 +34,8 @@ _MEASURED: Final = 1 << 19
 class Manifests(Struct):
     """What was read. `warnings`: of keys that stand in a mapping twice. `unread`: why what is left out as text that
     holds no object cannot be read. `kept`: what is checked although a kustomization names it as a patch, as it is an
-    object, or although a pattern excludes it, as it is named itself."""
+    object, or although a pattern excludes it, as it is named itself. `rendered`: the folders of the charts and
+    kustomizations that were rendered, or should have been."""
 
     documents: list[Document] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -42,6 +43,7 @@ class Manifests(Struct):
     left_out: list[LeftOut] = field(default_factory=list)
     unread: list[Problem] = field(default_factory=list)
     kept: list[LeftOut] = field(default_factory=list)
+    rendered: list[str] = field(default_factory=list)
 
     def take(self, other: Manifests) -> None:
         """Add what another file came to."""
@@ -51,6 +53,7 @@ class Manifests(Struct):
         self.left_out += other.left_out
         self.unread += other.unread
         self.kept += other.kept
+        self.rendered += other.rendered
 
 
 class File(Struct):

@@ -61,7 +61,8 @@ def _worst(each: Figures) -> Iterator[str]:
 
 
 def _at(took: Took) -> str:
-    return visible(f"{took.place.file}:{took.place.line}  {took.place.name}")
+    at = f"{took.place.file}:{took.place.line}" if took.place.line is not None else took.place.file
+    return visible(f"{at}  {took.place.name}")
 
 
 def _micros(value: float) -> str:
