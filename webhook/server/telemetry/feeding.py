@@ -32,6 +32,8 @@ END: Final = 2.0
 
 _DELAY = 0.05  # seconds that a record waits for others
 _PIECE = 256 << 10  # bytes that one turn of the event loop sends at most
+_BUFFER = 1 << 20  # bytes that the kernel is asked to hold of what is sent; it may grant fewer
+_MOST = 512  # pieces of a frame; Linux takes 1024 at once
 _LENGTH = 4  # bytes of the length before a frame
 _RESTART, _MAX_RESTART = 1.0, 60.0  # seconds before another process is started; doubled each time
 _STEADY = 60.0  # seconds; after a process that ran so long, the first delay holds
@@ -92,6 +94,7 @@ class Feeding(Collector):
             self._later()
             return
         ours.setblocking(False)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)  # a frame then mostly fits at once
         self._socket = ours
         self._started = time.monotonic()
         self._loop.add_reader(ours.fileno(), self._heard)
@@ -114,22 +117,20 @@ class Feeding(Collector):
         if self._turn is None and not self._writing and self._socket is not None:
             self._turn = self._loop.call_later(_DELAY, self._send)
 
+    def send_now(self) -> None:
+        """Send the waiting records in the next turn of the event loop."""
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = self._loop.call_later(0, self._send)
+
     def gather(self) -> None:
         """Make the records that are not made yet, and queue them. Making many at once takes less time for each, because
         after a review the processor's caches hold other data."""
-
-    def hold(self, size: int) -> None:
-        """Count the bytes of a record that is not made yet; a negative size once it is."""
-        self._size += size
 
     def drop(self) -> None:
         """Count a record for which there is no room."""
         self.dropped += 1
         self._complain("the process does not keep up, and the queue is full")
-
-    def has_room(self, size: int) -> bool:
-        """Whether a record of so many bytes would not be dropped."""
-        return self._size + size <= self._most
 
     def started(self) -> None:
         """A process is about to be started, which knows nothing of the records before."""
@@ -163,9 +164,15 @@ class Feeding(Collector):
         self._turn = None
         if connection is None:
             return
-        if not self._unsent and self._waiting:
-            self._unsent = memoryview(self._piece())
         try:
+            if not self._unsent and self._waiting:
+                frame, size = self._frame()
+                sent = 0
+                try:
+                    sent = connection.sendmsg(frame)  # which need not be copied together first
+                finally:
+                    if sent < size:
+                        self._unsent = memoryview(b"".join(frame))[sent:]
             while self._unsent:
                 self._unsent = self._unsent[connection.send(self._unsent) :]
         except BlockingIOError:
@@ -181,16 +188,20 @@ class Feeding(Collector):
         if self._waiting:
             self._turn = self._loop.call_later(0, self._send)
 
-    def _piece(self) -> bytes:
-        """A frame: its length, and an array of records as MessagePack has it."""
-        pieces, size = [], 0
-        while self._waiting and size < _PIECE:
-            pieces.append(self._waiting.popleft())
-            size += len(pieces[-1])
+    def _frame(self) -> tuple[list[bytes], int]:
+        """A frame in pieces, and its bytes: its length, and an array of records as MessagePack has it."""
+        waiting = self._waiting
+        pieces, size = [b""], 0
+        while waiting and size < _PIECE and len(pieces) < _MOST:
+            record = waiting.popleft()
+            pieces.append(record)
+            size += len(record)
         self._size -= size
-        self._under_way += len(pieces)
-        array = b"\xdd" + len(pieces).to_bytes(4, "big")
-        return b"".join(((size + len(array)).to_bytes(_LENGTH, "big"), array, *pieces))
+        number = len(pieces) - 1
+        self._under_way += number
+        head = b"\xdd" + number.to_bytes(4, "big")
+        pieces[0] = (size + len(head)).to_bytes(_LENGTH, "big") + head
+        return pieces, size + len(pieces[0])
 
     def _heard(self) -> None:
         if self._socket is None:

@@ -8,13 +8,14 @@ has no room for is dropped and counted, and no review waits for the process.
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator
 from random import random
+from time import time
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import orjson
+from msgspec import Struct, field
 from prometheus_client.metrics_core import Metric
 
 from webhook.access import Access, AccessDecision, AccessUnknown
@@ -54,18 +55,11 @@ Answers = dict[tuple[Any, ...], Answer | AccessDecision | LookupError]
 """What was looked up, by the method and its arguments."""
 
 
-_Reviewed = tuple[float, str, str, bytes, bytes, list[Said], tuple[str, ...], Unread | None]
-"""The fields of Seen before `lookups`."""
-
-
-class Lookups:
+class Lookups(Struct):
     """The ClusterView of a review that is recorded: `view`, which may be replaced, and its answers so far."""
 
-    __slots__ = ("answers", "view")
-
-    def __init__(self, view: ClusterView) -> None:
-        self.view = view
-        self.answers: Answers = {}
+    view: ClusterView
+    answers: Answers = field(default_factory=dict)
 
     @property
     def kinds(self) -> Kinds:
@@ -113,6 +107,10 @@ class Lookups:
         return decision
 
 
+_Kept = tuple[float, str, str, bytes, bytes, list[Said], tuple[str, ...], Unread | None, Lookups, str]
+"""A review that is no record yet: the fields of Seen before `lookups`, the view, and the request's namespace."""
+
+
 class Recorder(Feeding):
     """Records the reviews of a process: a `share` of them, from 0 to 1."""
 
@@ -130,7 +128,7 @@ class Recorder(Feeding):
         self._new: list[Defined] = []  # objects that the next review with lookups takes along
         self._new_bytes = 0
         self._forget = False
-        self._kept: list[tuple[_Reviewed, Lookups, str]] = []
+        self._kept: list[_Kept] = []
         self._kept_bytes = 0
 
     def begin(self, view: ClusterView) -> Lookups | None:
@@ -162,74 +160,81 @@ class Recorder(Feeding):
 
         unread: why its objects could not be read; `body` is then the review without them.
         """
-        size = len(body) + len(response)
+        size = self._kept_bytes + len(body) + len(response)
         if self._size + size + self._new_bytes > self._most:
             self.drop()
             return
+        self._kept_bytes = size
         findings: list[Said] = []
-        if outcome.findings:
+        if outcome.findings:  # not the outcome itself, which holds all that was evaluated
             findings = [(each.policy, each.binding, each.action, each.message, each.error) for each in outcome.findings]
         changed = outcome.policies if type(outcome) is Mutation else ()
         kept = self._kept
         why = None if unread is None else (unread.message, unread.reason)
-        said = (time.time(), path, revision, body, response, findings, changed, why)
-        kept.append((said, lookups, request.namespace))
-        self._size += size
-        self._kept_bytes += size
-        if len(kept) == 1:
+        kept.append((time(), path, revision, body, response, findings, changed, why, lookups, request.namespace))
+        number = len(kept)
+        if number == 1:
             self.send_soon()
-        elif len(kept) >= MAX_KEPT:
+        elif number >= MAX_KEPT:
             self.gather()
+            self.send_now()
 
     def gather(self) -> None:
         """See Feeding."""
         kept, self._kept = self._kept, []
-        self._size -= self._kept_bytes
         self._kept_bytes = 0
         view: ClusterView | None = None
-        namespaces: dict[str, Answer | None] = {}  # of this view
-        for said, lookups, namespace in kept:
+        own: dict[str, Looked] = {}  # the Namespaces of requests, as this view has them
+        plain, encode = self._plain, self._encode
+        for at, path, revision, body, response, findings, changed, why, lookups, namespace in kept:
             answers = lookups.answers
             if lookups.view is not view:
                 view = lookups.view
-                namespaces = {}
-            if namespace and ("namespace", namespace) not in answers:
-                if namespace not in namespaces:
-                    namespaces[namespace] = _namespace(view, namespace)
-                own = namespaces[namespace]
-                if own is not None:
-                    answers["namespace", namespace] = own
-            self._make(said, answers, view.kinds)
-
-    def _make(self, said: _Reviewed, answers: Answers, kinds: Kinds) -> None:
-        """Make a record of a review, and put it."""
-        served: list[Served] = []
-        found: list[Looked] = []
-        if answers and (len(self._numbers) > MAX_OBJECTS or self._bytes > MAX_OBJECT_BYTES):
-            self.started()
-        defined = self._new
-        plain = self._plain
-        for key, answer in answers.items():
-            known = plain.get(key)
-            if known is not None and type(answer) is Answer and answer[0] is known[0]:
-                found.append((key[0], known[2], answer[1], known[1]))
-            else:
-                found.append(self._looked(key, answer, kinds, defined, served))
-        try:
-            sent = self.put_record(self._encode((*said, found, defined, served, self._forget)))
-        except UnicodeEncodeError:  # a text with half a surrogate pair
-            self.dropped += 1
-            if defined:  # it may be in one of these
+                own = {}
+            if len(self._numbers) > MAX_OBJECTS or self._bytes > MAX_OBJECT_BYTES:
                 self.started()
-            return
-        if sent:
-            self._forget = False
-            self._new, self._new_bytes = [], 0
+                own = {}
+            served: list[Served] = []
+            found: list[Looked] = []
+            for key, answer in answers.items():
+                known = plain.get(key)
+                if known is not None and type(answer) is Answer and answer[0] is known[0]:
+                    found.append((key[0], known[2], answer[1], known[1]))
+                else:
+                    found.append(self._looked(key, answer, view.kinds, served))
+            if namespace and ("namespace", namespace) not in answers:
+                looked = own.get(namespace) or self._own(view, namespace)
+                if looked is not None:
+                    found.append(looked)
+                    if looked[3] is not False:  # for which the next review has room
+                        own[namespace] = looked
+            try:
+                new, forget = self._new, self._forget
+                record = encode(
+                    (at, path, revision, body, response, findings, changed, why, found, new, served, forget)
+                )
+            except UnicodeEncodeError:  # a text with half a surrogate pair
+                self.dropped += 1
+                if self._new:  # it may be in one of these
+                    self.started()
+                    own = {}
+                continue
+            if self.put_record(record) and (self._new or self._forget):
+                self._forget = False
+                self._new, self._new_bytes = [], 0
 
-    def _looked(
-        self, key: tuple[Any, ...], answer: Any, kinds: Kinds, defined: list[Defined], served: list[Served]
-    ) -> Looked:
+    def _own(self, view: ClusterView, name: str) -> Looked | None:
+        """The Namespace of a request, if that takes no waiting, so that other policies can be tried on the review."""
+        try:
+            answer = view.get("v1", "Namespace", name)
+        except LookupError:
+            return None
+        return self._looked(("namespace", name), answer, view.kinds, []) if answer.value is not None else None
+
+    def _looked(self, key: tuple[Any, ...], answer: Any, kinds: Kinds, served: list[Served]) -> Looked:
+        """A lookup as it is sent. Objects that are new are added to `_new`, kinds that are not built in to `served`."""
         what, *arguments = key
+        defined = self._new
         if what == "access":
             failed = isinstance(answer, AccessUnknown)
             return what, tuple(arguments[0]), 0.0, (_ERROR, str(answer)) if failed else tuple(answer)
@@ -304,15 +309,6 @@ class Recorder(Feeding):
             ("result",),
             ((("written",), self.done), (("failed",), self.failed), (("dropped",), self.dropped)),
         )
-
-
-def _namespace(view: ClusterView, name: str) -> Answer | None:
-    """The Namespace of a request, if that takes no waiting, so that other policies can be tried on the review."""
-    try:
-        answer = view.get("v1", "Namespace", name)
-    except LookupError:
-        return None
-    return answer if answer.value is not None else None
 
 
 def _served(kinds: Kinds, api_version: str, kind: str) -> Served | None:
