@@ -182,6 +182,46 @@ def test_every_format_tells_of_every_finding(here: tuple[Path, Server], name: st
     assert "<b>long" not in done.stdout or name not in ("html", "junit", "checkstyle")
 
 
+def test_the_page_shows_what_was_judged_by(here: tuple[Path, Server]) -> None:
+    folder = here[0]
+    unbound = policy("idle", "true", "never").partition("---")[0]
+    (folder / "policies" / "idle.yaml").write_text(unbound)
+    (folder / "policies" / "fails.yaml").write_text(policy("fails", "object.data.none == ''", "none"))
+    for name, expires, objects in (
+        ("long", "2999-12-31", "names: [rather-long]"),
+        ("unused", "2999-12-31", "names: [other]"),
+        ("over", "2020-01-31", "names: [rather-long]"),
+    ):
+        (folder / "policies" / f"exception-{name}.yaml").write_text(f"""\
+apiVersion: gatewright.dev/v1
+kind: PolicyException
+metadata: {{name: {name}}}
+spec:
+  policies: [{{name: short}}]
+  objects: {{{objects}}}
+  reason: a reason
+  approvedBy: security
+  expires: {expires}
+""")
+    assert run(folder, "-o", "html=page.html", "-o", "json=audit.json").returncode == 1
+    text = (folder / "page.html").read_text()
+    shown = json.loads(text.partition('id="report">')[2].partition("</script>")[0])["report"]["standing"]
+    assert "standing" not in json.loads((folder / "audit.json").read_text())
+    told = {
+        each["name"]: [(bound["actions"], list(bound["counted"].values())) for bound in each["bindings"]]
+        for each in shown["policies"]
+    }
+    assert told == {
+        "fails": [(["Deny"], [0, 0, 0, 3])],
+        "idle": [],
+        "images": [(["Deny"], [1, 0, 0, 0])],
+        "short": [(["Deny"], [1, 0, 0, 0])],
+    }
+    of = [(each["name"], each["inForce"], each["used"], each["expires"]) for each in shown["exceptions"]]
+    assert of == [("long", True, 1, "2999-12-31"), ("over", False, 0, "2020-01-31"), ("unused", True, 0, "2999-12-31")]
+    assert len(shown["revisions"]) == 1 and not shown["notShown"]
+
+
 def test_objects_of_a_mebibyte_are_judged(here: tuple[Path, Server]) -> None:
     """As large as etcd takes them."""
     folder, server = here

@@ -22,9 +22,9 @@ from tests.server.direct import HEAD, Direct
 from tests.server.running import end, launch
 from webhook.admission.redaction import HIDDEN, LIMIT
 from webhook.cli.commands import app
+from webhook.library.listing import listing
 from webhook.policy.load.loading import load
 from webhook.policy.policyset import PolicySet
-from webhook.server.plain.app import listing
 
 CANARIES = {
     "object": "Kx7vQ2mZr9-Jq5b-Wp4LnT8s",

@@ -193,6 +193,7 @@ coverage/recording: coverage/test_expressions
 documents/document: documents/test_reader
 documents/syntax/jsontext: documents/syntax/test_valuespans
 documents/syntax/yamltext: documents/syntax/test_valuespans
+library/listing: server/page/test_serving
 lint/subject: lint/test_rules
 lint/table: lint/test_pages
 lint/rules/bindings: lint/test_rules

@@ -76,7 +76,8 @@ from webhook.cli.reporting import (
 from webhook.versions import NEWEST_TEXT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from typing import Any
 
     from webhook.audit.auditing import Audit
     from webhook.cli.report.audited import Audited
@@ -318,6 +319,7 @@ def _audit(asked: Asked, how: Reporting) -> int:
         scope=scope,
         at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         namespaces=found.namespaces,
+        standing=found.standing() if any(each.format == "html" for each in how.targets) else {},
         verbose=asked.verbose,
     )
     if asked.scores or gate is not None:
@@ -423,12 +425,20 @@ class _Found:
         self.judged: Counter[str] = Counter()
         self.used: dict[str, int] = {}
         self.namespaces: list[Namespace] = []
+        self._judged_by: list[PolicySet] = []
+
+    def standing(self) -> Mapping[str, Any]:
+        """What all of them judged by, and what was found by it."""
+        from webhook.cli.report import judgedby  # for the page alone
+
+        return judgedby.standing(self._judged_by, self.findings, self.used)
 
     def add(self, audit: Audit, made: Audited | None, policies: PolicySet) -> None:
         from webhook.cli.report.checked import rules
         from webhook.cli.report.model import Namespace
         from webhook.policy.matching import labels_of
 
+        self._judged_by.append(policies)
         self.policies |= policies.where(lambda policy: bool(policy.bindings)).names
         self.rules |= {**rules(policies), **self.rules}
         self.notes += map(str, policies.notes)

@@ -48,12 +48,15 @@ const showFindings = (report, findings, main, before = {}) => {
 
   const levelOf = (each) => (each.suppressed ? "none" : each.levels.reduce(
     (one, other) => (ORDER.indexOf(other) < ORDER.indexOf(one) ? other : one)));
+  // Objects of one name in several clusters are several objects.
+  const fleet = report.command === "audit" && new Set(findings.map((each) => each.file)).size > 1;
   const FIELDS = {
     rule: (each) => each.rule,
     namespace: (each) => each.namespace || "",
     owner: (each) => each.owner || "",
     level: levelOf,
     file: (each) => each.file,
+    object: (each) => (each.object && fleet ? `${each.object} in ${each.file}` : each.object || ""),
     change: (each) => each.change || "",
     severity: (each) => report.rules[each.rule]?.severity || "",
     control: (each) => controlsOf(each.rule), // a list: what a policy is about may be in several catalogues
@@ -62,7 +65,7 @@ const showFindings = (report, findings, main, before = {}) => {
   const controlsOf = (rule) => (report.rules[rule]?.controls?.length ? report.rules[rule].controls : NO_CONTROL);
   const valuesOf = (each, field) => (field === "control" ? each.of.control : [each.of[field]]);
   const isOf = (each, field, value) => each.of[field] === value || (field === "control" && each.of.control.includes(value));
-  const NOTHING = { namespace: "cluster-scoped", owner: "no owner", change: "unchanged", severity: "no severity", control: "no control" };
+  const NOTHING = { namespace: "cluster-scoped", object: "no object", owner: "no owner", change: "unchanged", severity: "no severity", control: "no control" };
   const named = (field, value) => value || NOTHING[field] || "none";
 
   for (const each of findings) {
@@ -220,8 +223,8 @@ const showFindings = (report, findings, main, before = {}) => {
       make("span", { class: `level l-${each.level}` }, WORDS[each.level] || each.level),
       make("span", { class: "what" },
         each.error ? make("span", { class: "level l-error" }, ERROR) : null, each.error ? " " : null,
-        make("span", { class: "object" }, each.object || (state.by === "rule" ? each.file : each.rule)), " ",
-        state.by === "rule" || !each.object ? null : make("span", {}, `${each.rule} `),
+        make("span", { class: "object" }, (state.by !== "object" && each.object) || (state.by === "rule" ? each.file : each.rule)), " ",
+        state.by === "rule" || state.by === "object" || !each.object ? null : make("span", {}, `${each.rule} `),
         each.path && !(each.message || "").startsWith(each.path) ? make("span", { class: "path" }, each.path) : null),
       make("span", { class: "place" }, each.place),
       each.message ? make("span", { class: "message" }, each.message) : null);
@@ -270,6 +273,7 @@ const showFindings = (report, findings, main, before = {}) => {
   const list = make("div", { class: "list" });
   const ways = [["rule", report.command === "lint" ? "rule" : "policy"], 
     ...(findings.some((each) => each.file) ? [["file", "file"]] : []),
+    ...(["check", "audit", "serve"].includes(report.command) && findings.some((each) => each.object) ? [["object", "object"]] : []),
     ...(findings.some((each) => each.namespace) ? [["namespace", "namespace"]] : []),
     ...(findings.some((each) => each.change) ? [["change", "change"]] : []),
     ...(charts.some((each) => each.field === "owner") ? [["owner", "owner"]] : []),
@@ -308,8 +312,8 @@ const showFindings = (report, findings, main, before = {}) => {
       }
     }
     const gravest = (those) => Math.min(...those.map((each) => ORDER.indexOf(each.level)).slice(0, 1000));
-    const sorted = [...groups].sort((one, other) =>
-      gravest(one[1]) - gravest(other[1]) || other[1].length - one[1].length);
+    const sorted = [...groups].map(([key, those]) => [key, those, gravest(those)]).sort((one, other) =>
+      one[2] - other[2] || other[1].length - one[1].length);
     for (const [, those] of sorted) those.sort((one, other) => ORDER.indexOf(one.level) - ORDER.indexOf(other.level));
     let room = AT_ONCE;
     list.replaceChildren(...sorted.slice(0, GROUPS).map(([key, those]) => {
@@ -377,7 +381,7 @@ const showFindings = (report, findings, main, before = {}) => {
   });
   const keys = make("p", { class: "keys" }, make("kbd", {}, "/"), " search  ", make("kbd", {}, "j"), " ",
     make("kbd", {}, "k"), " next, previous  ", make("kbd", {}, "Enter"), " details  ", make("kbd", {}, "Esc"), " show all");
-  main.replaceChildren(...[inputs, scored, trend, mutated,
+  main.replaceChildren(...[inputs, scored, trend, ...(report.standing ? standingCards(report.standing) : []), mutated,
     findings.length ? make("div", { class: "cards" }, ...charts.map((each) => each.card)) : null,
     findings.length ? make("div", { class: "tools" }, search, chips, by) : null,
     findings.length ? make("div", { class: "status" }, make("p", {}, status, " ", reset), keys) : null,

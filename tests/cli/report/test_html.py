@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from tests.browsers import CONTRAST, NAMELESS, launched
 from tests.cli.report.reports import CHECK, HOSTILE, REPORTS, RULES, SCORED, finding, report, written
-from webhook.cli.report.model import Past, Place, Report, Rule
+from webhook.cli.report.model import Finding, Past, Place, Report, Rule
 from webhook.cli.report.scores import Environment, Gate, Threshold, scores
 from webhook.offline.requests import Identity
 
@@ -51,6 +51,51 @@ TREND = replace(
         for day in range(15, 29)
     ],
 )  # fmt: skip
+
+STANDING = replace(TREND, command="audit", standing={
+    "policies": [
+        {
+            "name": name, "kind": kind, "language": "cel", "title": f"<img src=x> {name}", "description": "",
+            "severity": "high", "category": "", "controls": [], "failurePolicy": "Fail", "file": "a.yaml", "line": 3,
+            "isolation": None, "notSent": None,
+            "bindings": [
+                {"name": f"{name}-{action}", "actions": [action] if action else [],
+                 "counted": {"deny": 2, "warn": 1, "audit": 0, "error": errors}}
+                for action in actions
+            ],
+        }
+        for name, kind, actions, errors in (
+            ("pinned-images", "ValidatingAdmissionPolicy", ["Deny", "Warn"], 0),
+            ("adds-owner", "MutatingAdmissionPolicy", [""], 0),
+            ("idle", "ValidatingAdmissionPolicy", [], 0),
+            ("fails", "ValidatingAdmissionPolicy", ["Audit"], 3),
+        )
+    ],
+    "exceptions": [
+        {"name": name, "policies": ["pinned-images"], "expires": expires, "inForce": expires > "2026-11-29",
+         "reason": "<img src=x>", "approvedBy": "security", "file": "e.yaml", "line": 1, "used": used}
+        for name, expires, used in (
+            ("in-use", "2999-12-31", 4), ("idle-one", "2999-12-31", 0), ("over", "2026-01-31", 0),
+            ("soon", "2026-12-09", 1),
+        )
+    ],
+    "notShown": 0, "revisions": ["sha256:abc"],
+})  # fmt: skip
+"""An audit with what it judged by."""
+
+CONTROLS = """() => {
+  globalThis.controls = () => [...document.querySelectorAll("a[href], button, input, summary, [tabindex='0']")]
+    .filter((each) => each.checkVisibility());
+  return controls().length;
+}"""
+COLLECT = """() => {
+  globalThis.reached = new Set();
+  globalThis.unmarked = new Set();
+  document.addEventListener("focusin", ({ target }) => {
+    reached.add(target);
+    if (getComputedStyle(target).outlineStyle === "none") unmarked.add(target.outerHTML);
+  });
+}"""
 
 
 class Outline(HTMLParser):
@@ -154,6 +199,14 @@ def opened(browser: Browser, of: Report, folder: Path, **options: Any) -> Iterat
     assert said == []
 
 
+def open_all(page: Page) -> None:
+    """Open what is closed, but not the rows."""
+    for summary in page.locator("summary").all():
+        summary.click()
+    page.get_by_role("region", name="Table of exceptions").wait_for()
+    page.locator(".head.policy").last.wait_for()
+
+
 def shown(page: Page) -> str:
     return page.locator("[role=status]").inner_text()
 
@@ -254,6 +307,63 @@ def test_the_trend_is_a_chart_and_a_table(browser: Browser, tmp_path: Path) -> N
         assert rows[8] == "2026-11-20 20:00 UTC\t\t20\t2\t2\t20\t3\t"
 
 
+def test_policies_are_shown_with_their_state_and_exceptions_with_their_use(browser: Browser, tmp_path: Path) -> None:
+    with opened(browser, STANDING, tmp_path) as page:
+        summary = page.locator("summary", has_text="4 policies")
+        said = "1 deny, 1 warn, 1 audit, 1 mutate, 1 unbound, 1 failed to be evaluated"
+        assert summary.locator(".said").inner_text() == said
+        assert page.locator(".head.policy").count() == 0  # until they are asked for
+        summary.click()
+        rows = page.locator(".head.policy")
+        rows.last.wait_for()
+        assert [each.split("\n")[0] for each in rows.all_inner_texts()] == [
+            "pinned-images CEL high",
+            "adds-owner CEL high",
+            "idle CEL high",
+            "fails CEL high",
+        ]
+        assert rows.locator(".modes").all_inner_texts() == ["Deny\nWarn", "mutates", "unbound", "Audit\nlook"]
+        assert rows.nth(0).locator(".place").inner_text() == "4 denied, 2 warned or noted"
+        assert "Revision sha256:abc." in page.locator(".standing").first.inner_text()
+        rows.nth(3).click()
+        more = page.locator(".standing .more")
+        assert "failed 3 times to be evaluated" in more.inner_text()
+        table = page.get_by_role("region", name="Bindings of fails").locator("tr")
+        assert table.all_inner_texts() == [
+            "Binding\tActions\tdeny\twarn\taudit\terror",
+            "fails-Audit\tAudit\t2\t1\t0\t3",
+        ]
+        page.locator("summary", has_text="4 exceptions1 expired, 1 covered nothing").click()
+        exceptions = page.get_by_role("region", name="Table of exceptions").locator("tbody tr")
+        exceptions.last.wait_for()
+        assert [
+            each.replace("\n", " ").replace(" \t", "\t").split("\t")[:4] for each in exceptions.all_inner_texts()
+        ] == [
+            ["over e.yaml:1", "expired", "2026-01-31", "unused"],
+            ["soon e.yaml:1", "9 days left", "2026-12-09", "1 object"],
+            ["in-use e.yaml:1", "in force", "2999-12-31", "4 objects"],
+            ["idle-one e.yaml:1", "in force", "2999-12-31", "unused"],
+        ]
+        assert page.locator("img").count() == 0
+
+
+def test_findings_of_an_object_are_together(browser: Browser, tmp_path: Path) -> None:
+    def about(rule: str, name: str, cluster: str) -> Finding:
+        on = Identity("v1", "Pod", "shop", name)
+        return finding(rule=rule, message=f"{rule} {name}", object=on, path="spec", place=Place(cluster), excerpt=None)
+
+    found = [about(rule, name, "prod") for rule in ("one", "two") for name in ("web", "db")]
+    with opened(browser, report("audit", findings=found), tmp_path) as page:
+        page.get_by_role("button", name="Group by object").click()
+        assert page.locator(".group h3 .name").all_inner_texts() == ["Pod shop/web", "Pod shop/db"]
+        web = page.get_by_role("region", name="Pod shop/web")
+        assert web.locator(".what").all_inner_texts() == ["one spec", "two spec"]
+    with opened(browser, report("audit", findings=[*found, about("one", "web", "test")]), tmp_path) as page:
+        page.get_by_role("button", name="Group by object").click()
+        names = ["Pod shop/web in prod", "Pod shop/db in prod", "Pod shop/web in test"]
+        assert page.locator(".group h3 .name").all_inner_texts() == names
+
+
 def test_charts_count_what_each_choice_would_show(browser: Browser, tmp_path: Path) -> None:
     with opened(browser, MANY, tmp_path) as page:
         page.get_by_role("button", name=re.compile("^team-1")).click()
@@ -283,21 +393,24 @@ def test_the_keyboard_reaches_everything(browser: Browser, tmp_path: Path) -> No
         assert page.locator(".more pre mark").first.text_content() == "image: nginx"
         page.keyboard.press("Enter")
         assert page.locator(".more").count() == 0
-        outlines = set()
-        for _ in range(40):
+    with opened(browser, STANDING, tmp_path) as page:
+        open_all(page)
+        page.locator("header h1").click()  # Tab goes on from there
+        wanted = page.evaluate(CONTROLS)
+        assert wanted > 20
+        page.evaluate(COLLECT)
+        for _ in range(wanted):
             page.keyboard.press("Tab")
-            outlines.add(page.evaluate("getComputedStyle(document.activeElement).outlineStyle"))
-        assert (
-            "none" not in outlines - {page.evaluate("getComputedStyle(document.body).outlineStyle")}
-            or len(outlines) > 1
-        )
+        missed = page.evaluate("controls().filter((each) => !reached.has(each)).map((each) => each.outerHTML)")
+        assert missed == [] and page.evaluate("[...unmarked]") == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_texts_are_readable_in_light_and_in_dark(scheme: str, browser: Browser, tmp_path: Path) -> None:
-    with opened(browser, TREND, tmp_path, color_scheme=scheme) as page:
-        page.locator(".head").first.click()
-        page.get_by_text("As a table").click()
+    with opened(browser, STANDING, tmp_path, color_scheme=scheme) as page:
+        open_all(page)
+        page.locator(".list .head").first.click()
+        page.locator(".standing .head").first.click()
         ratio, where = page.evaluate(CONTRAST)
         assert ratio >= 4.5, where  # WCAG 2, AA
         assert page.evaluate(NAMELESS) == []
@@ -311,8 +424,8 @@ def test_texts_are_readable_in_light_and_in_dark(scheme: str, browser: Browser, 
 
 @pytest.mark.parametrize("width", [360, 768, 1280])
 def test_nothing_is_wider_than_the_window(width: int, browser: Browser, tmp_path: Path) -> None:
-    with opened(browser, TREND, tmp_path, viewport={"width": width, "height": 700}) as page:
-        page.get_by_text("As a table").click()
+    with opened(browser, STANDING, tmp_path, viewport={"width": width, "height": 700}) as page:
+        open_all(page)
         for head in page.locator(".head").all():
             head.click()
         assert page.evaluate("document.documentElement.scrollWidth") <= width

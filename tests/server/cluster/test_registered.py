@@ -16,10 +16,10 @@ from tests.policy.trees import binding, loaded, policy
 from tests.server.authorities import Authority
 from webhook.cluster.connection import Connection
 from webhook.cluster.manifestsview import ManifestsView
+from webhook.library.listing import listing
 from webhook.policy.policyset import PolicySet
 from webhook.schema import Kinds
 from webhook.server.cluster.registered import Comparison, faults, refusal
-from webhook.server.plain.app import listing
 from webhook.server.port import tls
 from webhook.server.state import InForce, State
 from webhook.server.telemetry.logs import Log

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from html import escape
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from msgspec.structs import replace
@@ -27,10 +27,12 @@ from webhook.library.metadata import MOST_SHOWN
 from webhook.pages.assets import asset, content_policy
 from webhook.visible import encodable, no_commands_in_json, visible
 
+_SCRIPTS: Final = ("findings.js", "trend.js", "tables.js", "report.js")
+
 
 def text(report: Report) -> Iterator[str]:
     """The page in pieces: a finding is written before the next one is made."""
-    style, script = asset("shared.css"), asset("findings.js") + asset("trend.js") + asset("report.js")
+    style, script = asset("shared.css"), "".join(map(asset, _SCRIPTS))
     policy = content_policy(style, script)
     title = f"gatewright {report.command}"
     said = escape(summary(replace(report, scope={}), Style(False)))
@@ -55,7 +57,7 @@ def text(report: Report) -> Iterator[str]:
 
 def _data(report: Report) -> Iterator[str]:
     """The findings as JSON, without any sign that ends a script."""
-    fixed = {
+    fixed: dict[str, Any] = {
         "command": report.command,
         "scope": dict(report.scope),
         "rules": rules_of(report.rules.values()),
@@ -66,6 +68,7 @@ def _data(report: Report) -> Iterator[str]:
         "notes": [visible(note) for note in report.notes],
         **({"scores": score_rows(report.scores)} if report.scores is not None else {}),
         **({"history": history.values(report.history)} if report.history else {}),
+        **({"standing": {**report.standing, "at": report.at}} if report.standing else {}),
         "diffs": [[visible(line) for line in each.lines] for each in report.diffs],
     }
     yield f'{{"report":{_dumped(fixed)},"findings":['

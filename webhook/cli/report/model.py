@@ -305,7 +305,8 @@ class Report(Struct, frozen=True, kw_only=True):
     `exceptions_used`: the exceptions of the policies, and on how many objects each covered something.
     `at`: of an audit of objects, when it ended, such as "2026-11-29T20:00:04Z"; else "".
     `history`: the last audits, the oldest first, this one at the end;
-    empty if they are not kept. `namespaces`: the Namespaces of the audited clusters.
+    empty if they are not kept. `namespaces`: the Namespaces of the audited clusters. `standing`: what an
+    audit of objects judged by, as webhook.cli.report.judgedby makes it, if a format shows it; else empty.
     `elsewhere`: of files of another revision than the work tree's, the name in this report, `REVISION:PATH` -> the path
     from the current folder, for formats whose readers look for the file there. `advice`: a line of the text, for
     people, on what to do next. `verbose`, `shows_diffs`,
@@ -334,6 +335,7 @@ class Report(Struct, frozen=True, kw_only=True):
     at: str = ""
     namespaces: Sequence[Namespace] = ()
     history: Sequence[Past] = ()
+    standing: Mapping[str, Any] = {}
     elsewhere: Mapping[str, str] = {}
     advice: str = ""
     verbose: bool = False

@@ -175,7 +175,7 @@
     const unused = sorted.filter((each) => each.inForce && !each.used).length;
     exceptions.panel.replaceChildren(...(sorted.length ? [
       make("p", {}, `${plural(sorted.length, "exception")}, ${number(sorted.filter((each) => !each.inForce).length)} expired, ${
-        number(unused)} not used since the server started.`), exceptionsTable(sorted, Date.parse(state.at))]
+        number(unused)} not used since the server started.`), exceptionsTable(sorted, Date.parse(state.at), "time")]
       : [make("p", { class: "empty" }, "There are no exceptions.")]));
   };
 

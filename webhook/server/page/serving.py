@@ -18,10 +18,11 @@ from prometheus_client.metrics_core import Metric
 from starlette.exceptions import HTTPException
 from starlette.requests import Request as HTTPRequest
 
+from webhook.library.listing import bounded
 from webhook.pages.assets import asset, content_policy
 from webhook.server.page.course import Course
 from webhook.server.page.lastaudit import LastAudit
-from webhook.server.page.standing import Counts, bounded, standing
+from webhook.server.page.standing import Counts, standing
 from webhook.server.page.trying import CannotTry, Trying
 from webhook.server.plain.app import shown_refused
 from webhook.server.plain.local import admit_own
@@ -152,10 +153,8 @@ def document() -> tuple[str, str]:
     script = (
         asset("findings.js")
         + asset("trend.js")
-        + "".join(
-            (folder / name).read_text("utf-8")
-            for name in ("chart.js", "tables.js", "playground.js", "audit.js", "page.js")
-        )
+        + asset("tables.js")
+        + "".join((folder / name).read_text("utf-8") for name in ("chart.js", "playground.js", "audit.js", "page.js"))
     )
     policy = content_policy(style, script, "connect-src 'self'")
     return (

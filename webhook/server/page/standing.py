@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Any
 
 from prometheus_client.metrics_core import Metric
 
-from webhook.library.metadata import CATEGORY, CONTROLS, SEVERITY, TITLE, controls_of
-from webhook.policy.policyset import Policy
-from webhook.server.plain.app import listing
+from webhook.library.listing import described, listing
 from webhook.server.state import State
-from webhook.visible import visible
 
-MOST: Final = 1000
-"""Policies, and exceptions, that are listed."""
-
-_MAX_TEXT = 500
 _RESULTS = ("deny", "warn", "audit", "error")
 
 Counted = dict[tuple[str, ...], float]
@@ -54,37 +47,10 @@ class Counts:
 
 
 def standing(state: State, counts: Counts) -> dict[str, Any]:
-    """Policies and exceptions as JSON values, at most MOST of each."""
+    """Policies and exceptions as JSON values, a bounded number of each."""
     policies = state.in_force.policies
     listed = listing(policies, state.python_policies(), state.not_sent)
-    about: Mapping[tuple[str, str], Policy[Any]] = {(each.kind, each.name): each for each in policies.policies}
-    shown = []
-    for each in listed["policies"][:MOST]:
-        said = dict(about[each["kind"], each["name"]].annotations)
-        for binding in each["bindings"]:
-            binding["counted"] = counts.of_binding(each["name"], binding["name"])
+    for each in listed["policies"]:
         each["mutations"] = int(counts.mutations.get((each["name"],), 0))
-        each["title"] = said.get(TITLE, "")
-        each["severity"] = said.get(SEVERITY, "")
-        each["category"] = said.get(CATEGORY, "")
-        each["controls"] = [str(control) for control in controls_of(said.get(CONTROLS, ""))]
-        shown.append(each)
-    excepted = listed["exceptions"][:MOST]
-    for each in excepted:
-        each["used"] = int(counts.excepted.get((each["name"],), 0))
-    return {
-        "policies": bounded(shown),
-        "exceptions": bounded(excepted),
-        "notShown": max(0, len(listed["policies"]) - MOST) + max(0, len(listed["exceptions"]) - MOST),
-    }
-
-
-def bounded(value: Any) -> Any:
-    """A JSON value whose texts are cut, and have no control characters."""
-    if isinstance(value, str):
-        return visible(value[:_MAX_TEXT]) + ("…" if len(value) > _MAX_TEXT else "")
-    if isinstance(value, dict):
-        return {key: bounded(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [bounded(each) for each in value]
-    return value
+    used = {exception: count for (exception,), count in counts.excepted.items()}
+    return described(policies, listed, lambda _, policy, binding: counts.of_binding(policy, binding), used)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -14,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request as HTTPRequest
 
 from webhook.documents.reader import Problem
-from webhook.policy.policyset import PolicySet
+from webhook.library.listing import listing
 from webhook.server.plain.debugging import Debugging
 from webhook.server.plain.debugpages import add_debug
 from webhook.server.plain.local import admit_own
@@ -125,50 +124,3 @@ def _problems(problems: Iterable[Problem]) -> list[dict[str, Any]]:
         {"file": visible(each.file), "line": each.line, "column": each.column, "message": visible(each.message)}
         for each in shown
     ]
-
-
-def listing(policies: PolicySet, isolated: Mapping[str, dict[str, Any]], not_sent: Mapping[str, str]) -> dict[str, Any]:
-    """The body of /policies. It includes policies without a binding, which never run.
-
-    isolated: the state of Python policies, by kind and name; see Isolation.listing. not_sent: see State.
-    """
-    return {
-        "revision": policies.revision,
-        "policies": [
-            {
-                "name": policy.name,
-                "kind": policy.kind,
-                "language": policy.language,
-                "description": policy.description,
-                "failurePolicy": policy.failure_policy,
-                "file": policy.file,
-                "line": policy.line,
-                "isolation": isolated.get(f"{policy.kind}/{policy.name}"),
-                "notSent": not_sent.get(f"{policy.kind}/{policy.name}"),
-                "bindings": [
-                    {"name": bound.name, "actions": list(bound.actions), "file": bound.file, "line": bound.line}
-                    for bound in policy.bindings
-                ],
-            }
-            for policy in policies.policies
-        ],
-        "exceptions": [
-            {
-                "name": exception.name,
-                "policies": sorted(
-                    {
-                        policy.name
-                        for policy in policies.policies
-                        if any(exempt.exception is exception for exempt in policy.exceptions)
-                    }
-                ),
-                "expires": exception.until,
-                "inForce": time.time() < exception.expires,
-                "reason": exception.reason,
-                "approvedBy": exception.approved_by,
-                "file": exception.file,
-                "line": exception.line,
-            }
-            for exception in policies.exceptions
-        ],
-    }

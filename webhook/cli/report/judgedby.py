@@ -1,0 +1,49 @@
+"""What an audit judged by, as its page shows it: policies with their bindings and findings, and exceptions with their
+use."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from webhook.library.listing import MOST, described, listing
+from webhook.visible import visible
+
+if TYPE_CHECKING:
+    from webhook.cli.report.model import Finding
+    from webhook.policy.policyset import PolicySet
+
+_RESULTS: Final = ("deny", "warn", "audit", "error")
+_MOST_REVISIONS: Final = 10
+
+
+def standing(judged_by: Iterable[PolicySet], findings: Iterable[Finding], used: Mapping[str, int]) -> dict[str, Any]:
+    """The policies and exceptions, at most MOST of each, as webhook.library.listing describes them.
+
+    judged_by: one for each cluster; of policies of one name, the first stands for all. findings: those that count.
+    used: on how many objects each exception covered something.
+    """
+    found: Counter[tuple[str, ...]] = Counter(
+        (each.kind, each.policy, each.binding, "error" if each.error else each.level) for each in findings
+    )
+
+    def counted(kind: str, policy: str, binding: str) -> dict[str, int]:
+        return {result: found[kind, policy, binding, result] for result in _RESULTS}
+
+    policies, exceptions = dict[tuple[str, str], Any](), dict[str, Any]()
+    left, revisions = 0, dict[str, None]()
+    for each in {id(each): each for each in judged_by}.values():
+        shown = described(each, listing(each), counted, used)
+        for policy in shown["policies"]:
+            policies.setdefault((policy["kind"], policy["name"]), policy)
+        for exception in shown["exceptions"]:
+            exceptions.setdefault(exception["name"], exception)
+        left += shown["notShown"]
+        revisions[each.revision] = None
+    return {
+        "policies": [*policies.values()][:MOST],
+        "exceptions": [*exceptions.values()][:MOST],
+        "notShown": left + max(0, len(policies) - MOST) + max(0, len(exceptions) - MOST),
+        "revisions": [visible(each) for each in revisions if each][:_MOST_REVISIONS],
+    }
