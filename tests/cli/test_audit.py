@@ -222,6 +222,64 @@ spec:
     assert len(shown["revisions"]) == 1 and not shown["notShown"]
 
 
+def test_the_page_knows_the_use_of_an_exception_where_the_list_of_exceptions_does(here: tuple[Path, Server]) -> None:
+    folder, server = here
+    (folder / "policies" / "exceptions.yaml").write_text(
+        "---\n".join(
+            f"""\
+apiVersion: gatewright.dev/v1
+kind: PolicyException
+metadata: {{name: {name}}}
+spec:
+  policies: [{{name: {of}}}]
+  objects: {{names: [{objects}]}}
+  {more}
+  reason: a reason
+  approvedBy: security
+  expires: "2999-12-31"
+"""
+            for name, of, objects, more in (
+                ("used", "short", "rather-long", ""),
+                ("not-used", "short", "other", ""),
+                ("of-pods", "images", "other", ""),
+                ("of-users", "short", "other", "users: [alice]"),
+                ("of-deletions", "short", "other", "operations: [DELETE]"),
+            )
+        )
+    )
+
+    def states(*options: str) -> dict[str, str]:
+        """By exception why its use is unknown, as the page says it, and as `exceptions list` does of the same run."""
+        done = gatewright("audit", *options, "-o", "html=page.html", "-o", "json=audit.json", cwd=folder)
+        assert (folder / "page.html").is_file(), done.stderr
+        text = (folder / "page.html").read_text()
+        page = json.loads(text.partition('id="report">')[2].partition("</script>")[0])["report"]["standing"]
+        listed = gatewright("exceptions", "list", "audit.json", "--all", "-o", "json", cwd=folder)
+        of_list = {
+            each["name"]: (each["whyUnknown"] or "").replace("audit.json", "this audit", 1)
+            for each in json.loads(listed.stdout)["exceptions"]
+        }
+        assert {each["name"]: each["unknown"] for each in page["exceptions"]} == of_list
+        (folder / "page.html").unlink()
+        return of_list
+
+    live = ("--kubeconfig", "kubeconfig", "--qps", "0")
+    whole = states(*live, "--snapshot", "whole.snapshot")
+    assert [name for name, why in whole.items() if why] == ["of-deletions", "of-users"]
+    assert states("whole.snapshot") == whole
+    part = states(*live, "--shard", "0/2")
+    assert all("other shards" in part[name] for name in ("not-used", "of-pods"))
+
+    def forbidden(exchange: Exchange) -> bool:
+        exchange.refuse(403, "pods is forbidden")
+        return True
+
+    server.broken["/api/v1/pods"] = forbidden
+    incomplete = states(*live, "--snapshot", "part.snapshot")
+    assert "could not read everything: pods cannot be listed" in incomplete["not-used"] and not incomplete["used"]
+    assert "could not read everything" in states("part.snapshot")["not-used"]
+
+
 def test_objects_of_a_mebibyte_are_judged(here: tuple[Path, Server]) -> None:
     """As large as etcd takes them."""
     folder, server = here

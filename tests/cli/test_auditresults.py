@@ -88,6 +88,60 @@ def test_a_gate_decides_the_exit_code(here: tuple[Path, Store]) -> None:
     assert "1 of 4 violating  fails: below 91 (production)" in done.stdout
 
 
+def test_of_nothing_there_is_no_score_and_no_gate_passes(here: tuple[Path, Store]) -> None:
+    folder, _ = here
+    (folder / "policies" / "short.yaml").write_text(policy("short", "false", on="secrets"))
+    asked = ("--history", "audits.jsonl", "--metrics", "audit.prom", "-o", "json", "-o", "markdown=audit.md")
+    done = run(folder, "--scores", *asked, "-o", "html=audit.html", "-o", "text=audit.txt")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    jsonschema.validate(report, SCHEMA)
+    whole = report["scores"]["cluster"]
+    assert (whole["score"], whole["objects"], report["scores"]["passed"]) == (None, 0, True)
+    assert report["history"][0]["score"] is None
+    assert "gatewright_audit_score{" not in (folder / "audit.prom").read_text()
+    assert "| all objects | none |  | 0 | 0 |  |" in (folder / "audit.md").read_text()
+    assert "all objects   none  0 of 0 violating\n" in (folder / "audit.txt").read_text()
+    assert '"value":null' in (folder / "audit.html").read_text()
+    for gate in (
+        "environments: [{name: all, namespaces: ['*'], score: 1}]",
+        "vetoes: [{levels: [deny]}]",
+        "cluster: {score: 75}",
+    ):
+        (folder / "gate.yaml").write_text(gate)
+        done = run(folder, "--gate", "gate.yaml", *asked)
+        assert done.returncode == 2, gate
+        report = json.loads(done.stdout)
+        jsonschema.validate(report, SCHEMA)
+        assert not report["scores"]["passed"]
+        assert [each["message"].partition(",")[0] for each in report["errors"]] == ["--gate: nothing was judged"]
+    assert "nothing was judged, for 75 (cluster)" in (folder / "audit.md").read_text()
+
+
+def test_a_veto_of_a_policy_that_is_not_there_is_an_error(here: tuple[Path, Store]) -> None:
+    folder, _ = here
+    gate = folder / "gate.yaml"
+    for text, said in (
+        ("vetoes:\n- policies: [shrt]", "gate.yaml:2:14: vetoes[0].policies[0]: there is no policy 'shrt'; did you"),
+        (
+            "cluster:\n  vetoes:\n  - policies: [short, 'no-*']",
+            "vetoes[0].policies[1]: there is no policy 'no-*'",
+        ),
+        (
+            "environments:\n- {name: a, namespaces: [b], vetoes: [{policies: [x]}]}",
+            "environments[0].vetoes[0].policies",
+        ),
+    ):
+        gate.write_text(text)
+        for native in ((), ("--native", "--policies", "policies")):
+            done = run(folder, "--gate", "gate.yaml", "--fail-on", "never", *native)
+            assert done.returncode == 2, (text, native)
+            assert said in done.stderr, (said, done.stderr)
+    gate.write_text("vetoes:\n- policies: ['sh*', short]")
+    done = run(folder, "--gate", "gate.yaml", "--fail-on", "never")
+    assert done.returncode == 1 and "there is no policy" not in done.stderr
+
+
 def test_a_gate_that_cannot_be_used(here: tuple[Path, Store]) -> None:
     (here[0] / "gate.yaml").write_text("environments: x")
     done = run(here[0], "--gate", "gate.yaml")

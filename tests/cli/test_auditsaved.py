@@ -131,6 +131,16 @@ def test_without_scores_of_all_there_are_none() -> None:
         auditsaved.past(whole)
 
 
+def test_a_shard_without_objects_takes_no_part_in_the_score() -> None:
+    saved = [auditsaved.parsed(written(audit(each), "json").encode()) for each in of_shards(2)]
+    empty = auditsaved.parsed(written(audit({}), "json").encode())
+    alone, beside = whole_of(dict(enumerate(saved)), 2), whole_of(dict(enumerate([*saved, empty])), 3)
+    assert alone.scores is not None and alone.scores == beside.scores
+    nothing = whole_of({0: empty, 1: empty}, 2)
+    assert nothing.scores is not None and nothing.scores.cluster.score is None
+    assert auditsaved.past(nothing).score is None
+
+
 @pytest.mark.parametrize(
     ("name", "shard"),
     [

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
+from msgspec.structs import replace
 
 from webhook.cli.auditconfigmap import IntoConfigMap, place_of, published, refuse_shards
 from webhook.cli.auditmetrics import Metrics, measured
@@ -26,6 +27,7 @@ from webhook.cli.auditresults import (
     gate_of,
     history_of,
     of_logs,
+    refuse_vetoes,
     remembered,
     reported,
     scored,
@@ -76,8 +78,7 @@ from webhook.cli.reporting import (
 from webhook.versions import NEWEST_TEXT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from typing import Any
+    from collections.abc import Callable
 
     from webhook.audit.auditing import Audit
     from webhook.cli.report.audited import Audited
@@ -259,6 +260,8 @@ def _audit(asked: Asked, how: Reporting) -> int:
             asked.policy_imports,
             asked.bundles,
         )
+        if not asked.native:
+            refuse_vetoes(gate, run.policies.names)
         if asked.rbac and not asked.native:
             return _roles(run.policies, native=False)
         sources = sources_of(asked)
@@ -319,7 +322,6 @@ def _audit(asked: Asked, how: Reporting) -> int:
         scope=scope,
         at=f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         namespaces=found.namespaces,
-        standing=found.standing() if any(each.format == "html" for each in how.targets) else {},
         verbose=asked.verbose,
     )
     if asked.scores or gate is not None:
@@ -337,6 +339,10 @@ def _audit(asked: Asked, how: Reporting) -> int:
     if asked.configmap is not None:
         context = asked.contexts[0] if asked.contexts else ""
         report = published(report, asked.configmap, connection_to(asked, context), sources[0].name, asked.shard)
+    if any(each.format == "html" for each in how.targets):
+        from webhook.cli.report import judgedby  # for the page alone
+
+        report = replace(report, standing=judgedby.standing(found.judged_by, report))
     return finish(report, how, fails)
 
 
@@ -425,20 +431,14 @@ class _Found:
         self.judged: Counter[str] = Counter()
         self.used: dict[str, int] = {}
         self.namespaces: list[Namespace] = []
-        self._judged_by: list[PolicySet] = []
-
-    def standing(self) -> Mapping[str, Any]:
-        """What all of them judged by, and what was found by it."""
-        from webhook.cli.report import judgedby  # for the page alone
-
-        return judgedby.standing(self._judged_by, self.findings, self.used)
+        self.judged_by: list[PolicySet] = []
 
     def add(self, audit: Audit, made: Audited | None, policies: PolicySet) -> None:
         from webhook.cli.report.checked import rules
         from webhook.cli.report.model import Namespace
         from webhook.policy.matching import labels_of
 
-        self._judged_by.append(policies)
+        self.judged_by.append(policies)
         self.policies |= policies.where(lambda policy: bool(policy.bindings)).names
         self.rules |= {**rules(policies), **self.rules}
         self.notes += map(str, policies.notes)

@@ -71,7 +71,8 @@ def text(
     label: Labels = (("shard", str(shard)),) if shard.number > 1 else ()
     series = [findings, of_objects(judged)]
     if report.scores is not None:
-        series.append(of_scores({each.namespace: (each.objects, each.value) for each in report.scores.namespaces}))
+        shown = {each.namespace: (each.objects, each.value) for each in report.scores.namespaces}
+        series.append(of_scores(shown))
     series += of_run(not report.problems, now, label)
     series.append(Series("duration_seconds", "The duration of the audit.", [(label, round(seconds, 3))]))
     return "".join(line for each in series for line in _written(each)) + "# EOF\n"

@@ -196,7 +196,7 @@ def _score(saved: auditsaved.Score) -> Score:
         for each in saved.vetoes[:10]
     )
     limits = Threshold(_name(saved.environment or ""), saved.least)
-    tenths = round(10 * min(100.0, max(0.0, saved.score)))
+    tenths = None if saved.score is None else round(10 * min(100.0, max(0.0, saved.score)))
     return Score(_name(saved.namespace), tenths, saved.objects, saved.violating, saved.errors, limits, hit)
 
 

@@ -3,7 +3,7 @@ audit logs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -87,11 +87,24 @@ def gate_of(file: Path | None) -> Gate | None:
     return gate
 
 
-def scored(report: Report, judged: Mapping[str, int], gate: Gate | None) -> Report:
-    """The report with its scores. judged: namespace -> how many of its objects were judged."""
-    from webhook.cli.report.scores import scores
+def refuse_vetoes(gate: Gate | None, policies: Collection[str]) -> None:
+    """Raises NotGiven if a veto of the gate names none of these policies."""
+    if gate is not None and (problems := gate.unknown(policies)):
+        raise NotGiven("--gate: the file cannot be used", problems=problems)
 
-    return replace(report, scores=scores(report.findings, judged, report.rules, gate))
+
+def scored(report: Report, judged: Mapping[str, int], gate: Gate | None) -> Report:
+    """The report with its scores. judged: namespace -> how many of its objects were judged. What makes the gate say
+    nothing is a problem: that nothing was judged, or a veto that names no policy."""
+    from webhook.cli.report.scores import scores
+    from webhook.documents.document import Problem
+
+    found = scores(report.findings, judged, report.rules, gate)
+    wrong = gate.unknown(report.rules) if gate is not None else []
+    if found.without_objects:
+        text = "--gate: nothing was judged, so there is no score: no object was found that a policy is about"
+        wrong.append(Problem(found.gate, None, None, text))
+    return replace(report, scores=found, problems=[*report.problems, *wrong])
 
 
 def history_of(file: Path | None) -> None:

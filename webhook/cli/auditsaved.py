@@ -92,7 +92,7 @@ class Veto(Struct):
 
 
 class Score(Struct):
-    score: float
+    score: float | None
     objects: Count
     violating: Count
     errors: Count
@@ -243,20 +243,23 @@ def _scores(parts: Sequence[Scores | None]) -> Scores | None:
     if len(given) < len(parts):
         return None
     of = msgspec.json.Decoder(Score)
-    rows = sorted(
-        (((score := of.decode(raw)).score, score.namespace), raw) for each in given for raw in each.namespaces
-    )
+    rows = sorted(((_rank(of.decode(raw)), raw) for each in given for raw in each.namespaces), key=lambda pair: pair[0])
     objects = sum(each.cluster.objects for each in given)
     lost = sum(each.cluster.lost for each in given)
-    tenths = 10 * (100 * objects - lost) // objects if objects else 1000
+    score = max(0, 10 * (100 * objects - lost) // objects) / 10 if objects else None
     whole = Score(
-        score=max(0, tenths) / 10,
+        score=score,
         objects=objects,
         violating=sum(each.cluster.violating for each in given),
         errors=sum(each.cluster.errors for each in given),
         lost=lost,
     )
     return Scores(cluster=whole, namespaces=[raw for _, raw in rows])
+
+
+def _rank(score: Score) -> tuple[bool, float, str]:
+    """The place in the order: the worst first, what has no score at the end."""
+    return score.score is None, score.score or 0.0, score.namespace
 
 
 def _history(file: Path) -> list[Past]:

@@ -68,11 +68,13 @@ def of_objects(judged: Mapping[str, int]) -> Series:
     return Series("objects", "Objects that were judged, without those that a controller owns.", samples)
 
 
-def of_scores(scores: Mapping[str, tuple[int, float]]) -> Series:
-    """The scores. scores: by namespace, the number of its objects and its score."""
+def of_scores(scores: Mapping[str, tuple[int, float | None]]) -> Series:
+    """The scores. scores: by namespace, the number of its objects and its score; None if it has none."""
     most_first = sorted(scores.items(), key=lambda each: (-each[1][0], each[0]))[:NAMESPACES]
     worst: dict[str, float] = {}
     for namespace, (_, score) in most_first:
+        if score is None:
+            continue
         worst[_label(namespace)] = min(score, worst.get(_label(namespace), score))
     samples: list[tuple[Labels, float]] = [((("namespace", name),), value) for name, value in sorted(worst.items())]
     return Series("score", "The score of a namespace, 0 to 100.", samples)
@@ -104,7 +106,7 @@ class _Found(Struct, rename="camel"):
 
 
 class _Score(Struct):
-    score: float
+    score: float | None
     objects: int
     namespace: str = ""
 

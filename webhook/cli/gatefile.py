@@ -24,7 +24,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-from webhook.cli.report.scores import FULL, WEIGHTS, Environment, Gate, Threshold, Veto
+from webhook.cli.report.scores import FULL, WEIGHTS, Environment, Gate, Named, Threshold, Veto
 from webhook.documents import files
 from webhook.documents.document import Document, Problem
 from webhook.documents.reader import parse
@@ -62,6 +62,7 @@ class _Reader:
     def __init__(self, document: Document) -> None:
         self._document = document
         self.problems: list[Problem] = []
+        self._named: list[Named] = []
 
     def wrong(self, path: ObjectPath, message: str) -> None:
         self.problems.append(self._document.problem(path, message))
@@ -89,6 +90,7 @@ class _Reader:
                 self._score(cluster, ("cluster",)),
                 self._vetoes(cluster.get("vetoes"), ("cluster", "vetoes")),
             ),
+            tuple(self._named),
         )
 
     def _environment(self, given: Any, path: ObjectPath) -> Environment:
@@ -110,6 +112,9 @@ class _Reader:
             self._texts(value.get("severities"), (*path, "severities"), tuple(WEIGHTS)),
             self._texts(value.get("levels"), (*path, "levels"), LEVELS),
         )
+        for index, text in enumerate(policies):
+            field = (*path, "policies", index)
+            self._named.append(Named(text, self._document.problem(field, render(field))))
         if isinstance(given, dict) and not any(given.get(key) for key in _OF_VETO[1:]):
             self.wrong(path, f"{render(path)}: expected {_listed(_OF_VETO[1:])}")
         called = value.get("name", " ".join((*policies, *severities, *levels)))

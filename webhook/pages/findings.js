@@ -344,8 +344,9 @@ const showFindings = (report, findings, main, before = {}) => {
   // shows it, too.
   const scoreRow = (each) => make("tr", { class: each.whys.length ? "fails" : null },
     make("th", { scope: "row" }, each.name || "cluster-scoped"),
-    make("td", {}, make("meter", { min: 0, max: 100, value: each.value, "aria-hidden": "true" }), ` ${each.value.toFixed(1)}`),
-    make("td", {}, !each.whys.length && !each.demanded ? null
+    make("td", {}, ...(each.value === null ? ["none"]
+      : [make("meter", { min: 0, max: 100, value: each.value, "aria-hidden": "true" }), ` ${each.value.toFixed(1)}`])),
+    make("td", {}, !each.whys.length && (!each.demanded || each.value === null) ? null
       : make("span", { class: `level l-${each.whys.length ? "deny" : "pass"}` }, each.whys.length ? "fails" : "passes"),
     ` ${each.whys.join("; ")}`),
     make("td", {}, each.least === null ? "" : number(each.least)),

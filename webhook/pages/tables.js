@@ -72,7 +72,7 @@ const exceptionState = (each, now) => {
   return ["pass", "in force"];
 };
 
-// what: what `used` counts.
+// what: what `used` counts. `unknown` is there of an audit: why it does not tell.
 const exceptionsTable = (exceptions, now, what) => make("div", { class: "wide card", tabindex: "0", role: "region", "aria-label": "Table of exceptions" },
   make("table", { class: "exceptions" }, make("thead", {}, make("tr", {},
     ...["Exception", "State", "Expires", "Used", "Policies", "Reason", "Approved by"].map((word) => make("th", { scope: "col" }, word)))),
@@ -80,7 +80,7 @@ const exceptionsTable = (exceptions, now, what) => make("div", { class: "wide ca
     const [level, word] = exceptionState(each, now);
     return make("tr", {}, make("th", { scope: "row" }, each.name, make("span", { class: "place" }, `${each.file}:${each.line}`)),
       make("td", {}, levelTag(level, word)), make("td", {}, (each.expires || "").slice(0, 10)),
-      make("td", {}, each.used ? plural(each.used, what) : levelTag("none", "unused")),
+      make("td", {}, each.used ? plural(each.used, what) : levelTag("none", each.unknown ? "unknown" : "unused")),
       make("td", {}, each.policies.join(", ")), make("td", {}, each.reason), make("td", {}, each.approvedBy));
   }))));
 
@@ -122,10 +122,16 @@ const standingCards = ({ policies, exceptions, notShown, revisions, at }) => {
     [having((each) => troublesOf(each).some(([level]) => level === "error")), "failed to be evaluated"]]
     .filter(([count]) => count).map(([count, word]) => `${number(count)} ${word}`).join(", ");
   const sorted = [...exceptions].sort((one, other) => Date.parse(one.expires) - Date.parse(other.expires));
-  const [expired, unused] = [sorted.filter((each) => !each.inForce).length, sorted.filter((each) => each.inForce && !each.used).length];
+  const idle = sorted.filter((each) => each.inForce && !each.used);
+  const whys = [...new Set(idle.map((each) => each.unknown).filter(Boolean))];
+  const unknown = idle.filter((each) => each.unknown).length;
+  const uses = [[sorted.filter((each) => !each.inForce).length, "expired"], [idle.length - unknown, "covered nothing"],
+    [unknown, "unknown whether used"]].filter(([count]) => count).map(([count, word]) => `${number(count)} ${word}`);
   return [
     policies.length ? closed(plural(policies.length, "policy", "policies"), said, rowsOf) : null,
-    sorted.length ? closed(plural(sorted.length, "exception"), `${number(expired)} expired, ${number(unused)} covered nothing`,
-      () => [exceptionsTable(sorted, Date.parse(at), "object")]) : null,
+    sorted.length ? closed(plural(sorted.length, "exception"), uses.join(", ") || "all in use", () => [
+      ...whys.map((why) => make("p", {}, `Unknown whether ${
+        plural(idle.filter((each) => each.unknown === why).length, "exception is", "exceptions are")} used: ${why}`)),
+      exceptionsTable(sorted, Date.parse(at), "object")]) : null,
   ];
 };

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -104,6 +105,25 @@ class Saved(Struct, frozen=True, rename="camel", kw_only=True):
         if self.summary.get("shards"):
             return "the namespaces of other shards"
         return ""
+
+
+def of_run(
+    command: str,
+    summary: Mapping[str, Any],
+    errors: Iterable[str],
+    policies: Iterable[str],
+    exceptions_used: Mapping[str, int],
+) -> Saved:
+    """What the report of a run says of exceptions, without its findings. errors: what could not be read. policies: the
+    names of those that were evaluated."""
+    return Saved(
+        command=command,
+        findings=[],
+        summary=dict(summary),
+        errors=[_Wrong(each) for each in errors],
+        rules=[_Rule(each) for each in policies],
+        exceptions_used=dict(exceptions_used),
+    )
 
 
 def read(file: str) -> Saved:

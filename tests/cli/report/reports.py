@@ -255,7 +255,7 @@ SCORED: Final = report(
     scope={"objects": 3, "files": 2, "policies": 2},
     scores=scores(
         CHECK.findings,
-        {"shop": 4, "": 2, "quiet": 1},
+        {"shop": 4, "": 2, "quiet": 1, "empty": 0},
         _SEVERE,
         Gate(
             HOSTILE,

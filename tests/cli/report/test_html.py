@@ -73,10 +73,11 @@ STANDING = replace(TREND, command="audit", standing={
     ],
     "exceptions": [
         {"name": name, "policies": ["pinned-images"], "expires": expires, "inForce": expires > "2026-11-29",
-         "reason": "<img src=x>", "approvedBy": "security", "file": "e.yaml", "line": 1, "used": used}
+         "reason": "<img src=x>", "approvedBy": "security", "file": "e.yaml", "line": 1, "used": used,
+         "unknown": "this audit: <img src=x>" if name == "asked" else ""}
         for name, expires, used in (
             ("in-use", "2999-12-31", 4), ("idle-one", "2999-12-31", 0), ("over", "2026-01-31", 0),
-            ("soon", "2026-12-09", 1),
+            ("soon", "2026-12-09", 1), ("asked", "2999-12-31", 0),
         )
     ],
     "notShown": 0, "revisions": ["sha256:abc"],
@@ -333,7 +334,9 @@ def test_policies_are_shown_with_their_state_and_exceptions_with_their_use(brows
             "Binding\tActions\tdeny\twarn\taudit\terror",
             "fails-Audit\tAudit\t2\t1\t0\t3",
         ]
-        page.locator("summary", has_text="4 exceptions1 expired, 1 covered nothing").click()
+        page.locator("summary", has_text="5 exceptions1 expired, 1 covered nothing, 1 unknown whether used").click()
+        said = "Unknown whether 1 exception is used: this audit: <img src=x>"
+        page.get_by_text(said, exact=True).wait_for()
         exceptions = page.get_by_role("region", name="Table of exceptions").locator("tbody tr")
         exceptions.last.wait_for()
         assert [
@@ -343,6 +346,7 @@ def test_policies_are_shown_with_their_state_and_exceptions_with_their_use(brows
             ["soon e.yaml:1", "9 days left", "2026-12-09", "1 object"],
             ["in-use e.yaml:1", "in force", "2999-12-31", "4 objects"],
             ["idle-one e.yaml:1", "in force", "2999-12-31", "unused"],
+            ["asked e.yaml:1", "in force", "2999-12-31", "unknown"],
         ]
         assert page.locator("img").count() == 0
 
@@ -448,6 +452,19 @@ def test_a_score_that_fails_says_why_without_scrolling(width: int, browser: Brow
         more = page.get_by_role("button", name="Show 4 more", exact=True)
         more.click()
         assert table.get_by_role("row").count() == 16 and not more.count()
+
+
+def test_of_nothing_the_page_shows_no_score(browser: Browser, tmp_path: Path) -> None:
+    gate = Gate("gate.yaml", environments=(Environment(("quiet",), Threshold("production", 90)),))
+    of = scores([], {"quiet": 0, "other": 0}, RULES, gate)
+    with opened(browser, replace(SCORED, scores=of), tmp_path) as page:
+        table = page.get_by_role("region", name="Table of scores")
+        assert [row.split("\t")[:3] for row in table.locator("tbody tr").all_inner_texts()] == [
+            ["all objects", "none", ""],
+            ["quiet", "none", "fails nothing was judged, for 90 (production)"],
+            ["other", "none", ""],
+        ]
+        assert not table.locator("meter").count()
 
 
 @pytest.mark.parametrize("width", [768, 1280])

@@ -32,7 +32,7 @@ def test_every_severity_of_policies_has_a_weight() -> None:
 @pytest.mark.parametrize(
     ("findings", "judged", "value"),
     [
-        ([], 0, 100.0),
+        ([], 0, None),
         ([], 3, 100.0),
         ([on("a", "high")], 4, 90.0),  # (60 + 3 * 100) / 4
         ([on("a", "high"), on("b", "low")], 2, 77.5),
@@ -44,7 +44,7 @@ def test_every_severity_of_policies_has_a_weight() -> None:
         ([on("a", "high"), on("b", "high"), on("c", "high")], 1, 60.0),  # more than were counted
     ],
 )
-def test_the_formula(findings: list[Finding], judged: int, value: float) -> None:
+def test_the_formula(findings: list[Finding], judged: int, value: float | None) -> None:
     found = scores(findings, {"shop": judged}, RULES)
     assert of(found, "shop").value == value
     assert found.cluster.value == value

@@ -101,7 +101,7 @@ def contents(
         results = [result for _, result in sorted(by_namespace[namespace], key=lambda pair: pair[0])]
         said = {INCOMPLETE: "true"} if incomplete else {}
         score = values.get(namespace)
-        if score is not None:
+        if score is not None and score.value is not None:
             said[SCORE] = f"{score.value:.1f}"
         found += _split(namespace, name, results, said, bounds)
     return found

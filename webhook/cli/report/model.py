@@ -271,7 +271,8 @@ Count = Annotated[int, Meta(ge=0, le=(1 << 53) - 1)]
 class Past(Struct, frozen=True, kw_only=True):
     """The result of one audit. `at`: when it ended, as in Report. `deny`, `warn`, `audit`: findings of each level,
     before a baseline takes those away that it knows. `objects`, `policies`: how many there were. `score`: that of all
-    objects, 0 to 100; None if none was asked for. `complete`: whether everything could be read."""
+    objects, 0 to 100; None if none was asked for, or nothing was judged. `complete`: whether everything could be
+    read."""
 
     at: str
     deny: Count

@@ -5,7 +5,8 @@ The formula, in whole points:
 - An object has 100 points, less the weight of each policy that it violates, and at least 0. A policy counts once an
   object, whatever its findings, levels and bindings. Its weight is that of its severity (WEIGHTS).
 - The score of a namespace is the mean of its objects' points, and that of the whole is the mean of all objects'; both
-  are cut to a tenth, so that 100 says that nothing is violated.
+  are cut to a tenth, so that 100 says that nothing is violated. Where nothing was judged there is no score: what is
+demanded of it is not met.
 
 What exceptions cover takes no points, and neither does a policy that could not be evaluated: such errors are counted
 beside the score. What a baseline knows is violated all the same: compute scores before it is taken away.
@@ -13,12 +14,16 @@ beside the score. What a baseline knows is violated all the same: compute scores
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
+from msgspec.structs import replace
+
+from webhook.documents.document import Problem
+from webhook.nearest import nearest
 
 if TYPE_CHECKING:
     from webhook.cli.report.model import Finding, Rule
@@ -59,6 +64,14 @@ class Threshold(Struct, frozen=True):
     vetoes: tuple[Veto, ...] = ()
 
 
+class Named(Struct, frozen=True):
+    """Where a gate's file names policies. `text`: a name, with `*` for any characters. `where`: the place, with the
+    field as its message."""
+
+    text: str
+    where: Problem
+
+
 class Environment(Struct, frozen=True):
     """Namespaces with the same demand. `namespaces`: names, with `*` for any characters."""
 
@@ -74,7 +87,7 @@ NOTHING: Final = Threshold()
 
 class Gate(Struct, frozen=True):
     """The demands on scores. `name`: the name of the file, as given. `vetoes`: apply to every namespace and to the
-    whole. A namespace has the demand of the first environment that lists it.
+    whole. A namespace has the demand of the first environment that lists it. `named`: the policies of all vetoes.
     """
 
     name: str
@@ -82,6 +95,15 @@ class Gate(Struct, frozen=True):
     vetoes: tuple[Veto, ...] = ()
     environments: tuple[Environment, ...] = ()
     cluster: Threshold = NOTHING
+    named: tuple[Named, ...] = ()
+
+    def unknown(self, policies: Collection[str]) -> list[Problem]:
+        """A problem for each name of a veto that is of no policy: the veto would never be hit. policies: all names."""
+        return [
+            replace(each.where, message=f"{each.where.message}: {_no_policy(each.text, policies)}")
+            for each in self.named
+            if not any(fnmatchcase(name, each.text) for name in policies)
+        ]
 
     def of(self, namespace: str) -> Threshold:
         """The demand on a namespace. For "", the cluster-scoped objects, it has no least value."""
@@ -90,6 +112,11 @@ class Gate(Struct, frozen=True):
                 if each.has(namespace):
                     return each.threshold
         return NOTHING
+
+
+def _no_policy(text: str, policies: Collection[str]) -> str:
+    close = nearest(text, policies)
+    return f"there is no policy {text!r}{f'; did you mean {close}?' if close else ''}"
 
 
 class Vetoed(Struct, frozen=True):
@@ -103,14 +130,14 @@ class Vetoed(Struct, frozen=True):
 class Score(Struct, frozen=True):
     """The score of a namespace, of objects without one (namespace ""), or of the whole.
 
-    `tenths`: its value, 0 to 1000. `objects`: how many were judged, `violating` how many of them violate a policy.
-    `errors`: findings that say that a policy could not be evaluated. `threshold`: the score that is required. `vetoed`:
-    the vetoes that are hit. `lost`: the points that the objects lack of 100 each, together, so that scores of parts can
-    be added up.
+    `tenths`: its value, 0 to 1000; None if no object was judged. `objects`: how many were judged, `violating` how many
+    of them violate a policy. `errors`: findings that say that a policy could not be evaluated. `threshold`: the score
+    that is required. `vetoed`: the vetoes that are hit. `lost`: the points that the objects lack of 100 each, together,
+    so that scores of parts can be added up.
     """
 
     namespace: str
-    tenths: int
+    tenths: int | None
     objects: int
     violating: int
     errors: int
@@ -119,13 +146,14 @@ class Score(Struct, frozen=True):
     lost: int = 0
 
     @property
-    def value(self) -> float:
-        return self.tenths / 10
+    def value(self) -> float | None:
+        return None if self.tenths is None else self.tenths / 10
 
     @property
     def below(self) -> bool:
-        """Whether the value is less than the demand."""
-        return self.threshold.least is not None and self.tenths < 10 * self.threshold.least
+        """Whether the value is less than the demand, or there is none."""
+        least = self.threshold.least
+        return least is not None and (self.tenths is None or self.tenths < 10 * least)
 
     @property
     def failed(self) -> bool:
@@ -135,7 +163,7 @@ class Score(Struct, frozen=True):
         """The reasons why it fails, as plain text."""
         if self.below:
             of = f" ({self.threshold.environment})" if self.threshold.environment else ""
-            yield f"below {self.threshold.least}{of}"
+            yield f"{'nothing was judged, for' if self.tenths is None else 'below'} {self.threshold.least}{of}"
         for each in self.vetoed:
             more = f" and {len(each.policies) - _NAMED} more" if len(each.policies) > _NAMED else ""
             yield f"veto {each.name}: {each.count:,} of {', '.join(each.policies[:_NAMED])}{more}"
@@ -155,8 +183,13 @@ class Scores(Struct, frozen=True):
 
     @property
     def failed(self) -> bool:
-        """Whether any score fails."""
-        return self.cluster.failed or any(each.failed for each in self.namespaces)
+        """Whether any score fails, or there is a gate and nothing was judged."""
+        return self.without_objects or self.cluster.failed or any(each.failed for each in self.namespaces)
+
+    @property
+    def without_objects(self) -> bool:
+        """Whether there is a gate and nothing was judged."""
+        return bool(self.gate) and self.cluster.tenths is None
 
 
 class _Sum:
@@ -182,7 +215,7 @@ class _Sum:
             for violated in self.objects.values()
         )
         vetoed = tuple(Vetoed(name, len(rules), tuple(sorted(set(rules)))) for name, rules in sorted(self.hits.items()))
-        tenths = 10 * FULL if not judged else 10 * (FULL * judged - lost) // judged
+        tenths = None if not judged else 10 * (FULL * judged - lost) // judged
         return Score(namespace, tenths, judged, len(self.objects), self.errors, limit, vetoed, lost)
 
 
@@ -216,7 +249,7 @@ def scores(
         total.score(namespace, judged.get(namespace, 0), severities, demanded, demanded.of(namespace))
         for namespace, total in sums.items()
     ]
-    found.sort(key=lambda each: (not each.failed, each.tenths, each.namespace))
+    found.sort(key=lambda each: (not each.failed, each.tenths is None, each.tenths or 0, each.namespace))
     objects = sum(each.objects for each in found)
     cluster = whole.score("", objects, severities, demanded, demanded.cluster)
     unmet = tuple(

@@ -40,14 +40,18 @@ def lines(scores: Scores, style: Style) -> Iterator[str]:
         verdict = ""
         if each.failed:
             verdict = f"  {style(ERROR, 'fails')}: {visible('; '.join(each.whys()))}"
-        elif each.threshold.least is not None or each.threshold.vetoes:
+        elif each.tenths is not None and (each.threshold.least is not None or each.threshold.vetoes):
             verdict = f"  {style(GREEN, 'passes')}"
-        yield f"  {visible(name):<{width}}  {each.value:5.1f}  {_counts(each)}{verdict}"
+        yield f"  {visible(name):<{width}}  {_of_100(each):>5}  {_counts(each)}{verdict}"
     if more:
         yield style(DIM, f"  … and {more:,} more")
     for name in scores.unmet:
         yield f"{style(DIM, 'note:')} the gate's environment {visible(name)} has no namespace"
     yield ""
+
+
+def _of_100(score: Score) -> str:
+    return "none" if score.value is None else f"{score.value:.1f}"
 
 
 def _counts(score: Score) -> str:
@@ -63,7 +67,7 @@ def blocks(scores: Scores, code: Callable[[str], str]) -> Iterator[str]:
         cell = name if name in (WHOLE, WITHOUT) else code(name).replace("|", "\\|")
         least = "" if each.threshold.least is None else str(each.threshold.least)
         why = f"⛔ {code('; '.join(each.whys()))}".replace("|", "\\|") if each.failed else ""
-        yield f"| {cell} | {each.value:.1f} | {least} | {each.violating:,} | {each.objects:,} | {why} |\n"
+        yield f"| {cell} | {_of_100(each)} | {least} | {each.violating:,} | {each.objects:,} | {why} |\n"
     yield "\n"
     if more:
         yield f"… and {more:,} more\n\n"
