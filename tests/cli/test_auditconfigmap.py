@@ -178,7 +178,7 @@ def test_what_must_not_be_written_fails_the_run(
         (["--configmap", "a/../b"], "--configmap: expected NAMESPACE/NAME, got 'a/../b'"),
         (["--configmap", "a.b/c"], "--configmap: expected NAMESPACE/NAME, got 'a.b/c'"),
         ([*PLACE, "--context", "a", "--context", "b"], "--configmap: is of one cluster"),
-        ([*PLACE, "a.snapshot"], "--configmap: a snapshot is no cluster to write to"),
+        ([*PLACE, "a.snapshot"], "a snapshot is judged without a cluster; leave --kubeconfig, --configmap out"),
         ([*PLACE, "--shard", "0/17"], "--configmap: of at most 16 shards, got 17"),
         ([*PLACE, "--log", "audit.log"], "--log: expected no --kubeconfig, --configmap"),
     ],

@@ -17,6 +17,8 @@ from msgspec.structs import replace
 
 from webhook.cli.auditconfigmap import IntoConfigMap, place_of, published, refuse_shards
 from webhook.cli.auditmetrics import Metrics, measured
+from webhook.cli.auditoptions import given as given_options
+from webhook.cli.auditoptions import refuse as refuse_options
 from webhook.cli.auditresults import (
     GateFile,
     History,
@@ -91,6 +93,7 @@ QPS: Final = 20.0
 
 
 def audit(
+    ctx: typer.Context,
     snapshots: Annotated[
         list[Path] | None,
         typer.Argument(metavar="[FILE]", help="Judge the objects in these snapshots, and contact no cluster."),
@@ -176,6 +179,7 @@ def audit(
         how = reporting(
             output, concise=concise, color=color, only=only, baseline=baseline, write_baseline=write_baseline
         )
+        refuse_options(given_options(ctx), len(context or ()))
         asked = Asked(
             policies=() if native and not policies and not os.environ.get(TREES) else trees(policies),
             native=native,
@@ -355,20 +359,6 @@ def _refuse_bound(asked: Asked) -> None:
 def _logged(asked: Asked, how: Reporting, fails: Callable[[Finding], bool]) -> int:
     """The audit of the API server's logs. Raises NotGiven."""
     writes = asked.write_reports is not None
-    refused = {
-        "FILE": bool(asked.snapshots),
-        "--kubeconfig": asked.kubeconfig is not None and not writes,
-        "--context": bool(asked.contexts) and not writes,
-        "--snapshot": asked.snapshot is not None,
-        "--rbac": asked.rbac,
-        "--native": asked.native,
-        "--scores": asked.scores,
-        "--explain": asked.explain,
-        "--gate": asked.gate is not None,
-        "--history": asked.history is not None,
-        "--configmap": asked.configmap is not None,
-        "--shard": asked.shard.number > 1,
-    }
     started = time.monotonic()
     if again := twice(asked.logs):  # whose events would be counted twice
         raise NotGiven(f"{again}: given twice")
@@ -376,7 +366,7 @@ def _logged(asked: Asked, how: Reporting, fails: Callable[[Finding], bool]) -> i
         raise NotGiven("--write-reports: is of one cluster; give the one --context whose logs these are")
     context = asked.contexts[0] if asked.contexts else ""
     connection = connection_to(asked, context) if writes else None
-    report = of_logs(asked.logs, refused, asked.version)
+    report = of_logs(asked.logs, asked.version)
     if asked.write_reports is not None and connection is not None:
         source, most = context or THE_CLUSTER, asked.max_reports
         report = reported(report, asked.write_reports, connection, source, asked.qps, most=most, log=True)
@@ -387,9 +377,6 @@ def _logged(asked: Asked, how: Reporting, fails: Callable[[Finding], bool]) -> i
 
 def _of_one_cluster(asked: Asked) -> None:
     """Whether scores and reports are of one cluster. Raises NotGiven if they are not."""
-    writes = {"--write-reports": asked.write_reports is not None, "--configmap": asked.configmap is not None}
-    if asked.snapshots and (wanted := [option for option, was in writes.items() if was]):
-        raise NotGiven(f"{wanted[0]}: a snapshot is no cluster to write to")
     if max(len(asked.contexts), len(asked.snapshots)) > 1:
         for option, was in (
             ("--scores", asked.scores),

@@ -191,13 +191,10 @@ def reported(
     return replace(report, notes=notes, problems=problems)
 
 
-def of_logs(files: Sequence[str], refused: Mapping[str, bool], version: str) -> Report:
-    """The report of audit logs. refused: options that need a cluster, and whether they were given. Raises NotGiven."""
+def of_logs(files: Sequence[str], version: str) -> Report:
+    """The report of audit logs. Raises NotGiven."""
     from webhook.cli.report import logged
     from webhook.schema import Kinds
     from webhook.versions import parse_version
 
-    given = [name for name, was in refused.items() if was]
-    if given:
-        raise NotGiven(f"--log: expected no {', '.join(given)}: a log has requests, not the objects of a cluster")
     return logged.report(files, Kinds.builtin(parse_version(version)))
