@@ -12,7 +12,7 @@ from webhook.cli.readoptions import NotGiven
 FILE: Final = "FILE"
 """The argument, as the help calls it."""
 
-_OF_A_CLUSTER: Final = ("--kubeconfig", "--context", "--qps")
+_OF_A_CLUSTER: Final[tuple[str, ...]] = ("--kubeconfig", "--context", "--qps")
 _WRITING: Final = ("--snapshot", "--write-reports", "--configmap")
 _OF_JUDGING: Final = (
     *("--snapshot", "--as", "--as-group", "--authorizations", "--settings", "--owner-label", "--scores", "--explain"),
@@ -40,7 +40,7 @@ def given(context: typer.Context) -> frozenset[str]:
 def refuse(given: Collection[str], contexts: int) -> None:
     """Raises NotGiven if an option that is given would have no effect beside another. contexts: how many there are."""
     if "--log" in given:
-        cluster = () if "--write-reports" in given else _OF_A_CLUSTER
+        cluster: tuple[str, ...] = () if "--write-reports" in given else _OF_A_CLUSTER
         _refuse(
             given,
             (FILE, *cluster, "--rbac", *_OF_POLICIES, *_OF_JUDGING),
