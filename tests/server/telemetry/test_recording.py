@@ -44,7 +44,7 @@ from webhook.server.telemetry.recording import Recorder
 VALUE = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}
 LIMITED = (  # the writer under a limit of what its files may hold: a write beyond fails, as on a full disk
     *("sh", "-c", 'ulimit -f 1; exec "$0" "$@"'),
-    *(sys.executable, "-P", "-m", "webhook.recordings.writing"),
+    *(sys.executable, "-B", "-P", "-m", "webhook.recordings.writing"),  # -B: it would cache what is cut off
 )
 
 
