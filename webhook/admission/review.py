@@ -99,12 +99,13 @@ def _quickly_read(request: dict[str, Any]) -> Request | None:
         value = sent.resource
         resource = request_resource = _known_resource(value["group"], value["version"], value["resource"])
         subresource = request_subresource = sent.sub_resource
-        value = sent.request_kind
-        if value is not None:
+        value = sent.request_kind  # nearly always the same as `kind`, which is quicker to see
+        if value is not None and value != sent.kind:
             request_kind = _known_kind(value["group"], value["version"], value["kind"])
         value = sent.request_resource
         if value is not None:
-            request_resource = _known_resource(value["group"], value["version"], value["resource"])
+            if value != sent.resource:
+                request_resource = _known_resource(value["group"], value["version"], value["resource"])
             request_subresource = sent.request_sub_resource
     except (ValidationError, KeyError, TypeError):
         return None
@@ -114,7 +115,8 @@ def _quickly_read(request: dict[str, Any]) -> Request | None:
         or sent.operation not in OPERATIONS
         or len(subresource) + len(request_subresource) > _MAX_TYPE_NAME
         or not (options is None or type(options) is dict)
-        or not (_has_readable_labels(sent.object) and _has_readable_labels(sent.old_object))
+        or not (sent.object is None or _has_readable_labels(sent.object))
+        or not (sent.old_object is None or _has_readable_labels(sent.old_object))
     ):
         return None
     return Request(
@@ -137,9 +139,9 @@ def _quickly_read(request: dict[str, Any]) -> Request | None:
 
 
 def _has_readable_labels(value: Any) -> bool:
-    """Whether a value is null, or an object whose labels are all strings, if it has some."""
+    """Whether a value is an object whose labels are all strings, if it has some."""
     if type(value) is not dict:
-        return value is None
+        return False
     metadata = value.get("metadata")
     if type(metadata) is not dict:
         return metadata is None

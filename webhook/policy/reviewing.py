@@ -148,10 +148,12 @@ class Review(Struct, eq=False):
 
 
 def _cel(request: Request) -> JSONObject:
-    value = _types(request.kind, request.resource, request.request_kind, request.request_resource).copy()
-    value["operation"] = request.operation
-    value["dryRun"] = request.dry_run
-    value["options"] = request.options
+    value: JSONObject = {
+        **_types(request.kind, request.resource, request.request_kind, request.request_resource),
+        "operation": request.operation,
+        "dryRun": request.dry_run,
+        "options": request.options,
+    }
     if text := request.subresource:
         value["subResource"] = text
     if text := request.request_subresource:

@@ -368,9 +368,10 @@ class Reviews:
         if self._events is not None and not outcome.allowed:
             self._events.denied(request, outcome.findings, lambda finding: _is_confidential(finding, request))
         log = self._log
-        notable = bool(why_unread) or (counted is not None and bool(counted["policies"]))
-        if not log.all and not log.wants(request.uid, notable=notable):
-            return
+        if not log.all:
+            notable = bool(why_unread) or (counted is not None and bool(counted["policies"]))
+            if not log.wants(request.uid, notable=notable):
+                return
         if counted is None and not why_unread and log.allowed(path, request, revision, seconds):
             return
         line = _line("info", "review", path, request)
