@@ -115,13 +115,18 @@ class Writer:
     def _next(self) -> list[bytes]:
         """The next lines to write; none if the queue is empty: then the thread goes to sleep."""
         with self._lock:
-            lines = []
-            size = 0
-            while self._lines and size < _GROUP:
-                line = self._lines.popleft()
-                size += len(line)
-                lines.append(line)
-            self._bytes -= size
+            if self._bytes <= _GROUP:  # nearly always, and then no line costs a step here
+                lines = list(self._lines)
+                self._lines.clear()
+                self._bytes = 0
+            else:
+                lines = []
+                size = 0
+                while size < _GROUP:
+                    line = self._lines.popleft()
+                    size += len(line)
+                    lines.append(line)
+                self._bytes -= size
             if not lines:
                 self._awake = False
         return lines
