@@ -64,7 +64,7 @@ webhook.schema
 webhook.documents webhook.forge webhook.git webhook.pages
 webhook.excerpts
 webhook.access webhook.counts webhook.frozen webhook.jobs webhook.nearest webhook.paths webhook.versions webhook.visible
-webhook.byidentity webhook.digests webhook.lazypatterns
+webhook.byidentity webhook.digests webhook.owners webhook.lazypatterns
 """
 RANK = {room: rank for rank, line in enumerate(reversed(ORDER.split("\n"))) for room in line.split()}
 

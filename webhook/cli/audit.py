@@ -234,7 +234,7 @@ def _audit(asked: Asked, how: Reporting) -> int:
     from webhook.cli.report.model import Report
     from webhook.counts import counted
     from webhook.offline.background import Background
-    from webhook.offline.owners import owners
+    from webhook.owners import owners
     from webhook.policy.python.raised import tracebacks
 
     fails = failing(asked.fail_on)

@@ -238,10 +238,10 @@ def _check(
     from webhook.offline.inputs import Inputs, nothing
     from webhook.offline.letpass import LetPass
     from webhook.offline.lookedup import looked_up
-    from webhook.offline.owners import owners
     from webhook.offline.requests import Options
     from webhook.offline.streaming import Planned, Said, Streamed
     from webhook.offline.verdicts import verdicts
+    from webhook.owners import owners
     from webhook.policy import startup
     from webhook.policy.python.raised import tracebacks
 

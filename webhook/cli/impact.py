@@ -199,8 +199,8 @@ def _impact(asked: Asked, how: Reporting) -> int:
     from webhook.impact.sameness import compared
     from webhook.impact.summary import Tally
     from webhook.offline import authorizations as access
-    from webhook.offline.owners import owners
     from webhook.offline.requests import Options, impersonated
+    from webhook.owners import owners
 
     try:
         require(asked)

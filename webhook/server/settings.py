@@ -311,6 +311,12 @@ class Settings(BaseModel):
         description="JSON report of `gatewright audit -o json`, or a folder with those of its shards, which the page"
         " shows; it is read again when it has changed. Needs --page.",
     )
+    page_owner_label: str = Field(
+        "",
+        max_length=317,
+        description="Key of the label or annotation that names the owner of an object on the page: the object's own,"
+        " else its Namespace's. Without it, or where neither has it, the namespace is the owner. Needs --page.",
+    )
     debug: bool = Field(
         False,
         description="Serve stacks, a profile and memory figures at /debug on the plain port, to clients on the loopback"
@@ -399,6 +405,8 @@ def resolve(flags: Mapping[str, Any], environ: Mapping[str, str], file: Path | N
             errors.append(f"{sources['playground_python']} is set without {flag('playground')}, which it is about")
         if settings.page_audit is not None and not settings.page:
             errors.append(f"{sources['page_audit']} is set without {flag('page')}, which shows it")
+        if settings.page_owner_label and not settings.page:
+            errors.append(f"{sources['page_owner_label']} is set without {flag('page')}, which shows owners")
         if settings.port == settings.plain_port != 0:
             errors.append(f"{flag('port')} and {flag('plain_port')} are both {settings.port}; expected two ports")
     if errors:

@@ -453,6 +453,25 @@ def test_a_finding_of_the_last_audit_shows_what_led_to_it(browser: Browser, show
         assert tab.locator("img:not([role])").count() == 0
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_findings_are_grouped_by_the_owner_that_a_label_names(workers: str, browser: Browser, tmp_path: Path) -> None:
+    tree = write_policies(tmp_path / "policies", TREE)
+    running = launch("--policies", str(tree), "--page", "--page-owner-label", "team", "--workers", workers)
+    try:
+        for name, labels in (("web", {"team": HOSTILE}), ("db", {})):
+            value = json.loads(POD)["request"]["object"]
+            value["metadata"]["labels"] = labels
+            body = changed(POD, name=name, namespace="default", object=value)
+            assert not running.post("/validate", body).response["allowed"]
+        wait_for(lambda: len(asked(running, "/page/findings").json["findings"]) >= 2, 60)
+        with opened(browser, running, "#findings") as tab:
+            tab.get_by_role("button", name="Group by owner").click()
+            names = tab.locator("#panel-findings .group h3 .name").all_text_contents()
+            assert sorted(names) == sorted([HOSTILE, "default"])
+    finally:
+        end(running)
+
+
 def test_a_torn_audit_leaves_the_last_one_and_is_named(browser: Browser, shown: Running, folder: Path) -> None:
     state = state_of(shown)["audit"]
     with opened(browser, shown, "#audit") as tab:

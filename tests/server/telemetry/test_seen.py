@@ -6,8 +6,9 @@ from typing import Any
 
 from tests.server.running import changed, recorded
 from webhook.admission import review
+from webhook.cluster.manifestsview import ManifestsView
 from webhook.policy.request import Request
-from webhook.server.telemetry.seen import MOST, OF_A_NAMESPACE, OF_A_REVIEW, WAITING, Outbox, Seen
+from webhook.server.telemetry.seen import MOST, OF_A_NAMESPACE, OF_A_REVIEW, WAITING, Outbox, Seen, owner_of
 
 DENIED = {"policy": "p", "binding": "b", "result": "deny", "message": "no"}
 
@@ -28,6 +29,40 @@ def test_equal_findings_are_one_that_is_counted() -> None:
         (request().name, "deny", 3),
     ]
     assert (found[0]["resource"], found[0]["operation"], found[0]["path"]) == ("pods", "CREATE", "/validate")
+
+
+def test_the_owner_is_named_by_the_object_or_its_namespace() -> None:
+    namespaces = {"shop": {"labels": {"team": "shop-team"}}, "bare": {}, "noted": {"annotations": {"team": "notes"}}}
+    view = ManifestsView(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, **metadata}}
+        for name, metadata in namespaces.items()
+    )
+    labelled = {"metadata": {"name": "web", "labels": {"team": "web"}}}
+    bare = {"metadata": {"name": "web", "labels": {}, "annotations": {"team": 3}}}
+    long = {"metadata": {"name": "web", "annotations": {"team": "x" * 300}}}
+    for namespace, value, expected in (
+        ("shop", labelled, "web"),
+        ("shop", bare, "shop-team"),
+        ("noted", bare, "notes"),
+        ("bare", bare, ""),
+        ("unknown", bare, ""),
+        ("", bare, ""),
+        ("bare", long, "x" * 253),
+    ):
+        assert owner_of(request(namespace=namespace, object=value), "team", view) == expected
+        gone = request(namespace=namespace, operation="DELETE", object=None, oldObject=value)
+        assert owner_of(gone, "team", view) == expected
+        assert owner_of(request(namespace=namespace, object=value), "", view) == ""
+    unknown = ManifestsView(())
+    assert owner_of(request(namespace="shop", object=bare), "team", unknown) == ""
+
+
+def test_equal_findings_have_the_last_owner() -> None:
+    seen, outbox = Seen(), Outbox()
+    seen.take("/validate", request(), [DENIED], "one")
+    outbox.take("/validate", request(), [DENIED], "two")
+    seen.also(outbox.emptied())
+    assert [(each["owner"], each["count"]) for each in seen.listed()] == [("two", 2)]
 
 
 def test_one_namespace_does_not_drive_out_the_others() -> None:

@@ -15,8 +15,8 @@ from webhook.cli.report.model import Diff, Finding, Level, Place, Rule, Suppress
 from webhook.library import metadata
 from webhook.offline import podlabels
 from webhook.offline.kustomizedfrom import root_file
-from webhook.offline.owners import Owners
 from webhook.offline.renderedfrom import Sources
+from webhook.owners import Owners
 from webhook.paths import ROOT, Path, render
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from webhook.visible import visible
 if TYPE_CHECKING:
     from webhook.documents.document import Document
     from webhook.impact.differences import Difference, Differing, Repatched
-    from webhook.offline.owners import Owners
     from webhook.offline.verdicts import Change
+    from webhook.owners import Owners
 
 PATCHED: Final = "patch changed"
 GONE: Final = (

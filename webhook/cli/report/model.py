@@ -149,7 +149,7 @@ class Finding(Struct, frozen=True, kw_only=True):
     edit; of a chart or kustomization that is its source, and `rendered` is the place in what was rendered and judged,
     else None. `excerpt`: that line, with the columns that it is about. `path`: the field, as text.
 
-    Of verdicts on objects: `object`, its `owner` (webhook.offline.owners), the `operation` of the request, `kind`,
+    Of verdicts on objects: `object`, its `owner` (webhook.owners), the `operation` of the request, `kind`,
     `policy` and `binding` ("" if there are none), `action` and `reason` as the API server writes them, `error`: whether
     the policy could not be evaluated, so that this is no violation. `looked_for`: the params that were not found.
     `explained`: the finding as it was located, if its explanation is shown; `why`: instead of it, the lines of the

@@ -311,6 +311,7 @@ class Serving(Struct, frozen=True):
             watching.sight,
             watching.events,
             watching.recorder,
+            settings.page_owner_label,
         )
         self.metrics.registry.register(TurnMetrics(turns, lambda: turns.waiting + reviews.awaiting))
         server = Server(

@@ -146,7 +146,7 @@
   findings.panel.append(make("div", { class: "status" }, about, again), list);
   const rowOf = (each) => ({
     rule: each.policy, levels: [each.result], place: `${new Date(each.at * 1000).toISOString().slice(11, 19)} UTC${each.count > 1 ? ` ×${number(each.count)}` : ""}`,
-    message: each.message, namespace: each.namespace, owner: each.namespace,
+    message: each.message, namespace: each.namespace, owner: each.owner || each.namespace,
     object: `${each.resource} ${each.namespace ? `${each.namespace}/` : ""}${each.name || "without a name"}`,
     operation: each.operation, binding: each.binding === each.policy ? "" : each.binding,
     asides: [`at ${each.path}, asked by ${each.user}`, ...(each.count > 1 ? [`${number(each.count)} requests`] : []),

@@ -42,6 +42,7 @@ from webhook.server.state import InForce, State
 from webhook.server.telemetry.logs import MAX_TEXT, Log, cut, failure
 from webhook.server.telemetry.metrics import Metrics
 from webhook.server.telemetry.reviewlines import resource_text
+from webhook.server.telemetry.seen import owner_of
 
 if TYPE_CHECKING:
     from webhook.server.telemetry.recording import Lookups, Recorder
@@ -75,6 +76,7 @@ class Reviews:
     A review may take `memory` bytes; one that would need more is refused. With `names`, only clients may ask whose
     certificate has one of them. Without `turns`, each is evaluated when it comes. sight: what watches reviews, if
     anything does. events: records denials, if they are to be recorded. recorder: records reviews, if they are to be.
+    owner_label: the key that names owners, for the findings of the page.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class Reviews:
         sight: Sight | None = None,
         events: Events | None = None,
         recorder: Recorder | None = None,
+        owner_label: str = "",
     ) -> None:
         self._state = state
         self._metrics = metrics
@@ -97,6 +100,7 @@ class Reviews:
         self._sight = sight
         self._events = events
         self._recorder = recorder
+        self._owner_label = owner_label
         self._turns = turns or Turns(0.0, log)
         self.awaiting = 0
         """Reviews that wait for the API server, or for a policy that runs apart."""
@@ -364,7 +368,8 @@ class Reviews:
         if outcome.findings or outcome.excepted or (type(outcome) is Mutation and outcome.changed):
             counted = self._counted(request, outcome, confidential)
             if outcome.findings and self._state.seen is not None:
-                self._state.seen.take(path, request, counted["findings"])
+                owner = owner_of(request, self._owner_label, self._state.in_force.cluster)
+                self._state.seen.take(path, request, counted["findings"], owner)
         if self._events is not None and not outcome.allowed:
             self._events.denied(request, outcome.findings, lambda finding: _is_confidential(finding, request))
         log = self._log

@@ -3,7 +3,8 @@
 Equal findings are one, which is counted: a controller that tries again for hours is one line. Of a namespace only the
 last ones are kept, so that one tenant does not displace the findings of others.
 
-Nothing of an object is kept, as in the log: what identifies the request, and the messages that the log may have.
+Nothing of an object is kept, as in the log: what identifies the request, and the messages that the log may have; and
+the owner, if the operator has named the label that says it.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec import Struct
 
+from webhook.cluster.view import NotCached, UnknownKind
+from webhook.owners import named
 from webhook.visible import visible
 
 if TYPE_CHECKING:
+    from webhook.cluster.view import ClusterView
     from webhook.policy.request import Request
 
 MOST: Final = 2000
@@ -40,7 +44,8 @@ _MAX_MESSAGE = 500
 class Found(Struct):
     """A finding. `at`: when it was found last, in seconds since the epoch. `result`: deny, warn, audit or error.
 
-    `message` is empty where it may come from a Secret. `count`: how many reviews had it.
+    `message` is empty where it may come from a Secret. `count`: how many reviews had it. `owner`: whose the object is;
+    "" where nobody is named but its namespace.
     """
 
     at: float
@@ -55,9 +60,24 @@ class Found(Struct):
     result: str
     message: str = ""
     count: int = 1
+    owner: str = ""
 
 
-def _of(path: str, request: Request, findings: Iterable[dict[str, Any]]) -> Iterator[Found]:
+def owner_of(request: Request, label: str, cluster: ClusterView) -> str:
+    """Whose the object of a request is, by the key of a label or annotation: what the object has there, else what its
+    Namespace has, if the server knows it; "" if neither has it, or without a key."""
+    if not label:
+        return ""
+    own = named(request.object if request.object is not None else request.old_object, label)
+    if own or not request.namespace:
+        return own[:_MAX_NAME]
+    try:
+        return named(cluster.namespace(request.namespace).value, label)[:_MAX_NAME]
+    except (NotCached, UnknownKind):
+        return ""
+
+
+def _of(path: str, request: Request, findings: Iterable[dict[str, Any]], owner: str = "") -> Iterator[Found]:
     group, _, resource = request.resource
     what = f"{resource}.{group}" if group else resource
     if request.subresource:
@@ -81,6 +101,7 @@ def _of(path: str, request: Request, findings: Iterable[dict[str, Any]]) -> Iter
             finding["binding"],
             finding["result"],
             finding.get("message", "")[:_MAX_MESSAGE],
+            owner=owner,
         )
 
 
@@ -92,9 +113,9 @@ class Seen:
         self._of: OrderedDict[str, OrderedDict[tuple[str, ...], Found]] = OrderedDict()
         self._size = 0
 
-    def take(self, path: str, request: Request, findings: Iterable[dict[str, Any]]) -> None:
-        """Take the findings of a review, as its log line has them."""
-        for each in _of(path, request, findings):
+    def take(self, path: str, request: Request, findings: Iterable[dict[str, Any]], owner: str = "") -> None:
+        """Take the findings of a review, as its log line has them. owner: of its object, see Found."""
+        for each in _of(path, request, findings, owner):
             self.add(each)
 
     def add(self, found: Found) -> None:
@@ -138,9 +159,9 @@ class Outbox:
     def __init__(self) -> None:
         self._waiting: deque[Found] = deque(maxlen=WAITING)
 
-    def take(self, path: str, request: Request, findings: Iterable[dict[str, Any]]) -> None:
-        """Take the findings of a review, as its log line has them."""
-        self._waiting.extend(_of(path, request, findings))
+    def take(self, path: str, request: Request, findings: Iterable[dict[str, Any]], owner: str = "") -> None:
+        """See Seen."""
+        self._waiting.extend(_of(path, request, findings, owner))
 
     def add(self, found: Found) -> None:
         """Take a finding that no review of this server has made."""

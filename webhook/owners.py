@@ -21,7 +21,7 @@ class Owners(Struct, frozen=True):
     def of(self, value: Any, namespace: str) -> str:
         """The owner of an object: what its own label says, else its annotation, else its Namespace, else the name of
         its namespace; "" if it is cluster-scoped and names none."""
-        return (self.label and _named(value, self.label)) or self.namespaces.get(namespace) or namespace
+        return (self.label and named(value, self.label)) or self.namespaces.get(namespace) or namespace
 
 
 def owners(label: str, objects: Iterable[Mapping[str, Any]]) -> Owners:
@@ -31,12 +31,13 @@ def owners(label: str, objects: Iterable[Mapping[str, Any]]) -> Owners:
     of = {
         each["metadata"]["name"]: owner
         for each in objects
-        if each.get("kind") == "Namespace" and each.get("apiVersion") == "v1" and (owner := _named(each, label))
+        if each.get("kind") == "Namespace" and each.get("apiVersion") == "v1" and (owner := named(each, label))
     }
     return Owners(label, of)
 
 
-def _named(value: Any, key: str) -> str:
+def named(value: Any, key: str) -> str:
+    """The owner that an object itself names, by the key of a label or an annotation; "" if it names none."""
     metadata = value.get("metadata") if isinstance(value, dict) else None
     for field in ("labels", "annotations"):
         texts = metadata.get(field) if isinstance(metadata, dict) else None
