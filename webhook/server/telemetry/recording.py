@@ -184,7 +184,7 @@ class Recorder(Feeding):
         kept, self._kept = self._kept, []
         self._kept_bytes = 0
         view: ClusterView | None = None
-        own: dict[str, Looked] = {}  # the Namespaces of requests, as this view has them
+        own: dict[str, Looked | None] = {}  # the Namespaces of requests, as this view has them
         plain, encode = self._plain, self._encode
         for at, path, revision, body, response, findings, changed, why, lookups, namespace in kept:
             answers = lookups.answers
@@ -203,11 +203,14 @@ class Recorder(Feeding):
                 else:
                     found.append(self._looked(key, answer, view.kinds, served))
             if namespace and ("namespace", namespace) not in answers:
-                looked = own.get(namespace) or self._own(view, namespace)
+                if namespace in own:
+                    looked = own[namespace]
+                else:
+                    looked = self._own(view, namespace)
+                    if looked is None or looked[3] is not False:  # for which the next review may have room
+                        own[namespace] = looked
                 if looked is not None:
                     found.append(looked)
-                    if looked[3] is not False:  # for which the next review has room
-                        own[namespace] = looked
             try:
                 new, forget = self._new, self._forget
                 record = encode(
@@ -229,7 +232,11 @@ class Recorder(Feeding):
             answer = view.get("v1", "Namespace", name)
         except LookupError:
             return None
-        return self._looked(("namespace", name), answer, view.kinds, []) if answer.value is not None else None
+        key = ("namespace", name)
+        known = self._plain.get(key)
+        if known is not None and answer[0] is known[0]:
+            return "namespace", known[2], answer[1], known[1]
+        return self._looked(key, answer, view.kinds, []) if answer.value is not None else None
 
     def _looked(self, key: tuple[Any, ...], answer: Any, kinds: Kinds, served: list[Served]) -> Looked:
         """A lookup as it is sent. Objects that are new are added to `_new`, kinds that are not built in to `served`."""
