@@ -19,8 +19,6 @@ PORT_NAME_PROTOCOLS = frozenset({
     "grpc", "grpc-web", "http", "http2", "https", "mongo", "mysql", "redis", "tcp", "tls", "udp",
 })  # fmt: skip
 
-LONGEST_NAME = 63  # characters: the API server refuses a port with a longer name
-
 # The path of the Pod spec in each kind; WORKLOAD for all others.
 POD_SPECS = {
     "Pod": ("spec",),
@@ -90,11 +88,9 @@ def _service(request: Request, params: Params) -> Iterator[Violation]:
     ports = _at(request.object, path) or []
     if request.operation == "UPDATE" and ports == (_at(request.old_object, path) or []):
         return
-    allowed = frozenset({protocol.lower() for protocol in params.application_protocols})
-    known = PORT_NAME_PROTOCOLS | allowed
     for index, port in enumerate(ports):
         yield from _port_protocol(port, (*path, index), params)
-        yield from _application_protocol(port, (*path, index), params, allowed, known)
+        yield from _application_protocol(port, (*path, index), params)
 
 
 def _containers(request: Request, params: Params) -> Iterator[Violation]:
@@ -106,8 +102,8 @@ def _containers(request: Request, params: Params) -> Iterator[Violation]:
         return
     spec = _at(request.object, path) or {}
     for field in ("initContainers", "containers", "ephemeralContainers"):
-        old = _at(request.old_object, (*path, field)) or () if request.kind.kind == "Pod" else ()
-        before = {container.get("name"): container for container in old} if old else {}  # a Pod's names are unique
+        old = _at(request.old_object, (*path, field)) or [] if request.kind.kind == "Pod" else []
+        before = {container.get("name"): container for container in old}  # a Pod's names are unique
         for index, container in enumerate(spec.get(field) or []):
             if before.get(container.get("name")) == container:
                 continue
@@ -127,36 +123,32 @@ def _port_protocol(port: dict[str, Any], path: Path, params: Params, container: 
         )
 
 
-def _application_protocol(
-    port: dict[str, Any], path: Path, params: Params, allowed: frozenset[str], known: frozenset[str]
-) -> Iterator[Violation]:
+def _application_protocol(port: dict[str, Any], path: Path, params: Params) -> Iterator[Violation]:
+    allowed = {protocol.lower() for protocol in params.application_protocols}
+    choice = _listed(params.application_protocols)
     number, name, declared = port.get("port"), port.get("name") or "", port.get("appProtocol")
     if declared:
         if declared.lower() not in allowed:
-            choice = _listed(params.application_protocols)
             yield _violation((*path, "appProtocol"), f"port {number} speaks {declared}; it must be {choice}")
         return
-    prefix = _protocol_of(name.lower(), known)
-    if prefix in allowed:
-        return
-    choice = _listed(params.application_protocols)
-    if prefix is not None:
+    prefix = _protocol_of(name, PORT_NAME_PROTOCOLS | allowed)
+    if prefix is None:
+        if not params.allow_undeclared:
+            hint = f" (its name, {name}, is no protocol)" if name else ""
+            yield _violation(path, f"port {number} declares no application protocol{hint}; set appProtocol to {choice}")
+    elif prefix not in allowed:
         yield _violation(
             (*path, "name"),
             f"port {number} speaks {prefix}, as its name, {name}, says; it must be {choice}, "
             "or have one of these as its appProtocol",
         )
-    elif not params.allow_undeclared:
-        hint = f" (its name, {name}, is no protocol)" if name else ""
-        yield _violation(path, f"port {number} declares no application protocol{hint}; set appProtocol to {choice}")
 
 
 def _protocol_of(name: str, protocols: frozenset[str]) -> str | None:
     """The longest protocol that the name consists of, or starts with before a dash (`grpc-web` contains one)."""
-    start = name[:LONGEST_NAME]
-    while start and start not in protocols:
-        start = start.rpartition("-")[0]
-    return start or None
+    name = name.lower()
+    of = [protocol for protocol in protocols if name == protocol or name.startswith(f"{protocol}-")]
+    return max(of, key=len, default=None)
 
 
 def _at(value: Any, path: Path) -> Any:

@@ -78,7 +78,7 @@ def test_names_and_labels_of_a_template_are_refused_but_names_in_rbac() -> None:
         (b"{% if x %}\nkind: Pod\napiVersion: v1\n", "template"),
         (b"a: [", "no object"),
         (b"kind: Pod\napiVersion: [", ""),
-        (b"\x89PNG\0\n", "no object"),
+        (b"\x89PNG\0\n", "binary"),
         (b"\0kind: Pod\napiVersion: v1\n", ""),
         ("apiVersion: v1\nkind: Pod\n".encode("utf-16-le"), ""),
         (b"a: 1\n---\n\0", ""),  # what stands before is read by kubectl

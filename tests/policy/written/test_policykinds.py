@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from msgspec.structs import asdict
 
 from tests.policy.trees import (
     BINDING,
@@ -70,7 +71,7 @@ def test_policies_and_bindings_of_different_versions_are_one_tree(
 
     one, other = in_version(f"{_GROUP}/v1beta1"), in_version(f"{_GROUP}/v1")
     assert [each.name for each in one.policies] == [each.name for each in other.policies] == ["p"]
-    assert one.bindings == other.bindings
+    assert [asdict(each) for each in one.bindings] == [asdict(each) for each in other.bindings]
     assert len(one.bindings) == 1
 
 
