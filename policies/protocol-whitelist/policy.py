@@ -88,9 +88,10 @@ def _service(request: Request, params: Params) -> Iterator[Violation]:
     ports = _at(request.object, path) or []
     if request.operation == "UPDATE" and ports == (_at(request.old_object, path) or []):
         return
+    allowed = frozenset({protocol.lower() for protocol in params.application_protocols})
     for index, port in enumerate(ports):
         yield from _port_protocol(port, (*path, index), params)
-        yield from _application_protocol(port, (*path, index), params)
+        yield from _application_protocol(port, (*path, index), params, allowed)
 
 
 def _containers(request: Request, params: Params) -> Iterator[Violation]:
@@ -123,31 +124,32 @@ def _port_protocol(port: dict[str, Any], path: Path, params: Params, container: 
         )
 
 
-def _application_protocol(port: dict[str, Any], path: Path, params: Params) -> Iterator[Violation]:
-    allowed = {protocol.lower() for protocol in params.application_protocols}
-    choice = _listed(params.application_protocols)
+def _application_protocol(
+    port: dict[str, Any], path: Path, params: Params, allowed: frozenset[str]
+) -> Iterator[Violation]:
     number, name, declared = port.get("port"), port.get("name") or "", port.get("appProtocol")
-    if declared:
-        if declared.lower() not in allowed:
-            yield _violation((*path, "appProtocol"), f"port {number} speaks {declared}; it must be {choice}")
+    spoken = declared.lower() if declared else _protocol_of(name.lower(), PORT_NAME_PROTOCOLS | allowed)
+    if spoken in allowed:
         return
-    prefix = _protocol_of(name, PORT_NAME_PROTOCOLS | allowed)
-    if prefix is None:
-        if not params.allow_undeclared:
-            hint = f" (its name, {name}, is no protocol)" if name else ""
-            yield _violation(path, f"port {number} declares no application protocol{hint}; set appProtocol to {choice}")
-    elif prefix not in allowed:
+    choice = _listed(params.application_protocols)
+    if declared:
+        yield _violation((*path, "appProtocol"), f"port {number} speaks {declared}; it must be {choice}")
+    elif spoken is not None:
         yield _violation(
             (*path, "name"),
-            f"port {number} speaks {prefix}, as its name, {name}, says; it must be {choice}, "
+            f"port {number} speaks {spoken}, as its name, {name}, says; it must be {choice}, "
             "or have one of these as its appProtocol",
         )
+    elif not params.allow_undeclared:
+        hint = f" (its name, {name}, is no protocol)" if name else ""
+        yield _violation(path, f"port {number} declares no application protocol{hint}; set appProtocol to {choice}")
 
 
 def _protocol_of(name: str, protocols: frozenset[str]) -> str | None:
     """The longest protocol that the name consists of, or starts with before a dash (`grpc-web` contains one)."""
-    name = name.lower()
-    of = [protocol for protocol in protocols if name == protocol or name.startswith(f"{protocol}-")]
+    if name in protocols:
+        return name
+    of = [protocol for protocol in protocols if name.startswith(f"{protocol}-")]
     return max(of, key=len, default=None)
 
 

@@ -253,6 +253,10 @@ class Generator:
             if charging.is_set(node.args[1]):
                 return self.in_constants(node, args)
             return self.metered(runtime.contains if cost is None else runtime.contains_charged, args)
+        if node.function == "_+_" and self.bounds and self.native and node.type == types.STRING:
+            parts = self.summands(node)
+            if len(parts) > 2:
+                return self.joined(parts)
         args = self.operands(node)
         if node.function == "_+_":
             if cost is None and node.args[0].type in types.NUMBERS:
@@ -266,6 +270,26 @@ class Generator:
         if node.function in charging.ORDER and any(arg.type == types.DYN for arg in node.args):
             return self.metered(runtime.ordered, [*self.bound(function), *args])
         return self.out.call(function, *args)
+
+    def summands(self, node: Call) -> list[Expr]:
+        """The operands of a sum of texts, from left to right: a, b and c of `a + b + c`. Charges what the sums in it
+        are charged."""
+        parts: list[Expr] = []
+        left: Expr = node
+        while isinstance(left, Call) and left.function == "_+_" and left.type == types.STRING:
+            if left is not node:
+                if self.records(id(left)):
+                    break
+                self.out.charge(self.fixed[id(left)])
+            left, right = left.args
+            parts.append(right)
+        return [left, *reversed(parts)]
+
+    def joined(self, parts: list[Expr]) -> Operand:
+        """The sum of texts, in one step."""
+        values = [self.value(part) for part in parts]
+        text = f"{self.out.bind(runtime.joined)}(a, ({', '.join(value.text for value in values)}))"
+        return self.out.expression(text, *values)
 
     def in_constants(self, node: Call, args: list[Operand]) -> Operand:
         """item in a list literal of constants, which the API server looks up in a set, at no cost."""

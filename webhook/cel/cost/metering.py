@@ -262,6 +262,19 @@ class Metered(dict[str, Any]):
             raise LimitExceeded(_MEMORY) if meter.exact else BudgetExceeded
         self.work(size // 256)
 
+    def make_sums(self, texts: tuple[str, ...], _: int) -> None:
+        """Count the bytes of the sums of texts, which are added from left to right, before they are made.
+
+        They have some length together."""
+        length, width, size = len(texts[0]), 1 if texts[0].isascii() else 4, 0
+        for text in texts[1:]:
+            length += len(text)
+            if not text.isascii():
+                width = 4
+            if length > SMALL:
+                size += length * width
+        self.make(size)
+
 
 _FRESH: Final = frozenset({str, int})  # elements that may be as new as their list
 
